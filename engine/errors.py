@@ -1,0 +1,52 @@
+"""The errors a person may see: what happened, and what to do. They cross the pipe as data."""
+
+from __future__ import annotations
+
+
+class HearthError(Exception):
+    """Base of all errors meant for a person; `title` names it, `hint` says what to do."""
+
+    code = "internal"
+    title = "Something went wrong in the engine"
+    default_hint = "Try again; if it happens again, the log file says more."
+
+    def __init__(self, detail: str, hint: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.hint = hint or self.default_hint
+
+
+class CheckpointError(HearthError):
+    code = "checkpoint"
+    title = "This model cannot be opened"
+    default_hint = "Download the file again, or choose another model."
+
+
+class UnsupportedError(HearthError):
+    code = "unsupported"
+    title = "This model is not supported"
+    default_hint = "Choose a model of a supported family: Llama 1-3.2 or Gemma 1-3."
+
+
+class AttentionError(HearthError):
+    code = "attention"
+    title = "Flash attention was asked for and is not possible here"
+    default_hint = "Set flash attention to auto or off."
+
+
+class PromptError(HearthError):
+    code = "prompt"
+    title = "This prompt cannot be sent"
+    default_hint = "Change the prompt and send it again."
+
+
+class OutOfMemoryError(HearthError):
+    code = "memory"
+    title = "There is not enough memory"
+    default_hint = "Choose a smaller model or a shorter context, or close other programs."
+
+
+class StorageError(HearthError):
+    code = "storage"
+    title = "A file could not be read or written"
+    default_hint = "Check the free space and the permissions of the folder, then try again."

@@ -1,0 +1,319 @@
+"""What the window and the engine say to each other: one JSON object a line, nothing else on the pipe.
+
+Commands go to the engine, events come back. The first event is `Hello` with `PROTOCOL_VERSION`; a
+window that reads another version must not go on. This module imports neither torch nor Qt and is
+the only part of `engine` that `app` imports.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+PROTOCOL_VERSION: Final = 1
+
+Flash = Literal["auto", "on", "off"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Role = Literal["system", "user", "assistant"]
+FinishReason = Literal["stop", "length", "context", "stopped", "error"]
+"""stop: end-of-turn token or stop string; length: max_new_tokens; context: the context is full;
+stopped: the user's Stop; error: an `Error` event with the same request came before."""
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """Frozen, because what crosses a pipe or a signal must not change under its reader."""
+
+
+# ---------------------------------------------------------------------------- shared parts
+
+
+class Message(Struct):
+    role: Role
+    content: str
+
+
+class Sampling(Struct):
+    """None means: the checkpoint's generation_config, else Hearth's default."""
+
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    max_new_tokens: int | None = None
+
+
+class ModelInfo(Struct):
+    """One checkpoint as the catalog sees it, from headers alone."""
+
+    id: str
+    """Stable name for `Load` and `hearth ask --model`: a short name, or the path for added ones."""
+    name: str
+    path: str
+    source: Literal["embedded", "imported", "folder", "package"]
+    """embedded: comes with Hearth; imported: added by the user; folder: found in the models folder;
+    package: carried by an installed Python package."""
+    format: Literal["gguf", "safetensors", "unknown"]
+    architecture: str = ""
+    parameters: int = 0
+    weights: str = ""
+    """Weight type as the field writes it: bf16, Q4_1, ..."""
+    size_bytes: int = 0
+    context_length: int = 0
+    problem: str = ""
+    """Why it cannot be used, as a sentence that says what to do; empty when it can."""
+
+
+class AttentionPhase(Struct):
+    """One of prefill and decode. `observed` is what torch.profiler recorded, never our own branch."""
+
+    requested: Flash
+    resolved: str
+    observed: str
+    reason: str
+    flash: bool
+    """True only when a CUDA flash kernel was observed."""
+    max_error: float | None = None
+    """Largest relative error of the probe against plain float32 attention."""
+
+
+class Attention(Struct):
+    prefill: AttentionPhase
+    decode: AttentionPhase
+
+
+class Statistics(Struct):
+    prompt_tokens: int
+    reused_tokens: int
+    new_tokens: int
+    time_to_first_token_ms: float
+    prefill_tokens_per_second: float
+    decode_tokens_per_second: float
+    peak_memory_bytes: int
+
+
+class Gpu(Struct):
+    index: int
+    name: str
+    memory_total_bytes: int
+    driver: str = ""
+
+
+# ---------------------------------------------------------------------------- commands
+
+
+class Command(Struct, tag_field="command"):
+    pass
+
+
+class ListModels(Command, tag="list_models"):
+    pass
+
+
+class AddModel(Command, tag="add_model"):
+    """Remember a folder or GGUF file of the user's; answered by `Models` or `Error`."""
+
+    path: str
+
+
+class RemoveModel(Command, tag="remove_model"):
+    """Forget an imported model. Its files stay where they are."""
+
+    id: str
+
+
+class Load(Command, tag="load"):
+    model: str
+    """An id from `Models`, a folder, or a GGUF file."""
+    flash: Flash = "auto"
+    dtype: Dtype = "auto"
+    context_length: int | None = None
+
+
+class Unload(Command, tag="unload"):
+    pass
+
+
+class Generate(Command, tag="generate"):
+    """The whole conversation, last message from the user. The engine keeps no history."""
+
+    request: str
+    messages: tuple[Message, ...]
+    sampling: Sampling = Sampling()
+
+
+class Stop(Command, tag="stop"):
+    """Ends the named request, running or waiting; unknown names are ignored."""
+
+    request: str
+
+
+class Shutdown(Command, tag="shutdown"):
+    pass
+
+
+# ---------------------------------------------------------------------------- events
+
+
+class Event(Struct, tag_field="event"):
+    pass
+
+
+class Hello(Event, tag="hello"):
+    """Sent before torch is imported."""
+
+    protocol: int
+    hearth: str
+    python: str
+    pid: int
+    cpu_count: int
+    ram_total_bytes: int
+    gpus: tuple[Gpu, ...] = ()
+    default_model: str = ""
+
+
+class Device(Event, tag="device"):
+    """Sent once torch is there."""
+
+    kind: Literal["cuda", "mps", "cpu"]
+    name: str
+    torch: str
+    transformers: str
+    flash_attn: str = ""
+    compute_capability: str = ""
+    threads: int = 0
+
+
+class Models(Event, tag="models"):
+    models: tuple[ModelInfo, ...]
+
+
+class Loading(Event, tag="loading"):
+    """`done` and `total` are bytes of weights; total 0 means not known yet."""
+
+    model: str
+    stage: Literal["starting", "converting", "weights", "probing"]
+    done: int = 0
+    total: int = 0
+
+
+class Loaded(Event, tag="loaded"):
+    model: ModelInfo
+    device: str
+    dtype: str
+    context_length: int
+    use_flash_attn: bool
+    load_ms: float
+    notes: tuple[str, ...] = ()
+    """Sentences the user should read, such as a missing chat template."""
+
+
+class AttentionObserved(Event, tag="attention"):
+    """Follows `Loaded` when the probe has run; until then the badge says that it checks."""
+
+    attention: Attention
+
+
+class Unloaded(Event, tag="unloaded"):
+    pass
+
+
+class Prefill(Event, tag="prefill"):
+    request: str
+    done: int
+    total: int
+    reused: int
+
+
+class Text(Event, tag="text"):
+    request: str
+    text: str
+
+
+class Finished(Event, tag="finished"):
+    """The last event of a request, also after an `Error` for it."""
+
+    request: str
+    finish_reason: FinishReason
+    prompt_tokens: int
+    reused_tokens: int
+    new_tokens: int
+    time_to_first_token_ms: float
+    prefill_tokens_per_second: float
+    decode_tokens_per_second: float
+    peak_memory_bytes: int
+    attention: Attention | None = None
+
+
+class Telemetry(Event, tag="telemetry"):
+    """Sampled twice a second. GPU fields are 0 without NVML."""
+
+    cpu_percent: float
+    engine_ram_bytes: int
+    ram_used_bytes: int
+    ram_total_bytes: int
+    gpu_name: str = ""
+    gpu_memory_used_bytes: int = 0
+    gpu_memory_total_bytes: int = 0
+    gpu_percent: float = 0.0
+    tokens_per_second: float = 0.0
+    """Of the reply in progress, over the last second; 0 when idle."""
+
+
+class Error(Event, tag="error"):
+    """A sentence for a person. `request` names the generation, or is empty for the engine itself."""
+
+    title: str
+    detail: str
+    hint: str
+    code: str = "internal"
+    request: str = ""
+
+
+AnyCommand = ListModels | AddModel | RemoveModel | Load | Unload | Generate | Stop | Shutdown
+AnyEvent = (
+    Hello
+    | Device
+    | Models
+    | Loading
+    | Loaded
+    | AttentionObserved
+    | Unloaded
+    | Prefill
+    | Text
+    | Finished
+    | Telemetry
+    | Error
+)
+
+_encoder = msgspec.json.Encoder()
+_commands: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
+_events: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+class ProtocolError(ValueError):
+    """A line that is not a command or event of this protocol."""
+
+
+def encode(message: Command | Event) -> bytes:
+    """One line, newline included. JSON escapes every newline inside."""
+    return _encoder.encode(message) + b"\n"
+
+
+def decode_command(line: bytes) -> AnyCommand:
+    """Raises ProtocolError for anything but a command."""
+    try:
+        return _commands.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ProtocolError(f"not a command: {error}") from error
+
+
+def decode_event(line: bytes) -> AnyEvent:
+    """Raises ProtocolError for anything but an event."""
+    try:
+        return _events.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ProtocolError(f"not an event: {error}") from error
