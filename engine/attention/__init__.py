@@ -1,0 +1,1 @@
+"""Which attention kernel runs, and why. Knows devices, shapes and kernels; knows no models."""

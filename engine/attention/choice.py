@@ -1,0 +1,136 @@
+"""Which kernel to use: a pure function of device, shape and wish, with a reason for every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import torch
+
+from engine.attention.facts import DeviceFacts
+from engine.errors import AttentionError
+
+Requested = Literal["auto", "on", "off"]
+NOTHING_REFUSED: Mapping[str, str] = MappingProxyType({})
+MINIMUM_CAPABILITY = (8, 0)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a model asks of an attention kernel. Sizes in elements, windows in tokens."""
+
+    heads: int
+    kv_heads: int
+    head_size: int
+    dtype: torch.dtype
+    windows: tuple[int, ...] = ()
+    """The distinct sliding windows of its layers; 0 is none."""
+    softcap: float = 0.0
+    """Attention logit softcap; 0 is none."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    kernel: str
+    """A key of KERNELS."""
+    label: str
+    reason: str
+    flash: bool
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One kernel and what forbids it: a sentence, or None where nothing does."""
+
+    kernel: str
+    label: Callable[[DeviceFacts], str]
+    flash: bool
+    objection: Callable[[DeviceFacts, Shape], str | None]
+
+
+def no_flash_on_this_device(facts: DeviceFacts, shape: Shape) -> str | None:
+    if facts.kind != "cuda":
+        return f"flash attention needs a CUDA GPU, this is {facts.name}"
+    if facts.rocm:
+        return "flash attention on ROCm is not used yet"
+    if facts.capability is None or facts.capability < MINIMUM_CAPABILITY:
+        found = ".".join(map(str, facts.capability or ("unknown",)))
+        return f"{facts.name} has compute capability {found}, flash attention needs 8.0"
+    if shape.dtype not in (torch.float16, torch.bfloat16):
+        return f"flash attention needs float16 or bfloat16, the weights are {name_of(shape.dtype)}"
+    if shape.head_size > 256 or shape.head_size % 8:
+        return f"flash attention takes head sizes up to 256 in steps of 8, not {shape.head_size}"
+    return None
+
+
+def no_flash_attn(facts: DeviceFacts, shape: Shape) -> str | None:
+    if objection := no_flash_on_this_device(facts, shape):
+        return objection
+    return None if facts.flash_attn else "the flash-attn package is not installed"
+
+
+def no_torch_flash(facts: DeviceFacts, shape: Shape) -> str | None:
+    if objection := no_flash_on_this_device(facts, shape):
+        return objection
+    if not facts.torch_flash:
+        return f"torch {facts.torch} was built without its flash kernel"
+    return "torch's flash kernel has no logit softcap" if shape.softcap else None
+
+
+def no_sdpa(facts: DeviceFacts, shape: Shape) -> str | None:
+    return "SDPA has no logit softcap" if shape.softcap else None
+
+
+RULES = (
+    Rule("flash_attn", lambda facts: f"flash-attn {facts.flash_attn}", True, no_flash_attn),
+    Rule("torch_flash", lambda facts: f"torch {facts.torch} flash", True, no_torch_flash),
+    Rule("sdpa", lambda facts: f"torch {facts.torch} SDPA", False, no_sdpa),
+    Rule("math", lambda facts: "plain math in float32", False, lambda facts, shape: None),
+)
+
+
+def choose(
+    facts: DeviceFacts,
+    shape: Shape,
+    requested: Requested,
+    refused: Mapping[str, str] = NOTHING_REFUSED,
+) -> Choice:
+    """The first kernel of RULES that nothing forbids.
+
+    `refused` maps a kernel to why it failed or disagreed when it was tried on this machine.
+    Raises AttentionError when `requested` is "on" and no flash kernel can run.
+    """
+    objections: list[str] = []
+    for rule in RULES:
+        if rule.flash and requested == "off":
+            continue
+        objection = refused.get(rule.kernel) or rule.objection(facts, shape)
+        if objection is None:
+            return Choice(rule.kernel, rule.label(facts), reason(facts, shape, requested, objections), rule.flash)
+        if not rule.flash and requested == "on":
+            break
+        if objection not in objections:
+            objections.append(objection)
+        if rule.kernel == "torch_flash" and requested == "on":
+            raise AttentionError(sentence("; ".join(objections)))
+    raise AttentionError(sentence("; ".join(objections)))
+
+
+def reason(facts: DeviceFacts, shape: Shape, requested: Requested, objections: list[str]) -> str:
+    """A sentence for the badge: what was found, and what kept the kernels before this one out."""
+    if requested == "off":
+        return "Flash attention is switched off in the settings."
+    if objections:
+        return sentence("; ".join(objections))
+    capability = ".".join(map(str, facts.capability or ()))
+    return f"{facts.name}, compute capability {capability}, {name_of(shape.dtype)}, head size {shape.head_size}."
+
+
+def sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def name_of(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,55 @@
+"""What this machine is, as far as attention is concerned, frozen so that any machine can be tested."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class DeviceFacts:
+    kind: str
+    """cuda, mps or cpu."""
+    name: str
+    capability: tuple[int, int] | None = None
+    """CUDA compute capability; None elsewhere."""
+    rocm: bool = False
+    flash_attn: str = ""
+    """Version of the flash-attn package, empty when it does not import."""
+    torch_flash: bool = False
+    """Whether this torch build carries its own CUDA flash kernel."""
+    torch: str = ""
+
+
+def current() -> DeviceFacts:
+    """The facts of the device Hearth would use here: the first CUDA GPU, else MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return DeviceFacts(
+            kind="cuda",
+            name=torch.cuda.get_device_name(0),
+            capability=torch.cuda.get_device_capability(0),
+            rocm=torch.version.hip is not None,
+            flash_attn=flash_attn_version(),
+            torch_flash=torch.backends.cuda.is_flash_attention_available(),
+            torch=torch.__version__,
+        )
+    if torch.backends.mps.is_available():
+        return DeviceFacts(kind="mps", name="Apple GPU", torch=torch.__version__)
+    return DeviceFacts(kind="cpu", name="CPU", torch=torch.__version__)
+
+
+def flash_attn_version() -> str:
+    """Version of the importable flash-attn package; empty when absent or when its import fails.
+
+    A wheel built for another torch or CUDA fails at import with ImportError or OSError.
+    """
+    if importlib.util.find_spec("flash_attn") is None:
+        return ""
+    try:
+        import flash_attn
+    except (ImportError, OSError):
+        return ""
+    return str(getattr(flash_attn, "__version__", "")) or importlib.metadata.version("flash-attn")

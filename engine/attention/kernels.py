@@ -1,0 +1,184 @@
+"""The attention kernels behind one signature: append this step's keys and values, then attend.
+
+Every kernel takes query [1, tokens, heads, head size], key and value [1, tokens, KV heads, head
+size] and a `LayerStep`, writes key and value into the layer's buffers and returns [1, tokens,
+heads, head size]. Query token i stands at position start + i and sees positions up to its own,
+the last `window` of them where a window is set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+EFFICIENT_OR_MATH = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+
+
+@dataclass(frozen=True)
+class LayerStep:
+    """One layer's part of a step: its buffers and where the step's tokens go."""
+
+    keys: Tensor
+    """[1, positions, KV heads, head size], of which the first `start` are held."""
+    values: Tensor
+    start: int
+    lengths: Tensor
+    """int32 [1] on the device: `start`, for kernels that read it there."""
+    positions: Tensor
+    """int64 [tokens] on the device."""
+
+
+class Kernel(Protocol):
+    def __call__(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        step: LayerStep,
+        *,
+        scale: float,
+        window: int,
+        softcap: float,
+    ) -> Tensor: ...
+
+
+def append(step: LayerStep, key: Tensor, value: Tensor) -> None:
+    if key.is_cuda:
+        step.keys.index_copy_(1, step.positions, key)
+        step.values.index_copy_(1, step.positions, value)
+        return
+    tokens = key.shape[1]
+    step.keys.narrow(1, step.start, tokens).copy_(key)
+    step.values.narrow(1, step.start, tokens).copy_(value)
+
+
+def flash_attn(
+    query: Tensor, key: Tensor, value: Tensor, step: LayerStep, *, scale: float, window: int, softcap: float
+) -> Tensor:
+    """The flash-attn package's kernel, which appends by itself (Dao, FlashAttention-2, 2023)."""
+    from flash_attn import flash_attn_with_kvcache
+
+    out: Tensor = flash_attn_with_kvcache(
+        query,
+        step.keys,
+        step.values,
+        k=key,
+        v=value,
+        cache_seqlens=step.lengths,
+        softmax_scale=scale,
+        causal=True,
+        window_size=(window - 1, 0) if window else (-1, -1),
+        softcap=softcap,
+    )
+    return out
+
+
+def torch_flash(
+    query: Tensor, key: Tensor, value: Tensor, step: LayerStep, *, scale: float, window: int, softcap: float
+) -> Tensor:
+    """torch's own FlashAttention-2 kernel, in the variable-length form that takes a used length."""
+    append(step, key, value)
+    tokens, span = query.shape[1], step.keys.shape[1]
+    device = query.device
+    out: Tensor = torch.ops.aten._flash_attention_forward(
+        query[0],
+        step.keys[0],
+        step.values[0],
+        torch.tensor([0, tokens], dtype=torch.int32, device=device),
+        torch.tensor([0, span], dtype=torch.int32, device=device),
+        tokens,
+        span,
+        0.0,
+        True,
+        False,
+        scale=scale,
+        window_size_left=window - 1 if window else None,
+        window_size_right=0 if window else None,
+        seqused_k=step.lengths + tokens,
+    )[0]
+    return out.unsqueeze(0)
+
+
+def sdpa(
+    query: Tensor, key: Tensor, value: Tensor, step: LayerStep, *, scale: float, window: int, softcap: float
+) -> Tensor:
+    """torch's scaled_dot_product_attention, on CUDA without its flash backend."""
+    append(step, key, value)
+    first, last = visible(step.start, query.shape[1], window)
+    keys = step.keys[:, first:last].transpose(1, 2)
+    values = step.values[:, first:last].transpose(1, 2)
+    mask, causal = mask_for(step, query, first, last, window)
+    if not query.is_cuda:
+        out = functional.scaled_dot_product_attention(
+            query.transpose(1, 2), keys, values, mask, is_causal=causal, scale=scale, enable_gqa=True
+        )
+        return out.transpose(1, 2)
+    groups = query.shape[2] // key.shape[2]
+    with sdpa_kernel(EFFICIENT_OR_MATH):
+        out = functional.scaled_dot_product_attention(
+            query.transpose(1, 2),
+            keys.repeat_interleave(groups, 1),
+            values.repeat_interleave(groups, 1),
+            mask,
+            is_causal=causal,
+            scale=scale,
+        )
+    return out.transpose(1, 2)
+
+
+def math(
+    query: Tensor, key: Tensor, value: Tensor, step: LayerStep, *, scale: float, window: int, softcap: float
+) -> Tensor:
+    """Attention as written down, in float32: the reference, and the kernel of last resort."""
+    append(step, key, value)
+    first, last = visible(step.start, query.shape[1], window)
+    groups = query.shape[2] // key.shape[2]
+    keys = step.keys[0, first:last].float().repeat_interleave(groups, 1)
+    values = step.values[0, first:last].float().repeat_interleave(groups, 1)
+    scores = torch.einsum("qhd,khd->hqk", query[0].float(), keys) * scale
+    if softcap:
+        scores = torch.tanh(scores / softcap) * softcap
+    allowed = causal_mask(step, query.shape[1], first, last, window, query.device)
+    weights = scores.masked_fill(~allowed, -torch.inf).softmax(-1)
+    return torch.einsum("hqk,khd->qhd", weights, values).to(query.dtype).unsqueeze(0)
+
+
+def visible(start: int, tokens: int, window: int) -> tuple[int, int]:
+    """First and past-the-last position that any of the step's tokens can see."""
+    return (max(0, start - window + 1) if window else 0), start + tokens
+
+
+def mask_for(
+    step: LayerStep, query: Tensor, first: int, last: int, window: int
+) -> tuple[Tensor | None, bool]:
+    """The mask that SDPA needs beside the cut to `first:last`, and whether plain causal does."""
+    tokens = query.shape[1]
+    if tokens == 1:
+        return None, False
+    if last - first == tokens and (not window or tokens <= window):
+        return None, True
+    return causal_mask(step, tokens, first, last, window, query.device), False
+
+
+def causal_mask(
+    step: LayerStep, tokens: int, first: int, last: int, window: int, device: torch.device
+) -> Tensor:
+    """bool [tokens, last - first], true where a query may look."""
+    row = torch.arange(step.start, step.start + tokens, device=device)[:, None]
+    column = torch.arange(first, last, device=device)[None, :]
+    allowed = column <= row
+    return allowed & (column > row - window) if window else allowed
+
+
+KERNELS: dict[str, Callable[..., Tensor]] = {
+    "flash_attn": flash_attn,
+    "torch_flash": torch_flash,
+    "sdpa": sdpa,
+    "math": math,
+}

@@ -1,0 +1,109 @@
+"""Finds out which attention kernel really ran, and whether its numbers are right.
+
+What ran is read from torch.profiler's record of the path in use, never from the branch that our
+own code took. Numbers are checked against plain float32 attention on fresh random inputs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from engine.attention.choice import Shape
+from engine.attention.kernels import KERNELS, LayerStep
+
+NOT_OBSERVED = "not observed"
+TOLERANCE = {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 2e-2}
+"""Largest error relative to the reference's largest value: a few roundings of the dtype."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A kernel or operator name that only one kind of attention leaves in a profile."""
+
+    pattern: re.Pattern[str]
+    label: str
+    flash: bool
+
+
+SIGNATURES = tuple(
+    Signature(re.compile(pattern), label, flash)
+    for pattern, label, flash in (
+        (r"pytorch_flash::flash_fwd_splitkv_kernel", "torch's flash_fwd_splitkv_kernel", True),
+        (r"pytorch_flash::flash_fwd_kernel", "torch's flash_fwd_kernel", True),
+        (r"flash::flash_fwd_splitkv_kernel", "flash-attn's flash_fwd_splitkv_kernel", True),
+        (r"flash::flash_fwd_kernel", "flash-attn's flash_fwd_kernel", True),
+        (r"fmha_cutlassF", "memory-efficient fmha_cutlassF", False),
+        (r"_scaled_dot_product_flash_attention_for_cpu", "torch's CPU kernel flash_attention_for_cpu", False),
+        (r"_scaled_dot_product_attention_math", "SDPA, plain math", False),
+        (r"softmax", "plain math (softmax kernel)", False),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Observation:
+    label: str
+    flash: bool
+
+
+def observe(run: Callable[[], object]) -> Observation:
+    """Runs once under the profiler and names the attention kernel that it recorded."""
+    cuda = torch.cuda.is_available()
+    activities = [ProfilerActivity.CUDA] if cuda else [ProfilerActivity.CPU]
+    try:
+        with profile(activities=activities, acc_events=True) as record:
+            run()
+            if cuda:
+                torch.cuda.synchronize()
+        return identify(event.key for event in record.key_averages())
+    except RuntimeError:
+        return Observation(NOT_OBSERVED, False)
+
+
+def identify(names: Iterable[str]) -> Observation:
+    """The first row of SIGNATURES that any of the names matches."""
+    seen = list(names)
+    for signature in SIGNATURES:
+        if any(signature.pattern.search(name) for name in seen):
+            return Observation(signature.label, signature.flash)
+    return Observation(NOT_OBSERVED, False)
+
+
+def check(kernel: str, shape: Shape, device: torch.device, tokens: int) -> float:
+    """Largest error of the kernel against float32 math over the model's windows, relative.
+
+    `tokens` queries follow 37 held positions, an odd number so that no tile boundary flatters.
+    """
+    return max(check_window(kernel, shape, device, tokens, window) for window in shape.windows or (0,))
+
+
+def check_window(kernel: str, shape: Shape, device: torch.device, tokens: int, window: int) -> float:
+    held, span = 37, 1 << (37 + tokens).bit_length()
+
+    def draw(*size: int) -> Tensor:
+        return torch.randn(size, device=device, dtype=shape.dtype)
+
+    query = draw(1, tokens, shape.heads, shape.head_size)
+    key, value = (draw(1, tokens, shape.kv_heads, shape.head_size) for _ in range(2))
+    keys, values = (draw(1, span, shape.kv_heads, shape.head_size) for _ in range(2))
+
+    def attend(name: str) -> Tensor:
+        step = LayerStep(
+            keys.clone(),
+            values.clone(),
+            held,
+            torch.tensor([held], dtype=torch.int32, device=device),
+            torch.arange(held, held + tokens, device=device),
+        )
+        scale = shape.head_size**-0.5
+        out = KERNELS[name](query, key, value, step, scale=scale, window=window, softcap=shape.softcap)
+        return out.float()
+
+    reference = attend("math")
+    return float((attend(kernel) - reference).abs().max() / reference.abs().max())

@@ -1,0 +1,159 @@
+"""One reply as a plain generator: prompt tokens in, progress and text pieces out. Knows no threads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from engine.detokenizer import Decode, Detokenizer, StopStrings
+from engine.errors import PromptError
+from engine.runner import Runner
+from engine.sampling import SamplingOptions, sample
+
+
+@dataclass(frozen=True)
+class GenerationOptions:
+    sampling: SamplingOptions
+    stop: tuple[str, ...] = ()
+    max_new_tokens: int | None = None
+    """None goes on to the end of the context."""
+    end_tokens: frozenset[int] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens is not None and self.max_new_tokens < 1:
+            raise PromptError("The reply was limited to less than one token.", "Allow at least 1 new token.")
+
+
+@dataclass(frozen=True)
+class Progress:
+    done: int
+    """Prompt tokens in the cache, reused ones included."""
+    total: int
+    reused: int
+
+
+@dataclass(frozen=True)
+class End:
+    reason: str
+    prompt_tokens: int
+    reused_tokens: int
+    new_tokens: int
+    first_token_s: float
+    prefill_s: float
+    decode_s: float
+    """From the first token to the last."""
+
+
+def generate(
+    runner: Runner,
+    prompt: Sequence[int],
+    options: GenerationOptions,
+    decode: Decode,
+    stopped: Callable[[], bool],
+) -> Iterator[Progress | str | End]:
+    """Yields Progress while prefilling, then text pieces, then one End.
+
+    Raises PromptError for an empty prompt or one that leaves no room for a reply. The cache stays
+    valid whenever the generator is left: it holds exactly the tokens that were run.
+    """
+    check_fits(prompt, runner.cache.capacity)
+    begin = time.perf_counter()
+    reused = runner.cache.reuse(prompt)
+    yield Progress(reused, len(prompt), reused)
+    for done in runner.prefill(prompt[reused:]):
+        yield Progress(reused + done, len(prompt), reused)
+        if stopped():
+            yield End("stopped", len(prompt), reused, 0, 0.0, time.perf_counter() - begin, 0.0)
+            return
+    prefilled = time.perf_counter()
+    reply = Reply(runner, prompt, options, decode, stopped)
+    yield from reply
+    yield End(
+        reply.reason,
+        len(prompt),
+        reused,
+        reply.new_tokens,
+        reply.first_token_at - begin,
+        prefilled - begin,
+        max(0.0, reply.last_token_at - reply.first_token_at),
+    )
+
+
+def check_fits(prompt: Sequence[int], capacity: int) -> None:
+    if not prompt:
+        raise PromptError("The prompt is empty.", "Write something first.")
+    if len(prompt) >= capacity:
+        raise PromptError(
+            f"The conversation has {len(prompt):,} tokens and the context holds {capacity:,}.",
+            "Start a new chat, shorten the prompt, or load the model with a longer context.",
+        )
+
+
+class Reply:
+    """The decode loop; iterate for the text pieces, then read why it ended."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        prompt: Sequence[int],
+        options: GenerationOptions,
+        decode: Decode,
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._runner = runner
+        self._options = options
+        self._stopped = stopped
+        self._history = list(prompt)
+        self._detokenizer = Detokenizer(decode)
+        self._stops = StopStrings(options.stop)
+        self._generator = seeded(runner, options.sampling.seed)
+        self.reason = ""
+        self.new_tokens = 0
+        self.first_token_at = self.last_token_at = 0.0
+
+    def __iter__(self) -> Iterator[str]:
+        while not self.reason:
+            token = self._next()
+            if token in self._options.end_tokens:
+                self.reason = "stop"
+                break
+            if text := self._stops.push(self._detokenizer.push(token)):
+                yield text
+            self.reason = self._ended()
+            if not self.reason:
+                self._runner.forward([token])
+        if not self._stops.found:
+            rest = self._stops.push(self._detokenizer.flush()) + self._stops.flush()
+            if rest:
+                yield rest
+
+    def _next(self) -> int:
+        logits = self._runner.logits
+        assert logits is not None, "prefill comes before decode"
+        token = sample(logits, self._history, self._options.sampling, self._generator)
+        self._history.append(token)
+        self.last_token_at = time.perf_counter()
+        self.first_token_at = self.first_token_at or self.last_token_at
+        self.new_tokens += 1
+        return token
+
+    def _ended(self) -> str:
+        if self._stops.found:
+            return "stop"
+        if self._stopped():
+            return "stopped"
+        if self.new_tokens == self._options.max_new_tokens:
+            return "length"
+        return "" if self._runner.cache.free else "context"
+
+
+def seeded(runner: Runner, seed: int | None) -> torch.Generator:
+    generator = torch.Generator(device=runner.device)
+    if seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(seed)
+    return generator

@@ -1,0 +1,82 @@
+"""The KV cache: one buffer a layer, allocated once, and the tokens whose keys and values it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from engine.attention.interface import Step
+
+SHORTEST_VIEW = 256
+
+
+@dataclass(frozen=True)
+class CacheShape:
+    layers: int
+    kv_heads: int
+    head_size: int
+
+    def bytes_per_token(self, dtype: torch.dtype) -> int:
+        return 2 * self.layers * self.kv_heads * self.head_size * dtype.itemsize
+
+
+class KVCache:
+    """Holds `tokens`; position i of every buffer belongs to tokens[i].
+
+    Window layers keep every position too, so that a conversation can be cut back anywhere.
+    """
+
+    def __init__(
+        self, shape: CacheShape, capacity: int, device: torch.device, dtype: torch.dtype, kernel: str
+    ) -> None:
+        size = (shape.layers, 2, 1, capacity, shape.kv_heads, shape.head_size)
+        # Zeros, not empty: a masked position is multiplied by 0, and 0 x NaN is NaN.
+        self.buffers = torch.zeros(size, device=device, dtype=dtype)
+        self.capacity = capacity
+        self.kernel = kernel
+        self.tokens: list[int] = []
+        self._views: dict[int, tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]] = {}
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def free(self) -> int:
+        return self.capacity - len(self.tokens)
+
+    def reuse(self, prompt: Sequence[int]) -> int:
+        """Keeps the longest common prefix with the prompt and drops the rest; returns its length.
+
+        At least the prompt's last token is left to prefill, since its logits are wanted.
+        """
+        common = 0
+        for held, wanted in zip(self.tokens, prompt[:-1], strict=False):
+            if held != wanted:
+                break
+            common += 1
+        del self.tokens[common:]
+        return common
+
+    def step(self, count: int) -> Step:
+        """The step that appends `count` tokens behind those held."""
+        start = len(self.tokens)
+        device = self.buffers.device
+        keys, values = self._view(start + count)
+        return Step(
+            self.kernel,
+            keys,
+            values,
+            start,
+            torch.tensor([start], dtype=torch.int32, device=device),
+            torch.arange(start, start + count, device=device),
+        )
+
+    def _view(self, length: int) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
+        """Buffers cut to the next power of two: flash kernels split work by the buffer's length."""
+        span = min(self.capacity, max(SHORTEST_VIEW, 1 << (length - 1).bit_length()))
+        if span not in self._views:
+            cut = self.buffers[:, :, :, :span]
+            self._views[span] = (tuple(cut[:, 0].unbind(0)), tuple(cut[:, 1].unbind(0)))
+        return self._views[span]

@@ -1,0 +1,46 @@
+"""Runs a loaded model over its KV cache: prefill in chunks, then one token at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from engine.kv_cache import KVCache
+
+CHUNK = {"cuda": 2048, "mps": 512, "cpu": 128}
+"""Tokens a prefill step: large enough to fill the device, small enough to stop within."""
+
+
+class Runner:
+    def __init__(self, model: nn.Module, cache: KVCache) -> None:
+        self.model = model
+        self.cache = cache
+        self.device = cache.buffers.device
+        self.chunk = CHUNK[self.device.type]
+        self.logits: Tensor | None = None
+        """Logits [vocabulary] of the last token held, float32."""
+
+    def prefill(self, tokens: Sequence[int]) -> Iterator[int]:
+        """Appends the tokens chunk by chunk; yields how many are done after each."""
+        for begin in range(0, len(tokens), self.chunk):
+            part = tokens[begin : begin + self.chunk]
+            self.forward(part)
+            yield begin + len(part)
+
+    @torch.inference_mode()
+    def forward(self, tokens: Sequence[int]) -> Tensor:
+        """Appends the tokens in one step; returns the last one's logits [vocabulary] in float32."""
+        step = self.cache.step(len(tokens))
+        ids = torch.tensor([tokens], device=self.device)
+        output = self.model(
+            input_ids=ids,
+            position_ids=step.positions[None],
+            use_cache=False,
+            logits_to_keep=1,
+            kv_step=step,
+        )
+        self.cache.tokens.extend(tokens)
+        self.logits = output.logits[0, -1].float()
+        return self.logits
