@@ -24,7 +24,9 @@ class GenerationOptions:
 
     def __post_init__(self) -> None:
         if self.max_new_tokens is not None and self.max_new_tokens < 1:
-            raise PromptError("The reply was limited to less than one token.", "Allow at least 1 new token.")
+            raise PromptError(
+                "The reply was limited to less than one token.", "Allow at least 1 new token."
+            )
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,12 @@ class KVCache:
     """
 
     def __init__(
-        self, shape: CacheShape, capacity: int, device: torch.device, dtype: torch.dtype, kernel: str
+        self,
+        shape: CacheShape,
+        capacity: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        kernel: str,
     ) -> None:
         size = (shape.layers, 2, 1, capacity, shape.kv_heads, shape.head_size)
         # Zeros, not empty: a masked position is multiplied by 0, and 0 x NaN is NaN.

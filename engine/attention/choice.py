@@ -108,7 +108,12 @@ def choose(
             continue
         objection = refused.get(rule.kernel) or rule.objection(facts, shape)
         if objection is None:
-            return Choice(rule.kernel, rule.label(facts), reason(facts, shape, requested, objections), rule.flash)
+            return Choice(
+                rule.kernel,
+                rule.label(facts),
+                reason(facts, shape, requested, objections),
+                rule.flash,
+            )
         if not rule.flash and requested == "on":
             break
         if objection not in objections:

@@ -33,7 +33,9 @@ class Step:
     positions: Tensor
 
     def layer(self, index: int) -> LayerStep:
-        return LayerStep(self.keys[index], self.values[index], self.start, self.lengths, self.positions)
+        return LayerStep(
+            self.keys[index], self.values[index], self.start, self.lengths, self.positions
+        )
 
 
 def register() -> None:
@@ -68,7 +70,9 @@ def attention(
         )  # fmt: skip
         return out, None
     run = KERNELS[kv_step.kernel]
-    return run(query, key, value, kv_step.layer(layer), scale=scaling, window=window, softcap=cap), None
+    return run(
+        query, key, value, kv_step.layer(layer), scale=scaling, window=window, softcap=cap
+    ), None
 
 
 @torch.library.custom_op("hearth::attend", mutates_args=("keys", "values"))

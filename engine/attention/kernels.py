@@ -59,7 +59,14 @@ def append(step: LayerStep, key: Tensor, value: Tensor) -> None:
 
 
 def flash_attn(
-    query: Tensor, key: Tensor, value: Tensor, step: LayerStep, *, scale: float, window: int, softcap: float
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    step: LayerStep,
+    *,
+    scale: float,
+    window: int,
+    softcap: float,
 ) -> Tensor:
     """The flash-attn package's kernel, which appends by itself (Dao, FlashAttention-2, 2023)."""
     from flash_attn import flash_attn_with_kvcache
@@ -80,7 +87,14 @@ def flash_attn(
 
 
 def torch_flash(
-    query: Tensor, key: Tensor, value: Tensor, step: LayerStep, *, scale: float, window: int, softcap: float
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    step: LayerStep,
+    *,
+    scale: float,
+    window: int,
+    softcap: float,
 ) -> Tensor:
     """torch's own FlashAttention-2 kernel, in the variable-length form that takes a used length."""
     append(step, key, value)
@@ -106,7 +120,14 @@ def torch_flash(
 
 
 def sdpa(
-    query: Tensor, key: Tensor, value: Tensor, step: LayerStep, *, scale: float, window: int, softcap: float
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    step: LayerStep,
+    *,
+    scale: float,
+    window: int,
+    softcap: float,
 ) -> Tensor:
     """torch's scaled_dot_product_attention, on CUDA without its flash backend."""
     append(step, key, value)
@@ -116,7 +137,13 @@ def sdpa(
     mask, causal = mask_for(step, query, first, last, window)
     if not query.is_cuda:
         out = functional.scaled_dot_product_attention(
-            query.transpose(1, 2), keys, values, mask, is_causal=causal, scale=scale, enable_gqa=True
+            query.transpose(1, 2),
+            keys,
+            values,
+            mask,
+            is_causal=causal,
+            scale=scale,
+            enable_gqa=True,
         )
         return out.transpose(1, 2)
     groups = query.shape[2] // key.shape[2]
@@ -133,7 +160,14 @@ def sdpa(
 
 
 def math(
-    query: Tensor, key: Tensor, value: Tensor, step: LayerStep, *, scale: float, window: int, softcap: float
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    step: LayerStep,
+    *,
+    scale: float,
+    window: int,
+    softcap: float,
 ) -> Tensor:
     """Attention as written down, in float32: the reference, and the kernel of last resort."""
     append(step, key, value)

@@ -39,7 +39,11 @@ SIGNATURES = tuple(
         (r"flash::flash_fwd_splitkv_kernel", "flash-attn's flash_fwd_splitkv_kernel", True),
         (r"flash::flash_fwd_kernel", "flash-attn's flash_fwd_kernel", True),
         (r"fmha_cutlassF", "memory-efficient fmha_cutlassF", False),
-        (r"_scaled_dot_product_flash_attention_for_cpu", "torch's CPU kernel flash_attention_for_cpu", False),
+        (
+            r"_scaled_dot_product_flash_attention_for_cpu",
+            "torch's CPU kernel flash_attention_for_cpu",
+            False,
+        ),
         (r"_scaled_dot_product_attention_math", "SDPA, plain math", False),
         (r"softmax", "plain math (softmax kernel)", False),
     )
@@ -80,10 +84,14 @@ def check(kernel: str, shape: Shape, device: torch.device, tokens: int) -> float
 
     `tokens` queries follow 37 held positions, an odd number so that no tile boundary flatters.
     """
-    return max(check_window(kernel, shape, device, tokens, window) for window in shape.windows or (0,))
+    return max(
+        check_window(kernel, shape, device, tokens, window) for window in shape.windows or (0,)
+    )
 
 
-def check_window(kernel: str, shape: Shape, device: torch.device, tokens: int, window: int) -> float:
+def check_window(
+    kernel: str, shape: Shape, device: torch.device, tokens: int, window: int
+) -> float:
     held, span = 37, 1 << (37 + tokens).bit_length()
 
     def draw(*size: int) -> Tensor:
@@ -102,7 +110,9 @@ def check_window(kernel: str, shape: Shape, device: torch.device, tokens: int, w
             torch.arange(held, held + tokens, device=device),
         )
         scale = shape.head_size**-0.5
-        out = KERNELS[name](query, key, value, step, scale=scale, window=window, softcap=shape.softcap)
+        out = KERNELS[name](
+            query, key, value, step, scale=scale, window=window, softcap=shape.softcap
+        )
         return out.float()
 
     reference = attend("math")

@@ -1,0 +1,265 @@
+"""One model, loaded: what the engine thread drives. Knows commands and events; no threads, no pipes."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import transformers
+
+from engine import catalog, generation, memory, model_shape
+from engine.attention import choice, facts, interface, probe
+from engine.errors import AttentionError, HearthError, OutOfMemoryError, PromptError
+from engine.kv_cache import KVCache
+from engine.loading import Checkpoint, encode_chat, load
+from engine.model_shape import ModelShape
+from engine.protocol import (
+    Attention,
+    AttentionPhase,
+    Device,
+    Finished,
+    Flash,
+    Generate,
+    Load,
+    Loaded,
+    Prefill,
+    Sampling,
+    Text,
+)
+from engine.runner import Runner
+from engine.sampling import SamplingOptions
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_CONTEXT = 8192
+SHARE_OF_FREE_MEMORY = 0.9
+"""Of what is free after the weights, what the cache may take; the rest is for activations."""
+PROBE_TOKENS = 37
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass
+class Open:
+    """A checkpoint that is loaded, with all that was decided about it."""
+
+    checkpoint: Checkpoint
+    shape: ModelShape
+    dtype: torch.dtype
+    requested: Flash
+    choice: choice.Choice
+    runner: Runner
+    attention: Attention | None = None
+
+
+class Session:
+    """Raises HearthError for everything that a person can mend."""
+
+    def __init__(self) -> None:
+        self._facts = facts.current()
+        self._device = torch.device(self._facts.kind)
+        self._open: Open | None = None
+        interface.register()
+
+    def device(self) -> Device:
+        return Device(
+            kind=self._device.type,  # type: ignore[arg-type]
+            name=self._facts.name,
+            torch=torch.__version__,
+            transformers=transformers.__version__,
+            flash_attn=self._facts.flash_attn,
+            compute_capability=".".join(map(str, self._facts.capability or ())),
+            threads=torch.get_num_threads(),
+        )
+
+    def load(self, command: Load, progress: Callable[[str, int, int], None]) -> Loaded:
+        """Loads weights and allocates the cache. The model before it is gone whatever happens."""
+        begin = time.perf_counter()
+        self.unload()
+        path = catalog.resolve(command.model)
+        dtype = self._dtype(command.dtype)
+        checkpoint = load(
+            path,
+            device=self._device,
+            dtype=dtype,
+            attn_implementation=interface.NAME,
+            progress=progress,
+        )
+        shape = model_shape.of_config(checkpoint.config)
+        chosen = self._working_choice(shape.attention(dtype), command.flash)
+        context = self._context_length(shape, dtype, command.context_length)
+        cache = KVCache(shape.cache, context, self._device, dtype, chosen.kernel)
+        self._open = Open(
+            checkpoint, shape, dtype, command.flash, chosen, Runner(checkpoint.model, cache)
+        )
+        _log.info(
+            "loaded architecture=%s use_flash_attn=%s kernel=%s dtype=%s context=%d reason=%s",
+            checkpoint.architecture, chosen.flash, chosen.label, choice.name_of(dtype), context, chosen.reason,
+        )  # fmt: skip
+        return Loaded(
+            model=catalog.find(command.model),
+            device=self._facts.name,
+            dtype=choice.name_of(dtype),
+            context_length=context,
+            use_flash_attn=chosen.flash,
+            load_ms=1e3 * (time.perf_counter() - begin),
+            notes=checkpoint.notes,
+        )
+
+    def probe(self) -> Attention:
+        """Runs one prefill and one decode step under the profiler; leaves the cache empty."""
+        opened = self._opened()
+        kernel, shape = opened.choice.kernel, opened.shape.attention(opened.dtype)
+        room = min(PROBE_TOKENS, opened.runner.cache.capacity - 1)
+        try:
+            seen = [
+                probe.observe(lambda count=count: opened.runner.forward([0] * count))
+                for count in (room, 1)
+            ]
+        finally:
+            opened.runner.cache.tokens.clear()
+        errors = [probe.check(kernel, shape, self._device, count) for count in (PROBE_TOKENS, 1)]
+        phases = [
+            phase(opened, observation, error)
+            for observation, error in zip(seen, errors, strict=True)
+        ]
+        opened.attention = Attention(prefill=phases[0], decode=phases[1])
+        return opened.attention
+
+    def unload(self) -> None:
+        self._open = None
+        gc.collect()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def generate(
+        self, command: Generate, stopped: Callable[[], bool]
+    ) -> Iterator[Prefill | Text | Finished]:
+        opened = self._opened()
+        if not command.messages or not command.messages[-1].content.strip():
+            raise PromptError("The prompt is empty.", "Write something first.")
+        tokenizer = opened.checkpoint.tokenizer
+        prompt = encode_chat(opened.checkpoint, [(m.role, m.content) for m in command.messages])
+        options = self._options(command.sampling)
+        memory.reset_peak(self._device)
+
+        def decode(ids: object) -> str:
+            return str(tokenizer.decode(ids, skip_special_tokens=True))
+
+        for part in generation.generate(opened.runner, prompt, options, decode, stopped):
+            if isinstance(part, str):
+                yield Text(request=command.request, text=part)
+            elif isinstance(part, generation.Progress):
+                yield Prefill(
+                    request=command.request, done=part.done, total=part.total, reused=part.reused
+                )
+            else:
+                yield self._finished(command.request, part)
+
+    def _opened(self) -> Open:
+        if self._open is None:
+            raise HearthError("No model is loaded.", "Choose a model first.")
+        return self._open
+
+    def _dtype(self, requested: str) -> torch.dtype:
+        """bfloat16 where the device computes in it (the fastest on CPU, measured), else float16."""
+        if requested != "auto":
+            return DTYPES[requested]
+        if (
+            self._facts.kind == "cuda"
+            and (self._facts.capability or (0, 0)) < choice.MINIMUM_CAPABILITY
+        ):
+            return torch.float16
+        return torch.bfloat16
+
+    def _working_choice(self, shape: choice.Shape, requested: Flash) -> choice.Choice:
+        """The first kernel of the rules that runs here and agrees with the float32 reference."""
+        refused: dict[str, str] = {}
+        while True:
+            chosen = choice.choose(self._facts, shape, requested, refused)
+            objection = self._objection(chosen, shape)
+            if objection is None:
+                return chosen
+            if chosen.kernel == "math":
+                raise AttentionError(objection, "Load the model in another dtype.")
+            refused[chosen.kernel] = objection
+            _log.warning("attention kernel %s refused: %s", chosen.kernel, objection)
+
+    def _objection(self, chosen: choice.Choice, shape: choice.Shape) -> str | None:
+        try:
+            error = max(
+                probe.check(chosen.kernel, shape, self._device, tokens)
+                for tokens in (PROBE_TOKENS, 1)
+            )
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, ImportError, NotImplementedError) as fault:
+            return f"{chosen.label} does not run here: {str(fault).splitlines()[0]}"
+        if error <= probe.TOLERANCE[shape.dtype]:
+            return None
+        return f"{chosen.label} disagrees with float32 attention: error {error:.3g}"
+
+    def _context_length(self, shape: ModelShape, dtype: torch.dtype, wanted: int | None) -> int:
+        if wanted is not None and not 1 < wanted <= shape.context_length:
+            raise PromptError(
+                f"The context length {wanted:,} is not possible: this model goes up to {shape.context_length:,}.",
+                f"Choose a context length from 2 to {shape.context_length:,}.",
+            )
+        room = SHARE_OF_FREE_MEMORY * memory.free_bytes(self._device)
+        fits = int(room) // shape.cache.bytes_per_token(dtype)
+        context = wanted or min(shape.context_length, DEFAULT_CONTEXT, fits)
+        if context > fits or context < 2:
+            raise OutOfMemoryError(
+                f"A context of {max(context, 2):,} tokens does not fit beside the weights; {fits:,} would.",
+                "Choose a smaller model or a shorter context, or close other programs.",
+            )
+        return context
+
+    def _options(self, wanted: Sampling) -> generation.GenerationOptions:
+        """The request's settings, else the checkpoint's, else Hearth's own."""
+        checkpoint = self._opened().checkpoint
+        names = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+        settings = {}
+        for name in names:
+            given = getattr(wanted, name)
+            value = given if given is not None else getattr(checkpoint.generation, name)
+            if value is not None:
+                settings[name] = value
+        return generation.GenerationOptions(
+            SamplingOptions(**settings, seed=wanted.seed),
+            wanted.stop,
+            wanted.max_new_tokens,
+            checkpoint.generation.eos_token_ids,
+        )
+
+    def _finished(self, request: str, end: generation.End) -> Finished:
+        return Finished(
+            request=request,
+            finish_reason=end.reason,  # type: ignore[arg-type]
+            prompt_tokens=end.prompt_tokens,
+            reused_tokens=end.reused_tokens,
+            new_tokens=end.new_tokens,
+            time_to_first_token_ms=1e3 * end.first_token_s,
+            prefill_tokens_per_second=rate(end.prompt_tokens - end.reused_tokens, end.prefill_s),
+            decode_tokens_per_second=rate(end.new_tokens - 1, end.decode_s),
+            peak_memory_bytes=memory.peak_bytes(self._device),
+            attention=self._opened().attention,
+        )
+
+
+def phase(opened: Open, seen: probe.Observation, error: float) -> AttentionPhase:
+    return AttentionPhase(
+        requested=opened.requested,
+        resolved=opened.choice.label,
+        observed=seen.label,
+        reason=opened.choice.reason,
+        flash=seen.flash,
+        max_error=error,
+    )
+
+
+def rate(count: int, seconds: float) -> float:
+    return count / seconds if count > 0 and seconds > 0 else 0.0
