@@ -1,3 +1,3 @@
-"""Everything that runs without Qt: loading, attention, generation, and the process that serves them."""
+"""Everything that runs without Qt: loading, attention, generation, the process that serves."""
 
 __version__ = "0.1.0"

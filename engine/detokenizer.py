@@ -14,8 +14,8 @@ Decode = Callable[[Sequence[int]], str]
 class Detokenizer:
     """Decodes a short tail in the context of the tokens before it.
 
-    A tokenizer's decode of one token alone loses leading spaces and splits characters. The difference
-    between decoding `ids[anchor:]` with and without the new tokens does not.
+    A tokenizer's decode of one token alone loses leading spaces and splits characters. The
+    difference between decoding `ids[anchor:]` with and without the new tokens does not.
     """
 
     def __init__(self, decode: Decode) -> None:

@@ -1,4 +1,4 @@
-"""One reply as a plain generator: prompt tokens in, progress and text pieces out. Knows no threads."""
+"""One reply as a plain generator: prompt tokens in, progress and text out. Knows no threads."""
 
 from __future__ import annotations
 
@@ -133,9 +133,7 @@ class Reply:
                 yield rest
 
     def _next(self) -> int:
-        logits = self._runner.logits
-        assert logits is not None, "prefill comes before decode"
-        token = sample(logits, self._history, self._options.sampling, self._generator)
+        token = sample(self._runner.logits, self._history, self._options.sampling, self._generator)
         self._history.append(token)
         self.last_token_at = time.perf_counter()
         self.first_token_at = self.first_token_at or self.last_token_at

@@ -1,4 +1,4 @@
-"""The KV cache: one buffer a layer, allocated once, and the tokens whose keys and values it holds."""
+"""The KV cache: one buffer a layer, allocated once, and the tokens that it holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the window and the engine say to each other: one JSON object a line, nothing else on the pipe.
+"""What window and engine say to each other: one JSON object a line, nothing else on the pipe.
 
 Commands go to the engine, events come back. The first event is `Hello` with `PROTOCOL_VERSION`; a
 window that reads another version must not go on. This module imports neither torch nor Qt and is
@@ -28,12 +28,12 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 # ---------------------------------------------------------------------------- shared parts
 
 
-class Message(Struct):
+class Message(Struct, frozen=True, kw_only=True):
     role: Role
     content: str
 
 
-class Sampling(Struct):
+class Sampling(Struct, frozen=True, kw_only=True):
     """None means: the checkpoint's generation_config, else Hearth's default."""
 
     temperature: float | None = None
@@ -46,7 +46,7 @@ class Sampling(Struct):
     max_new_tokens: int | None = None
 
 
-class ModelInfo(Struct):
+class ModelInfo(Struct, frozen=True, kw_only=True):
     """One checkpoint as the catalog sees it, from headers alone."""
 
     id: str
@@ -67,8 +67,8 @@ class ModelInfo(Struct):
     """Why it cannot be used, as a sentence that says what to do; empty when it can."""
 
 
-class AttentionPhase(Struct):
-    """One of prefill and decode. `observed` is what torch.profiler recorded, never our own branch."""
+class AttentionPhase(Struct, frozen=True, kw_only=True):
+    """Prefill or decode. `observed` is what torch.profiler recorded, never our own branch."""
 
     requested: Flash
     resolved: str
@@ -80,22 +80,12 @@ class AttentionPhase(Struct):
     """Largest relative error of the probe against plain float32 attention."""
 
 
-class Attention(Struct):
+class Attention(Struct, frozen=True, kw_only=True):
     prefill: AttentionPhase
     decode: AttentionPhase
 
 
-class Statistics(Struct):
-    prompt_tokens: int
-    reused_tokens: int
-    new_tokens: int
-    time_to_first_token_ms: float
-    prefill_tokens_per_second: float
-    decode_tokens_per_second: float
-    peak_memory_bytes: int
-
-
-class Gpu(Struct):
+class Gpu(Struct, frozen=True, kw_only=True):
     index: int
     name: str
     memory_total_bytes: int
@@ -105,27 +95,27 @@ class Gpu(Struct):
 # ---------------------------------------------------------------------------- commands
 
 
-class Command(Struct, tag_field="command"):
+class Command(Struct, frozen=True, kw_only=True, tag_field="command"):
     pass
 
 
-class ListModels(Command, tag="list_models"):
+class ListModels(Command, frozen=True, kw_only=True, tag="list_models"):
     pass
 
 
-class AddModel(Command, tag="add_model"):
+class AddModel(Command, frozen=True, kw_only=True, tag="add_model"):
     """Remember a folder or GGUF file of the user's; answered by `Models` or `Error`."""
 
     path: str
 
 
-class RemoveModel(Command, tag="remove_model"):
+class RemoveModel(Command, frozen=True, kw_only=True, tag="remove_model"):
     """Forget an imported model. Its files stay where they are."""
 
     id: str
 
 
-class Load(Command, tag="load"):
+class Load(Command, frozen=True, kw_only=True, tag="load"):
     model: str
     """An id from `Models`, a folder, or a GGUF file."""
     flash: Flash = "auto"
@@ -133,11 +123,11 @@ class Load(Command, tag="load"):
     context_length: int | None = None
 
 
-class Unload(Command, tag="unload"):
+class Unload(Command, frozen=True, kw_only=True, tag="unload"):
     pass
 
 
-class Generate(Command, tag="generate"):
+class Generate(Command, frozen=True, kw_only=True, tag="generate"):
     """The whole conversation, last message from the user. The engine keeps no history."""
 
     request: str
@@ -145,24 +135,24 @@ class Generate(Command, tag="generate"):
     sampling: Sampling = Sampling()
 
 
-class Stop(Command, tag="stop"):
+class Stop(Command, frozen=True, kw_only=True, tag="stop"):
     """Ends the named request, running or waiting; unknown names are ignored."""
 
     request: str
 
 
-class Shutdown(Command, tag="shutdown"):
+class Shutdown(Command, frozen=True, kw_only=True, tag="shutdown"):
     pass
 
 
 # ---------------------------------------------------------------------------- events
 
 
-class Event(Struct, tag_field="event"):
+class Event(Struct, frozen=True, kw_only=True, tag_field="event"):
     pass
 
 
-class Hello(Event, tag="hello"):
+class Hello(Event, frozen=True, kw_only=True, tag="hello"):
     """Sent before torch is imported."""
 
     protocol: int
@@ -175,7 +165,7 @@ class Hello(Event, tag="hello"):
     default_model: str = ""
 
 
-class Device(Event, tag="device"):
+class Device(Event, frozen=True, kw_only=True, tag="device"):
     """Sent once torch is there."""
 
     kind: Literal["cuda", "mps", "cpu"]
@@ -187,11 +177,11 @@ class Device(Event, tag="device"):
     threads: int = 0
 
 
-class Models(Event, tag="models"):
+class Models(Event, frozen=True, kw_only=True, tag="models"):
     models: tuple[ModelInfo, ...]
 
 
-class Loading(Event, tag="loading"):
+class Loading(Event, frozen=True, kw_only=True, tag="loading"):
     """`done` and `total` are bytes of weights; total 0 means not known yet."""
 
     model: str
@@ -200,7 +190,7 @@ class Loading(Event, tag="loading"):
     total: int = 0
 
 
-class Loaded(Event, tag="loaded"):
+class Loaded(Event, frozen=True, kw_only=True, tag="loaded"):
     model: ModelInfo
     device: str
     dtype: str
@@ -211,29 +201,29 @@ class Loaded(Event, tag="loaded"):
     """Sentences the user should read, such as a missing chat template."""
 
 
-class AttentionObserved(Event, tag="attention"):
+class AttentionObserved(Event, frozen=True, kw_only=True, tag="attention"):
     """Follows `Loaded` when the probe has run; until then the badge says that it checks."""
 
     attention: Attention
 
 
-class Unloaded(Event, tag="unloaded"):
+class Unloaded(Event, frozen=True, kw_only=True, tag="unloaded"):
     pass
 
 
-class Prefill(Event, tag="prefill"):
+class Prefill(Event, frozen=True, kw_only=True, tag="prefill"):
     request: str
     done: int
     total: int
     reused: int
 
 
-class Text(Event, tag="text"):
+class Text(Event, frozen=True, kw_only=True, tag="text"):
     request: str
     text: str
 
 
-class Finished(Event, tag="finished"):
+class Finished(Event, frozen=True, kw_only=True, tag="finished"):
     """The last event of a request, also after an `Error` for it."""
 
     request: str
@@ -248,7 +238,7 @@ class Finished(Event, tag="finished"):
     attention: Attention | None = None
 
 
-class Telemetry(Event, tag="telemetry"):
+class Telemetry(Event, frozen=True, kw_only=True, tag="telemetry"):
     """Sampled twice a second. GPU fields are 0 without NVML."""
 
     cpu_percent: float
@@ -263,8 +253,8 @@ class Telemetry(Event, tag="telemetry"):
     """Of the reply in progress, over the last second; 0 when idle."""
 
 
-class Error(Event, tag="error"):
-    """A sentence for a person. `request` names the generation, or is empty for the engine itself."""
+class Error(Event, frozen=True, kw_only=True, tag="error"):
+    """Sentences for a person. `request` names the generation; empty for the engine itself."""
 
     title: str
     detail: str

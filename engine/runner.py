@@ -19,8 +19,8 @@ class Runner:
         self.cache = cache
         self.device = cache.buffers.device
         self.chunk = CHUNK[self.device.type]
-        self.logits: Tensor | None = None
-        """Logits [vocabulary] of the last token held, float32."""
+        self.logits = torch.empty(0)
+        """Logits [vocabulary] of the last token held, float32; empty before the first forward."""
 
     def prefill(self, tokens: Sequence[int]) -> Iterator[int]:
         """Appends the tokens chunk by chunk; yields how many are done after each."""

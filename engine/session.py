@@ -1,4 +1,4 @@
-"""One model, loaded: what the engine thread drives. Knows commands and events; no threads, no pipes."""
+"""One model, loaded: what the engine thread drives. Knows commands and events, no threads."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import transformers
@@ -97,8 +98,13 @@ class Session:
         )
         _log.info(
             "loaded architecture=%s use_flash_attn=%s kernel=%s dtype=%s context=%d reason=%s",
-            checkpoint.architecture, chosen.flash, chosen.label, choice.name_of(dtype), context, chosen.reason,
-        )  # fmt: skip
+            checkpoint.architecture,
+            chosen.flash,
+            chosen.label,
+            choice.name_of(dtype),
+            context,
+            chosen.reason,
+        )
         return Loaded(
             model=catalog.find(command.model),
             device=self._facts.name,
@@ -116,8 +122,7 @@ class Session:
         room = min(PROBE_TOKENS, opened.runner.cache.capacity - 1)
         try:
             seen = [
-                probe.observe(lambda count=count: opened.runner.forward([0] * count))
-                for count in (room, 1)
+                probe.observe(partial(opened.runner.forward, [0] * count)) for count in (room, 1)
             ]
         finally:
             opened.runner.cache.tokens.clear()
@@ -205,7 +210,7 @@ class Session:
     def _context_length(self, shape: ModelShape, dtype: torch.dtype, wanted: int | None) -> int:
         if wanted is not None and not 1 < wanted <= shape.context_length:
             raise PromptError(
-                f"The context length {wanted:,} is not possible: this model goes up to {shape.context_length:,}.",
+                f"This model has no context of {wanted:,}: it goes up to {shape.context_length:,}.",
                 f"Choose a context length from 2 to {shape.context_length:,}.",
             )
         room = SHARE_OF_FREE_MEMORY * memory.free_bytes(self._device)
@@ -213,7 +218,7 @@ class Session:
         context = wanted or min(shape.context_length, DEFAULT_CONTEXT, fits)
         if context > fits or context < 2:
             raise OutOfMemoryError(
-                f"A context of {max(context, 2):,} tokens does not fit beside the weights; {fits:,} would.",
+                f"A context of {max(context, 2):,} tokens does not fit; {fits:,} would.",
                 "Choose a smaller model or a shorter context, or close other programs.",
             )
         return context

@@ -1,4 +1,4 @@
-"""Which kernel to use: a pure function of device, shape and wish, with a reason for every answer."""
+"""Which kernel to use: a pure function of device, shape and wish, with a reason for each."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def no_torch_flash(facts: DeviceFacts, shape: Shape) -> str | None:
     return "torch's flash kernel has no logit softcap" if shape.softcap else None
 
 
-def no_sdpa(facts: DeviceFacts, shape: Shape) -> str | None:
+def no_sdpa(_: DeviceFacts, shape: Shape) -> str | None:
     return "SDPA has no logit softcap" if shape.softcap else None
 
 
@@ -87,7 +87,7 @@ RULES = (
     Rule("flash_attn", lambda facts: f"flash-attn {facts.flash_attn}", True, no_flash_attn),
     Rule("torch_flash", lambda facts: f"torch {facts.torch} flash", True, no_torch_flash),
     Rule("sdpa", lambda facts: f"torch {facts.torch} SDPA", False, no_sdpa),
-    Rule("math", lambda facts: "plain math in float32", False, lambda facts, shape: None),
+    Rule("math", lambda _: "plain math in float32", False, lambda *_: None),
 )
 
 
@@ -130,7 +130,8 @@ def reason(facts: DeviceFacts, shape: Shape, requested: Requested, objections: l
     if objections:
         return sentence("; ".join(objections))
     capability = ".".join(map(str, facts.capability or ()))
-    return f"{facts.name}, compute capability {capability}, {name_of(shape.dtype)}, head size {shape.head_size}."
+    dtype = name_of(shape.dtype)
+    return f"{facts.name}, compute capability {capability}, {dtype}, head size {shape.head_size}."
 
 
 def sentence(text: str) -> str:

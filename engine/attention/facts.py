@@ -1,4 +1,4 @@
-"""What this machine is, as far as attention is concerned, frozen so that any machine can be tested."""
+"""What this machine is to attention, frozen, so that any machine can be tested without it."""
 
 from __future__ import annotations
 

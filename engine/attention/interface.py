@@ -1,8 +1,8 @@
 """The attention function that transformers calls in every layer, under the name `NAME`.
 
 transformers hands key and value straight through (no cache object is passed in), and the step's
-buffers as the keyword `kv_step`. One custom op appends and attends, so that a compiled forward has no
-break at it; outside a compiled graph the kernel is called directly, which saves the dispatcher's
+buffers as the keyword `kv_step`. One custom op appends and attends, so that a compiled forward has
+no break at it; outside a compiled graph the kernel is called directly, which saves the dispatcher's
 20 microseconds a layer.
 """
 
@@ -39,7 +39,7 @@ class Step:
 
 
 def register() -> None:
-    """Makes `NAME` known to transformers. It gets no mask: the kernels know causality and windows."""
+    """Makes `NAME` known to transformers, without a mask: the kernels know what may be seen."""
     from transformers.modeling_utils import AttentionInterface
 
     AttentionInterface.register(NAME, attention)
@@ -50,7 +50,7 @@ def attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,
+    _mask: Tensor | None,
     *,
     kv_step: Step,
     scaling: float,
@@ -58,7 +58,7 @@ def attention(
     softcap: float | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """query [1, heads, tokens, head size], key and value alike; returns [1, tokens, heads, head size]."""
+    """Takes [1, heads, tokens, head size] three times; returns [1, tokens, heads, head size]."""
     layer: int = module.layer_idx  # type: ignore[assignment]
     query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
     window, cap = sliding_window or 0, softcap or 0.0

@@ -9,6 +9,7 @@ the last `window` of them where a window is set.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -94,13 +95,14 @@ def torch_flash(
     *,
     scale: float,
     window: int,
-    softcap: float,
+    softcap: float,  # noqa: ARG001 - the rules keep models with a softcap away
 ) -> Tensor:
     """torch's own FlashAttention-2 kernel, in the variable-length form that takes a used length."""
     append(step, key, value)
     tokens, span = query.shape[1], step.keys.shape[1]
     device = query.device
-    out: Tensor = torch.ops.aten._flash_attention_forward(
+    # The same kernel as torch.nn.attention.varlen's, which takes a used length from 2.13 on only.
+    out: Tensor = torch.ops.aten._flash_attention_forward(  # noqa: SLF001
         query[0],
         step.keys[0],
         step.values[0],
@@ -127,27 +129,18 @@ def sdpa(
     *,
     scale: float,
     window: int,
-    softcap: float,
+    softcap: float,  # noqa: ARG001 - the rules keep models with a softcap away
 ) -> Tensor:
     """torch's scaled_dot_product_attention, on CUDA without its flash backend."""
     append(step, key, value)
     first, last = visible(step.start, query.shape[1], window)
     keys = step.keys[:, first:last].transpose(1, 2)
     values = step.values[:, first:last].transpose(1, 2)
+    if query.shape[1] == 1:
+        return one_query(query, keys, values, scale)
     mask, causal = mask_for(step, query, first, last, window)
-    if not query.is_cuda:
-        out = functional.scaled_dot_product_attention(
-            query.transpose(1, 2),
-            keys,
-            values,
-            mask,
-            is_causal=causal,
-            scale=scale,
-            enable_gqa=True,
-        )
-        return out.transpose(1, 2)
     groups = query.shape[2] // key.shape[2]
-    with sdpa_kernel(EFFICIENT_OR_MATH):
+    with sdpa_kernel(EFFICIENT_OR_MATH) if query.is_cuda else nullcontext():
         out = functional.scaled_dot_product_attention(
             query.transpose(1, 2),
             keys.repeat_interleave(groups, 1),
@@ -157,6 +150,18 @@ def sdpa(
             scale=scale,
         )
     return out.transpose(1, 2)
+
+
+def one_query(query: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+    """One token sees all positions, so the query heads of a KV head stand as so many queries.
+
+    Each key is then read once and not once a query head: at 200 positions 27 us against 114 us
+    with `enable_gqa` on two cores (9 heads, 3 KV heads, head size 64, bfloat16).
+    """
+    grouped = query.reshape(1, keys.shape[1], -1, query.shape[3])
+    with sdpa_kernel(EFFICIENT_OR_MATH) if query.is_cuda else nullcontext():
+        out = functional.scaled_dot_product_attention(grouped, keys, values, scale=scale)
+    return out.reshape(query.shape)
 
 
 def math(
@@ -193,8 +198,6 @@ def mask_for(
 ) -> tuple[Tensor | None, bool]:
     """The mask that SDPA needs beside the cut to `first:last`, and whether plain causal does."""
     tokens = query.shape[1]
-    if tokens == 1:
-        return None, False
     if last - first == tokens and (not window or tokens <= window):
         return None, True
     return causal_mask(step, tokens, first, last, window, query.device), False
