@@ -1,0 +1,88 @@
+"""Kernels against attention as written down, at odd lengths, in windows, after held positions."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from engine.attention import probe
+from engine.attention.choice import Shape
+from engine.attention.kernels import KERNELS, LayerStep
+
+CPU = torch.device("cpu")
+
+
+def reference(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, window: int
+) -> torch.Tensor:
+    """Position by position in float64, with no code shared with the kernels."""
+    tokens, heads, size = query.shape
+    total, groups = keys.shape[0], heads // keys.shape[1]
+    out = torch.zeros(tokens, heads, size, dtype=torch.float64)
+    for row in range(tokens):
+        at = total - tokens + row
+        first = max(0, at - window + 1) if window else 0
+        for head in range(heads):
+            seen = keys[first : at + 1, head // groups].double()
+            weights = (seen @ query[row, head].double() * size**-0.5).softmax(0)
+            out[row, head] = weights @ values[first : at + 1, head // groups].double()
+    return out
+
+
+@pytest.mark.parametrize("kernel", ["sdpa", "math"])
+@pytest.mark.parametrize("window", [0, 1, 5, 64])
+@pytest.mark.parametrize(("held", "tokens"), [(0, 1), (0, 13), (29, 1), (29, 13)])
+def test_kernel_matches_the_definition(kernel: str, window: int, held: int, tokens: int) -> None:
+    heads, kv_heads, size, span = 6, 2, 16, 64
+    query = torch.randn(1, tokens, heads, size)
+    key, value = torch.randn(2, 1, tokens, kv_heads, size).unbind(0)
+    keys, values = torch.randn(2, 1, span, kv_heads, size).unbind(0)
+    lengths = torch.tensor([held], dtype=torch.int32)
+    step = LayerStep(keys, values, held, lengths, torch.arange(held, held + tokens))
+    out = KERNELS[kernel](query, key, value, step, scale=size**-0.5, window=window, softcap=0.0)
+
+    assert torch.equal(keys[0, held : held + tokens], key[0])
+    total = held + tokens
+    expected = reference(query[0], keys[0, :total], values[0, :total], window)
+    torch.testing.assert_close(out[0].double(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_softcap_bounds_the_logits() -> None:
+    query = torch.full((1, 1, 1, 8), 100.0)
+    keys = torch.stack([torch.full((1, 8), 100.0), torch.full((1, 8), -100.0)])[None]
+    values = torch.tensor([[1.0], [0.0]]).expand(2, 8)[None, :, None].clone()
+    step = LayerStep(keys, values, 1, torch.tensor([1]), torch.tensor([1]))
+    key, value = keys[:, 1:].clone(), values[:, 1:].clone()
+    out = KERNELS["math"](query, key, value, step, scale=1.0, window=0, softcap=2.0)
+    expected = torch.tensor([2.0, -2.0]).softmax(0)[0]
+    torch.testing.assert_close(out.flatten()[0], expected)
+
+
+def test_observation_names_what_the_profiler_recorded() -> None:
+    q = torch.randn(1, 2, 3, 16)
+    seen = probe.observe(lambda: torch.nn.functional.scaled_dot_product_attention(q, q, q))
+    assert "flash_attention_for_cpu" in seen.label
+    assert not seen.flash, "a CPU kernel of that name is not a CUDA flash kernel"
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "flash"),
+    [
+        ("void pytorch_flash::flash_fwd_splitkv_kernel<Flash_fwd_kernel_traits>", "torch's", True),
+        ("void flash::flash_fwd_kernel<Flash_fwd_kernel_traits>", "flash-attn's", True),
+        ("fmha_cutlassF_bf16_aligned_64x64_rf_sm80", "memory-efficient", False),
+        ("void cublasLt::gemm", probe.NOT_OBSERVED, False),
+    ],
+)
+def test_kernel_names_are_told_apart(name: str, label: str, flash: bool) -> None:
+    seen = probe.identify(["aten::mm", name])
+    assert label in seen.label
+    assert seen.flash == flash
+
+
+def test_check_finds_a_kernel_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = Shape(6, 2, 16, torch.float32, windows=(0, 8))
+    assert probe.check("sdpa", shape, CPU, 5) < probe.TOLERANCE[torch.float32]
+    right = KERNELS["sdpa"]
+    monkeypatch.setitem(KERNELS, "sdpa", lambda *args, **kw: right(*args, **{**kw, "window": 0}))
+    assert probe.check("sdpa", shape, CPU, 5) > 0.01
