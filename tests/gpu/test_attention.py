@@ -1,0 +1,123 @@
+"""The CUDA kernels: numbers against float32, and the name that the profiler gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from engine.attention import facts, interface, probe
+from engine.attention.choice import Shape, choose
+from engine.kv_cache import KVCache
+from engine.runner import Runner
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
+]
+CUDA = torch.device("cuda")
+FLASH = ("flash_attn", "torch_flash")
+
+
+def available(kernel: str) -> bool:
+    here = facts.current()
+    return {"flash_attn": bool(here.flash_attn), "torch_flash": here.torch_flash}.get(kernel, True)
+
+
+@pytest.fixture(params=["flash_attn", "torch_flash", "sdpa"])
+def kernel(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    if not available(name):
+        pytest.skip(f"{name} is not installed here")
+    return name
+
+
+@pytest.mark.parametrize("head_size", [64, 96, 128, 256])
+@pytest.mark.parametrize("windows", [(0,), (0, 16)])
+@pytest.mark.parametrize("tokens", [1, 5, 300])
+def test_kernel_agrees_with_float32(
+    kernel: str, head_size: int, windows: tuple[int, ...], tokens: int
+) -> None:
+    shape = Shape(32, 8, head_size, torch.bfloat16, windows)
+    error = probe.check(kernel, shape, CUDA, tokens)
+    assert error <= probe.TOLERANCE[torch.bfloat16]
+
+
+def test_softcap_agrees_with_float32() -> None:
+    if not available("flash_attn"):
+        pytest.skip("flash_attn is not installed here")
+    shape = Shape(8, 4, 256, torch.bfloat16, (0, 16), softcap=50.0)
+    assert probe.check("flash_attn", shape, CUDA, 37) <= probe.TOLERANCE[torch.bfloat16]
+
+
+def llama(dtype: torch.dtype, attention: str) -> tuple[Any, Any]:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    interface.register()
+    torch.manual_seed(3)
+    config = LlamaConfig(
+        vocab_size=512,
+        hidden_size=1024,
+        intermediate_size=512,
+        num_hidden_layers=3,
+        num_attention_heads=8,
+        num_key_value_heads=2,
+        head_dim=128,
+        initializer_range=0.05,
+    )
+    config._attn_implementation = attention
+    model: Any = LlamaForCausalLM(config)
+    return model.to(CUDA, dtype).eval(), config
+
+
+def made(kernel: str) -> Runner:
+    model, config = llama(torch.bfloat16, interface.NAME)
+    from engine import model_shape
+
+    shape = model_shape.of_config(config)
+    return Runner(model, KVCache(shape.cache, 1024, CUDA, torch.bfloat16, kernel))
+
+
+def eager_logits(dtype: torch.dtype, tokens: list[int]) -> torch.Tensor:
+    model, _ = llama(dtype, "eager")
+    with torch.inference_mode():
+        ids = torch.tensor([tokens], device=CUDA)
+        logits: torch.Tensor = model(ids, use_cache=False).logits[0, -1].float()
+    return logits
+
+
+def relative(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    return float((found - wanted).norm() / wanted.norm())
+
+
+def test_logits_are_no_further_from_float32_than_eager_bfloat16(kernel: str) -> None:
+    tokens = torch.randint(0, 512, (301,)).tolist()
+    exact = eager_logits(torch.float32, tokens)
+    ready = made(kernel)
+    ready.chunk = 97
+    list(ready.prefill(tokens[:-3]))
+    for token in tokens[-3:]:
+        ready.forward([token])
+    assert relative(ready.logits, exact) <= 1.5 * relative(
+        eager_logits(torch.bfloat16, tokens), exact
+    )
+
+
+@pytest.mark.parametrize("count", [200, 1])
+def test_the_flash_kernel_is_observed(kernel: str, count: int) -> None:
+    ready = made(kernel)
+    list(ready.prefill([1] * 50))
+    run: Callable[[], object] = lambda: ready.forward([2] * count)  # noqa: E731
+    run()
+    seen = probe.observe(run)
+    assert seen.flash == (kernel in FLASH), seen.label
+    assert seen.label != probe.NOT_OBSERVED
+
+
+def test_the_choice_here_is_a_flash_kernel() -> None:
+    here = facts.current()
+    if (here.capability or (0, 0)) < (8, 0):
+        pytest.skip(f"compute capability {here.capability} is below 8.0")
+    assert choose(here, Shape(32, 8, 128, torch.bfloat16), "on").flash
