@@ -1,0 +1,48 @@
+"""Where Hearth keeps its files: one folder each for data, cache, configuration and logs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from engine.errors import StorageError
+
+NAME = "hearth"
+
+
+def data() -> Path:
+    """Models, conversations. Created when missing; raises StorageError when it cannot be used."""
+    return _made(_home("data") or platformdirs.user_data_path(NAME, appauthor=False))
+
+
+def cache() -> Path:
+    """What can be made again. Created when missing; raises StorageError when it cannot be used."""
+    return _made(_home("cache") or platformdirs.user_cache_path(NAME, appauthor=False))
+
+
+def config() -> Path:
+    """Settings. Created when missing; raises StorageError when it cannot be used."""
+    return _made(_home("config") or platformdirs.user_config_path(NAME, appauthor=False))
+
+
+def log() -> Path:
+    """Log files. Created when missing; raises StorageError when it cannot be used."""
+    return _made(_home("log") or platformdirs.user_log_path(NAME, appauthor=False))
+
+
+def _home(kind: str) -> Path | None:
+    """HEARTH_HOME puts all four under one folder: for tests and for programs on a stick."""
+    home = os.environ.get("HEARTH_HOME")
+    return Path(home).absolute() / kind if home else None
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise StorageError(f"The folder {folder} cannot be read and written.")
+    return folder

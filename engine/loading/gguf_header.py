@@ -1,0 +1,317 @@
+"""The header of a GGUF file: metadata and where tensors lie, every number checked before use.
+
+This is the gate against hostile files: nothing else may read a GGUF file that has not passed it.
+Long arrays (vocabularies) are stepped over and read only when asked for, which keeps a scan of
+SmolLM2 at a hundredth of GGUFReader's time. Imports neither torch nor numpy.
+
+Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, versions 2 and 3, little-endian.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from engine.errors import CheckpointError, UnsupportedError
+from engine.loading.gguf_types import TENSOR_TYPES, TensorType
+
+MAGIC: Final = b"GGUF"
+VERSIONS: Final = (2, 3)
+LONG_ARRAY: Final = 64
+"""Arrays of more items are stepped over."""
+MAX_DIMENSIONS: Final = 4
+MAX_NAME: Final = 65_535
+"""Bytes of a key or tensor name, as the format says."""
+STRING: Final = 8
+ARRAY: Final = 9
+SCALARS: Final = {
+    0: struct.Struct("<B"),
+    1: struct.Struct("<b"),
+    2: struct.Struct("<H"),
+    3: struct.Struct("<h"),
+    4: struct.Struct("<I"),
+    5: struct.Struct("<i"),
+    6: struct.Struct("<f"),
+    7: struct.Struct("<?"),
+    10: struct.Struct("<Q"),
+    11: struct.Struct("<q"),
+    12: struct.Struct("<d"),
+}
+_U32: Final = struct.Struct("<I")
+_U64: Final = struct.Struct("<Q")
+_SMALLEST_PAIR: Final = 13
+"""Bytes of a metadata pair: length of the key, type, and one byte of value."""
+_SMALLEST_TENSOR: Final = 24
+"""Bytes of a tensor's entry without name and dimensions."""
+
+
+@dataclass(frozen=True)
+class LongArray:
+    """An array that was stepped over; `GGUFHeader.items` reads it."""
+
+    kind: int
+    count: int
+    offset: int
+
+
+Scalar: TypeAlias = int | float | bool | str
+Value: TypeAlias = Scalar | tuple[Scalar, ...] | LongArray
+Entry: TypeAlias = tuple[str, tuple[int, ...], int, int]
+"""Name, shape, type and offset of a tensor, not yet checked."""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    name: str
+    shape: tuple[int, ...]
+    """Outermost dimension first, as torch has it; the file has it the other way round."""
+    type: TensorType
+    type_id: int
+    offset: int
+    """Bytes from the file's beginning."""
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True)
+class GGUFHeader:
+    path: Path
+    version: int
+    metadata: dict[str, Value]
+    tensors: dict[str, TensorInfo]
+
+    @property
+    def architecture(self) -> str:
+        return str(self.metadata.get("general.architecture", ""))
+
+    @property
+    def parameters(self) -> int:
+        return sum(math.prod(tensor.shape) for tensor in self.tensors.values())
+
+    @property
+    def tensor_bytes(self) -> int:
+        return sum(tensor.size for tensor in self.tensors.values())
+
+    def number(self, key: str) -> float | None:
+        """The value of `<architecture>.<key>`, or None; raises CheckpointError for a non-number."""
+        value = self.metadata.get(f"{self.architecture}.{key}")
+        if isinstance(value, LongArray) or (isinstance(value, tuple) and len(set(value)) != 1):
+            raise UnsupportedError(f"{self.path.name} has a different {key} for each layer.")
+        if isinstance(value, tuple):
+            value = value[0]
+        if value is None or (isinstance(value, int | float) and math.isfinite(value)):
+            return value
+        raise CheckpointError(f"{self.path.name} says {value!r} where {key} must be a number.")
+
+    def items(self, key: str) -> list[Scalar]:
+        """The items of an array, long or not; empty when there is none."""
+        value = self.metadata.get(key, ())
+        if isinstance(value, tuple):
+            return list(value)
+        if not isinstance(value, LongArray):
+            raise CheckpointError(f"{self.path.name} has one value where {key} must be a list.")
+        with _mapped(self.path) as data:
+            cursor = _Cursor(data, len(data), self.path.name, value.offset)
+            return cursor.array_items(value.kind, value.count)
+
+
+def read(path: Path, size: int | None = None) -> GGUFHeader:
+    """Reads and checks the header.
+
+    `size` is the whole file's size in bytes where `path` is only the first part of one. Raises
+    CheckpointError for what is no GGUF file, is cut off or contradicts itself, and
+    UnsupportedError for what is one that Hearth cannot read.
+    """
+    with _mapped(path) as data:
+        return _Cursor(data, size or len(data), path.name).header(path)
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap]:
+    try:
+        with path.open("rb") as file:
+            if not file.seek(0, 2):
+                raise CheckpointError(f"{path.name} is empty.")
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                yield data
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"There is no file {path}.", "Check the path, or choose another model."
+        ) from error
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} cannot be read: {error.strerror}.", "Check the permissions of the file."
+        ) from error
+
+
+class _Cursor:
+    """A place in the file that never leaves it."""
+
+    def __init__(self, data: mmap.mmap, size: int, name: str, position: int = 0) -> None:
+        self.data = data
+        self.size = size
+        self.name = name
+        self.position = position
+
+    def header(self, path: Path) -> GGUFHeader:
+        version = self._version()
+        tensor_count = self._count(_SMALLEST_TENSOR)
+        pair_count = self._count(_SMALLEST_PAIR)
+        metadata = self._metadata(pair_count)
+        entries = [self._tensor_entry() for _ in range(tensor_count)]
+        alignment = metadata.get("general.alignment", 32)
+        if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
+            raise self._broken(f"its alignment is {alignment!r}")
+        begin = -(-self.position // alignment) * alignment
+        return GGUFHeader(path, version, metadata, self._placed(entries, begin, alignment))
+
+    def array_items(self, kind: int, count: int) -> list[Scalar]:
+        if kind == STRING:
+            return [self.string() for _ in range(count)]
+        layout = struct.Struct(f"<{count}{SCALARS[kind].format[1:]}")
+        return list(layout.unpack(self._take(layout.size)))
+
+    def string(self, limit: int | None = None) -> str:
+        length = self._u64()
+        if limit is not None and length > limit:
+            raise self._broken("one of its names is too long")
+        # A vocabulary may hold pieces that are no UTF-8; they must stay distinct.
+        return self._take(length).decode("utf-8", "backslashreplace")
+
+    def _version(self) -> int:
+        if self.data[:4] != MAGIC:
+            raise CheckpointError(
+                f"{self.name} is not a GGUF file.",
+                "Choose a .gguf file, or a folder with config.json and safetensors.",
+            )
+        self.position = 4
+        version = self._u32()
+        if version in VERSIONS:
+            return version
+        if int.from_bytes(version.to_bytes(4, "little"), "big") in VERSIONS:
+            raise UnsupportedError(
+                f"{self.name} is a big-endian GGUF file.", "Download the little-endian file."
+            )
+        raise UnsupportedError(
+            f"{self.name} is a GGUF file of version {version}; Hearth reads 2 and 3.",
+            "Download the model again in a newer conversion.",
+        )
+
+    def _metadata(self, count: int) -> dict[str, Value]:
+        metadata: dict[str, Value] = {}
+        for _ in range(count):
+            key = self.string(MAX_NAME)
+            if key in metadata:
+                raise self._broken(f"{key!r} occurs twice")
+            metadata[key] = self._value(self._u32())
+        return metadata
+
+    def _value(self, kind: int) -> Value:
+        if kind == STRING:
+            return self.string()
+        if kind == ARRAY:
+            return self._array()
+        if kind not in SCALARS:
+            raise self._broken(f"it has a value of the unknown type {kind}")
+        scalar: Scalar = SCALARS[kind].unpack(self._take(SCALARS[kind].size))[0]
+        return scalar
+
+    def _array(self) -> Value:
+        kind = self._u32()
+        if kind != STRING and kind not in SCALARS:
+            raise self._broken(f"it has a list of the unknown type {kind}")
+        item_size = _U64.size if kind == STRING else SCALARS[kind].size
+        count = self._count(item_size)
+        if count <= LONG_ARRAY:
+            return tuple(self.array_items(kind, count))
+        array = LongArray(kind, count, self.position)
+        if kind == STRING:
+            self._skip_strings(count)
+        else:
+            self._skip(count * item_size)
+        return array
+
+    def _skip_strings(self, count: int) -> None:
+        """The one loop that takes time: a vocabulary has up to a quarter million strings."""
+        position, last, data, unpack = self.position, len(self.data) - 8, self.data, _U64.unpack_from
+        for _ in range(count):
+            if position > last:
+                raise self._cut_off()
+            position += 8 + unpack(data, position)[0]
+        self.position = position
+        self._skip(0)
+
+    def _tensor_entry(self) -> Entry:
+        name = self.string(MAX_NAME)
+        dimensions = self._u32()
+        if not 1 <= dimensions <= MAX_DIMENSIONS:
+            raise self._broken(f"tensor {name!r} has {dimensions} dimensions")
+        shape = tuple(reversed([self._u64() for _ in range(dimensions)]))
+        return name, shape, self._u32(), self._u64()
+
+    def _placed(self, entries: list[Entry], begin: int, alignment: int) -> dict[str, TensorInfo]:
+        tensors: dict[str, TensorInfo] = {}
+        for name, shape, type_id, offset in entries:
+            if name in tensors:
+                raise self._broken(f"tensor {name!r} occurs twice")
+            if type_id not in TENSOR_TYPES:
+                raise UnsupportedError(
+                    f"{self.name} has weights of a type that Hearth does not know ({type_id}).",
+                    "Download another quantisation of this model, such as Q4_K_M.",
+                )
+            kind = TENSOR_TYPES[type_id]
+            if 0 in shape or shape[-1] % kind.block:
+                raise self._broken(f"tensor {name!r} cannot be {list(shape)} of {kind.name}")
+            size = math.prod(shape) // kind.block * kind.size
+            if offset % alignment:
+                raise self._broken(f"tensor {name!r} is not aligned")
+            if begin + offset + size > self.size:
+                raise self._cut_off(f"tensor {name!r} lies outside of it")
+            tensors[name] = TensorInfo(name, shape, kind, type_id, begin + offset, size)
+        self._check_overlaps(tensors)
+        return tensors
+
+    def _check_overlaps(self, tensors: dict[str, TensorInfo]) -> None:
+        end = 0
+        for tensor in sorted(tensors.values(), key=lambda tensor: tensor.offset):
+            if tensor.offset < end:
+                raise self._broken(f"tensor {tensor.name!r} overlaps another")
+            end = tensor.offset + tensor.size
+
+    def _count(self, item_size: int) -> int:
+        """A number of items, each of at least `item_size` bytes: more than fit cannot be true."""
+        count = self._u64()
+        if count * item_size > len(self.data) - self.position:
+            raise self._cut_off()
+        return count
+
+    def _u32(self) -> int:
+        return int(_U32.unpack(self._take(4))[0])
+
+    def _u64(self) -> int:
+        return int(_U64.unpack(self._take(8))[0])
+
+    def _take(self, count: int) -> bytes:
+        begin = self.position
+        self._skip(count)
+        return self.data[begin : self.position]
+
+    def _skip(self, count: int) -> None:
+        self.position += count
+        if self.position > len(self.data):
+            raise self._cut_off()
+
+    def _cut_off(self, how: str = "it ends too early") -> CheckpointError:
+        return CheckpointError(
+            f"{self.name} is not complete: {how}.",
+            "The download may have been interrupted: download the file again.",
+        )
+
+    def _broken(self, how: str) -> CheckpointError:
+        return CheckpointError(f"{self.name} is damaged: {how}.")
