@@ -1,0 +1,143 @@
+"""What a GGUF file says about config and tokenizer, converted once and kept in the cache folder.
+
+The marker is written last and the folder renamed into place, so that half of one is never used.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from engine import folders
+from engine.errors import StorageError
+from engine.loading import gguf_config
+from engine.loading.families import Config, Family
+from engine.loading.gguf_header import GGUFHeader
+
+VERSION: Final = 1
+"""Raised when a conversion comes out differently, so that older ones are made again."""
+MARKER: Final = "complete"
+CONFIG: Final = "config.json"
+TOKENIZER: Final = "tokenizer.json"
+TOKENIZER_CONFIG: Final = "tokenizer_config.json"
+KEPT: Final = 16
+"""Conversions of that many files are kept, the latest used."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Conversion:
+    config: Config
+    tokenizer_file: Path
+    tokenizer_config: Config
+
+
+def converted(header: GGUFHeader, family: Family, begin: Callable[[], None]) -> Conversion:
+    """The conversion of this file, made now when there is none; `begin` is called before making it.
+
+    Raises StorageError when the cache cannot be written, CheckpointError and UnsupportedError for
+    what cannot be converted.
+    """
+    folder = folders.cache() / "gguf" / key(header.path)
+    found = _read(folder)
+    if found is None:
+        begin()
+        _write(folder, header, family)
+        found = _read(folder)
+    if found is None:
+        raise StorageError(f"The folder {folder} cannot be read.")
+    return found
+
+
+def key(path: Path) -> str:
+    """Names a file's content by path, size and time of change: hashing gigabytes takes too long."""
+    status = path.stat()
+    said = f"{VERSION} {path.resolve()} {status.st_size} {status.st_mtime_ns}"
+    return hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _read(folder: Path) -> Conversion | None:
+    """None for one that is missing, not complete or damaged."""
+    try:
+        if not (folder / MARKER).exists() or not (folder / TOKENIZER).stat().st_size:
+            return None
+        (folder / MARKER).touch()
+        config = json.loads((folder / CONFIG).read_bytes())
+        tokenizer_config = json.loads((folder / TOKENIZER_CONFIG).read_bytes())
+    except (OSError, ValueError) as error:
+        _log.warning("converting again, %s cannot be used: %s", folder, error)
+        return None
+    return Conversion(config, folder / TOKENIZER, tokenizer_config)
+
+
+def _write(folder: Path, header: GGUFHeader, family: Family) -> None:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+    except OSError as error:
+        raise _storage_error(error, folder) from error
+    try:
+        _fill(made, header, family)
+        shutil.rmtree(folder, ignore_errors=True)
+        made.rename(folder)
+        _forget_old(folder.parent)
+    except OSError as error:
+        raise _storage_error(error, folder) from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _fill(made: Path, header: GGUFHeader, family: Family) -> None:
+    from engine.loading import gguf_tokenizer
+
+    config = gguf_config.settings(header, family)
+    tokenizer = gguf_tokenizer.tokenizer(header)
+    files = {
+        CONFIG: json.dumps(config),
+        # tokenizers' own `save` hides why it failed.
+        TOKENIZER: tokenizer.to_str(),
+        TOKENIZER_CONFIG: json.dumps(_tokenizer_config(header, config, tokenizer)),
+        MARKER: "",
+    }
+    for name, text in files.items():
+        write_text(made / name, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _tokenizer_config(header: GGUFHeader, config: Config, tokenizer: Any) -> Config:
+    spelled = {
+        f"{name}_token": tokenizer.id_to_token(config[f"{name}_token_id"])
+        for name in gguf_config.TOKENS
+        if config[f"{name}_token_id"] is not None
+    }
+    ends = [gguf_config.token_id(header, name) for name in ("eot", "eom")]
+    template = gguf_config.chat_template(header)
+    return {**spelled, "end_token_ids": ends, "chat_template": template}
+
+
+def _forget_old(parent: Path) -> None:
+    complete = [folder for folder in parent.iterdir() if (folder / MARKER).exists()]
+    complete.sort(key=lambda folder: (folder / MARKER).stat().st_mtime, reverse=True)
+    for folder in complete[KEPT:]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _storage_error(error: OSError, folder: Path) -> StorageError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageError(
+            f"There is no room left to prepare the model in {folder.parent}.",
+            "Free some space on that disk (about 50 MB), then try again.",
+        )
+    return StorageError(f"The model cannot be prepared in {folder.parent}: {error.strerror}.")

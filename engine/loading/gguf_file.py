@@ -1,0 +1,87 @@
+"""Opens a GGUF file: header checked, config and tokenizer converted once, weights dequantised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from engine.loading import families, gguf_header, gguf_weights
+from engine.loading.assembly import Progress, assemble
+from engine.loading.checkpoint import (
+    NO_TEMPLATE,
+    Checkpoint,
+    GenerationDefaults,
+    control_tokens,
+    end_tokens,
+)
+from engine.loading.gguf_conversion import Conversion, converted
+
+
+def load(
+    path: Path,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    attn_implementation: str,
+    progress: Progress,
+) -> Checkpoint:
+    """As `engine.loading.load`."""
+    header = gguf_header.read(path)
+    family = families.of_gguf(header.architecture)
+    conversion = converted(header, family, lambda: progress("converting", 0, 0))
+    tokenizer = fast_tokenizer(conversion)
+    control = control_tokens(tokenizer)
+    config = family.config(dict(conversion.config, dtype=dtype))
+    config._attn_implementation = attn_implementation  # noqa: SLF001
+    model = assemble(
+        family,
+        config,
+        gguf_weights.weights(header, family, conversion.config),
+        header.tensor_bytes,
+        device=device,
+        dtype=dtype,
+        progress=progress,
+    )
+    _divide_frequencies(model, gguf_weights.rope_factors(header))
+    template = conversion.tokenizer_config["chat_template"]
+    return Checkpoint(
+        model=model,
+        tokenizer=tokenizer,
+        config=config,
+        generation=_generation(conversion, tokenizer, control),
+        chat_template=template,
+        notes=() if template else (NO_TEMPLATE,),
+        architecture=header.architecture,
+        control_tokens=control,
+    )
+
+
+def fast_tokenizer(conversion: Conversion) -> Any:
+    from transformers import PreTrainedTokenizerFast
+
+    spelled = {k: v for k, v in conversion.tokenizer_config.items() if k.endswith("_token")}
+    return PreTrainedTokenizerFast(
+        tokenizer_file=str(conversion.tokenizer_file),
+        clean_up_tokenization_spaces=False,
+        **spelled,
+    )
+
+
+def _generation(
+    conversion: Conversion, tokenizer: Any, control: Mapping[str, int]
+) -> GenerationDefaults:
+    named = (conversion.config["eos_token_id"], conversion.tokenizer_config["end_token_ids"])
+    return GenerationDefaults(eos_token_ids=end_tokens(named, tokenizer, control))
+
+
+def _divide_frequencies(model: nn.Module, factors: torch.Tensor | None) -> None:
+    """Llama 3.1's rotary scaling, which GGUF keeps as a tensor and not as settings."""
+    if factors is None:
+        return
+    for name, buffer in model.named_buffers():
+        if name.endswith("inv_freq"):
+            buffer /= factors.to(buffer.device)
