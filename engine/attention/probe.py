@@ -6,6 +6,7 @@ own code took. Numbers are checked against plain float32 attention on fresh rand
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from engine.attention.choice import Shape
 from engine.attention.kernels import KERNELS, LayerStep
+
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+"""The profiler's library writes progress lines to stderr; it reads this at its first use."""
 
 NOT_OBSERVED = "not observed"
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 2e-2}

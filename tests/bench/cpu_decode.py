@@ -1,0 +1,112 @@
+"""Decode on the CPU: Hearth against the model's linears alone and transformers' generate().
+
+python -m tests.bench.cpu_decode [--threads 2] [--rounds 5]
+
+All run interleaved in one process on the same weights; prints tokens/s as JSON, with medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from engine.attention import interface
+from engine.protocol import Load
+from engine.session import Session
+
+MODEL = "smollm2-135m-instruct"
+PROMPT_TOKENS = 100
+TOKENS = 40
+
+
+def tokens_per_second(step: Callable[[], object], tokens: int) -> float:
+    begin = time.perf_counter()
+    step()
+    return tokens / (time.perf_counter() - begin)
+
+
+def linears_alone(model: nn.Module, dtype: torch.dtype) -> Callable[[], None]:
+    weights = [part.weight for part in model.modules() if isinstance(part, nn.Linear)]
+    rows = [torch.randn(1, 1, weight.shape[1], dtype=dtype) for weight in weights]
+
+    @torch.inference_mode()
+    def run() -> None:
+        for _ in range(TOKENS):
+            for row, weight in zip(rows, weights, strict=True):
+                functional.linear(row, weight)
+
+    return run
+
+
+def hearth(session: Session) -> Callable[[], None]:
+    runner = session._opened().runner
+
+    def run() -> None:
+        del runner.cache.tokens[PROMPT_TOKENS:]
+        for _ in range(TOKENS):
+            int(runner.forward([11]).argmax())
+
+    return run
+
+
+def generate(model: nn.Module) -> float:
+    """tokens/s of decode alone: the time of TOKENS more tokens after the first."""
+    ids = torch.full((1, PROMPT_TOKENS), 11)
+
+    def seconds(count: int) -> float:
+        begin = time.perf_counter()
+        model.generate(  # type: ignore[operator]
+            ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=False,
+            min_new_tokens=count,
+            max_new_tokens=count,
+            pad_token_id=0,
+        )
+        return time.perf_counter() - begin
+
+    model.config._attn_implementation = "sdpa"  # type: ignore[union-attr]
+    try:
+        return TOKENS / (seconds(TOKENS + 1) - seconds(1))
+    finally:
+        model.config._attn_implementation = interface.NAME  # type: ignore[union-attr]
+
+
+def measure(dtype: str, rounds: int) -> dict[str, list[float]]:
+    session = Session()
+    session.load(Load(model=MODEL, dtype=dtype), lambda *_: None)  # type: ignore[arg-type]
+    opened = session._opened()
+    model = opened.checkpoint.model
+    for _ in opened.runner.prefill([11] * PROMPT_TOKENS):
+        pass
+    ours, linears = hearth(session), linears_alone(model, opened.dtype)
+    ours(), linears()
+    found: dict[str, list[float]] = {"hearth": [], "linears alone": [], "generate": []}
+    for _ in range(rounds):
+        found["hearth"].append(tokens_per_second(ours, TOKENS))
+        found["linears alone"].append(tokens_per_second(linears, TOKENS))
+        found["generate"].append(generate(model))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    for dtype in ("float32", "bfloat16"):
+        found = measure(dtype, arguments.rounds)
+        medians = {name: round(statistics.median(rates), 1) for name, rates in found.items()}
+        print(json.dumps({"dtype": dtype, "tokens_per_second": medians, "all": found}))
+
+
+if __name__ == "__main__":
+    main()
