@@ -1,0 +1,41 @@
+"""Everything that CI runs, one after another: `python3 start.py test`. Arguments go to pytest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+MODULE = [sys.executable, "-P", "-m"]
+IMPORT_LINTER = (
+    "import sys; from importlinter.cli import lint_imports_command as run; sys.exit(run())"
+)
+CHECKS = {
+    "lint": [*MODULE, "ruff", "check", "."],
+    "format": [*MODULE, "ruff", "format", "--check", "."],
+    "types": [*MODULE, "mypy"],
+    "imports": [sys.executable, "-P", "-c", IMPORT_LINTER],
+    "lock": [sys.executable, "-P", "tests/lock.py", "--check"],
+    "tests": [*MODULE, "pytest"],
+}
+
+
+def passes(name: str, command: list[str]) -> bool:
+    print(f"--- {name}", flush=True)
+    start = time.monotonic()
+    code = subprocess.call(command)
+    verdict = "passed" if code == 0 else f"FAILED (exit {code})"
+    print(f"--- {name} {verdict} in {time.monotonic() - start:.1f} s\n", flush=True)
+    return code == 0
+
+
+def main(pytest_args: list[str]) -> int:
+    CHECKS["tests"] += pytest_args
+    failed = [name for name, command in CHECKS.items() if not passes(name, command)]
+    if failed:
+        print("Failed: " + ", ".join(failed))
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

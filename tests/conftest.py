@@ -1,0 +1,55 @@
+"""What every test runs under: its own home, no network, no screen, and a GPU if there is one.
+
+Neither torch nor Qt is imported here: a test that needs none does not wait for one.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+GPU_TESTS = Path(__file__).parent / "gpu"
+
+# Read when the application object is made, which pytest-qt does once for the whole run.
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+# A hub library that would reach for the network fails at once instead of retrying.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def hearth_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Data, cache, config and log folders of the run: shared, as a conversion takes seconds."""
+    home = tmp_path_factory.mktemp("hearth")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEARTH_HOME", str(home))
+        yield home
+
+
+@pytest.fixture
+def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folders of one test's own, for a test of the first start or of what is stored."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("HEARTH_HOME", str(home))
+    return home
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(GPU_TESTS):
+            item.add_marker(pytest.mark.gpu)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not has_cuda_gpu():
+        pytest.skip("needs a CUDA GPU: torch sees none here")
+
+
+@functools.cache
+def has_cuda_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
