@@ -16,7 +16,9 @@ from engine import catalog, generation, memory, model_shape
 from engine.attention import choice, facts, interface, probe
 from engine.errors import AttentionError, HearthError, OutOfMemoryError, PromptError
 from engine.kv_cache import KVCache
-from engine.loading import Checkpoint, encode_chat, load
+from engine.loading.checkpoint import Checkpoint
+from engine.loading.load import load
+from engine.loading.template import encode_chat
 from engine.model_shape import ModelShape
 from engine.protocol import (
     Attention,
@@ -69,7 +71,7 @@ class Session:
         return Device(
             kind=self._device.type,  # type: ignore[arg-type]
             name=self._facts.name,
-            torch=torch.__version__,
+            torch=str(torch.__version__),
             transformers=transformers.__version__,
             flash_attn=self._facts.flash_attn,
             compute_capability=".".join(map(str, self._facts.capability or ())),

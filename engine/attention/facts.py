@@ -34,11 +34,11 @@ def current() -> DeviceFacts:
             rocm=torch.version.hip is not None,
             flash_attn=flash_attn_version(),
             torch_flash=torch.backends.cuda.is_flash_attention_available(),
-            torch=torch.__version__,
+            torch=str(torch.__version__),
         )
     if torch.backends.mps.is_available():
-        return DeviceFacts(kind="mps", name="Apple GPU", torch=torch.__version__)
-    return DeviceFacts(kind="cpu", name="CPU", torch=torch.__version__)
+        return DeviceFacts(kind="mps", name="Apple GPU", torch=str(torch.__version__))
+    return DeviceFacts(kind="cpu", name="CPU", torch=str(torch.__version__))
 
 
 def flash_attn_version() -> str:

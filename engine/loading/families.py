@@ -150,6 +150,6 @@ def of_config(config: Config) -> Family:
 
 def unsupported(architecture: str) -> UnsupportedError:
     return UnsupportedError(
-        f"This is a model of the architecture {architecture or 'unknown'}, which Hearth cannot run.",
+        f"Its architecture is {architecture or 'unknown'}, which Hearth cannot run.",
         f"These work: {NAMES}.",
     )

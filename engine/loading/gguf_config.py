@@ -57,7 +57,7 @@ def token_id(header: GGUFHeader, name: str) -> int | None:
 
 
 def _size(header: GGUFHeader, key: str) -> int:
-    value = header.number(key)
+    value: object = header.number(key)
     if not isinstance(value, int) or not 0 < value < 2**31:
         raise CheckpointError(f"{header.path.name} is damaged: its {key} is {value}.")
     return value

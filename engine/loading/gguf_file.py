@@ -64,7 +64,7 @@ def fast_tokenizer(conversion: Conversion) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     spelled = {k: v for k, v in conversion.tokenizer_config.items() if k.endswith("_token")}
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_file=str(conversion.tokenizer_file),
         clean_up_tokenization_spaces=False,
         **spelled,
@@ -84,4 +84,4 @@ def _divide_frequencies(model: nn.Module, factors: torch.Tensor | None) -> None:
         return
     for name, buffer in model.named_buffers():
         if name.endswith("inv_freq"):
-            buffer /= factors.to(buffer.device)
+            buffer.div_(factors.to(buffer.device))

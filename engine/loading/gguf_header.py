@@ -168,6 +168,12 @@ class _Cursor:
         alignment = metadata.get("general.alignment", 32)
         if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
             raise self._broken(f"its alignment is {alignment!r}")
+        parts = metadata.get("split.count", 1)
+        if isinstance(parts, int) and parts > 1:
+            raise UnsupportedError(
+                f"{self.name} is one of {parts} parts of a model.",
+                "Join them into one file: llama-gguf-split --merge FIRST_PART WHOLE",
+            )
         begin = -(-self.position // alignment) * alignment
         return GGUFHeader(path, version, metadata, self._placed(entries, begin, alignment))
 
@@ -239,7 +245,12 @@ class _Cursor:
 
     def _skip_strings(self, count: int) -> None:
         """The one loop that takes time: a vocabulary has up to a quarter million strings."""
-        position, last, data, unpack = self.position, len(self.data) - 8, self.data, _U64.unpack_from
+        position, last, data, unpack = (
+            self.position,
+            len(self.data) - 8,
+            self.data,
+            _U64.unpack_from,
+        )
         for _ in range(count):
             if position > last:
                 raise self._cut_off()

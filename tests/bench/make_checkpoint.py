@@ -88,20 +88,20 @@ def write(shape: str, tokenizer: Path, out: Path) -> None:
     config.save_pretrained(out)
     with torch.device("meta"):
         model = model_class(config)
-    tied = set(model_class._tied_weights_keys) if config.tie_word_embeddings else set()
+    tied = {"lm_head.weight"} if config.tie_word_embeddings else set()
     names = {name: value.shape for name, value in model.state_dict().items() if name not in tied}
-    write_shards(names, out)
+    write_shards(names, out, 0.0 if config.model_type.startswith("gemma") else 1.0)
     for file in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(tokenizer / file, out / file)
 
 
-def write_shards(names: dict[str, torch.Size], out: Path) -> None:
+def write_shards(names: dict[str, torch.Size], out: Path, norm: float) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     shard: dict[str, torch.Tensor] = {}
     where: dict[str, str] = {}
     count = 0
     for name, size in names.items():
-        shard[name] = drawn(name, size, device)
+        shard[name] = drawn(name, size, device, norm)
         where[name] = f"model-{count:05}.safetensors"
         full = sum(tensor.nbytes for tensor in shard.values()) >= SHARD_BYTES
         if full or len(where) == len(names):
@@ -111,9 +111,10 @@ def write_shards(names: dict[str, torch.Size], out: Path) -> None:
     (out / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
-def drawn(name: str, size: torch.Size, device: str) -> torch.Tensor:
+def drawn(name: str, size: torch.Size, device: str, norm: float) -> torch.Tensor:
+    """Gemma stores its norms less 1: `norm` is what stands for one."""
     if name.endswith("norm.weight"):
-        return torch.ones(size, dtype=torch.bfloat16)
+        return torch.full(size, norm, dtype=torch.bfloat16)
     weights = torch.empty(size, dtype=torch.bfloat16, device=device).normal_(std=SPREAD)
     return weights.cpu()
 

@@ -39,10 +39,11 @@ SIZES: dict[str, Any] = {
     "pad_token_id": None,
 }
 GEMMA: dict[str, Any] = {"sliding_window": 24, "query_pre_attn_scalar": 16}
+LAYERS = ["sliding_attention", "full_attention"] * 2
 MODELS = {
     "llama": (LlamaForCausalLM, LlamaConfig(**SIZES)),
     "gemma2": (Gemma2ForCausalLM, Gemma2Config(**SIZES, **GEMMA)),
-    "gemma3": (Gemma3ForCausalLM, Gemma3TextConfig(**SIZES, **GEMMA, sliding_window_pattern=2)),
+    "gemma3": (Gemma3ForCausalLM, Gemma3TextConfig(**SIZES, **GEMMA, layer_types=LAYERS)),
 }
 GREEDY = SamplingOptions(temperature=0)
 

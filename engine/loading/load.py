@@ -1,0 +1,37 @@
+"""Opens a checkpoint, whichever of the two formats it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from engine.errors import CheckpointError
+from engine.loading import gguf_file, safetensors_folder
+from engine.loading.assembly import Progress
+from engine.loading.checkpoint import Checkpoint
+
+
+def load(
+    path: Path,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    attn_implementation: str,
+    progress: Progress,
+) -> Checkpoint:
+    """Loads a GGUF file, or a folder with config.json and safetensors.
+
+    `progress(stage, done, total)` has bytes; stage is "converting" or "weights". Raises
+    CheckpointError, UnsupportedError, StorageError or OutOfMemoryError.
+    """
+    if not path.exists():
+        raise CheckpointError(f"There is no file or folder {path}.", "Choose another model.")
+    opened = safetensors_folder.load if path.is_dir() else gguf_file.load
+    return opened(
+        path,
+        device=device,
+        dtype=dtype,
+        attn_implementation=attn_implementation,
+        progress=progress,
+    )

@@ -1,0 +1,140 @@
+"""A folder with config.json and safetensors: read as data, cleaned, and checked before use.
+
+Imports neither torch nor transformers: the catalog reads folders too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import CheckpointError, UnsupportedError
+from engine.loading import families, safetensors_header
+from engine.loading.families import Config, Family
+from engine.loading.safetensors_header import StoredTensor
+
+MAX_JSON: Final = 64_000_000
+"""Bytes; the largest tokenizer.json of the supported families has 34 million."""
+CODE_KEYS: Final = ("auto_map", "attn_implementation", "custom_pipelines")
+CODE_PREFIX: Final = "_attn_implementation"
+"""Keys that make transformers fetch and run code: CVE-2026-4372."""
+PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+INDEX: Final = "model.safetensors.index.json"
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    path: Path
+    config: Config
+    """Cleaned; of the whole model."""
+    family: Family
+
+    @property
+    def text_config(self) -> Config:
+        """Of the text part, which is all of it unless the model is multimodal."""
+        nested = self.config.get("text_config")
+        return nested if self.family.text_prefix and isinstance(nested, dict) else self.config
+
+    @cached_property
+    def shards(self) -> dict[Path, dict[str, StoredTensor]]:
+        """Tensors by file, every header checked. Raises CheckpointError."""
+        return {path: safetensors_header.read(path) for path in _shard_paths(self.path)}
+
+    @property
+    def tensors(self) -> list[StoredTensor]:
+        return [tensor for tensors in self.shards.values() for tensor in tensors.values()]
+
+    def json(self, name: str) -> Config:
+        """A JSON file of the folder, cleaned; empty when there is none."""
+        return read_json(self.path / name) if (self.path / name).is_file() else {}
+
+
+def open_folder(path: Path) -> ModelFolder:
+    """Raises CheckpointError without a config, UnsupportedError for another architecture."""
+    config = config_of(path)
+    family = families.of_config(config)
+    if config.get("quantization_config"):
+        raise UnsupportedError(
+            f"{path.name} is quantised in a way that Hearth cannot read.",
+            "Choose the model's original folder, or a quantised .gguf file.",
+        )
+    return ModelFolder(path, config, family)
+
+
+def config_of(path: Path) -> Config:
+    """The config of the folder at `path`, cleaned. Raises CheckpointError when there is none."""
+    if not (path / "config.json").is_file():
+        raise CheckpointError(
+            f"The folder {path.name} has no config.json.",
+            "Choose the folder that the model was downloaded to, or a .gguf file.",
+        )
+    return read_json(path / "config.json")
+
+
+def read_json(path: Path) -> Config:
+    """An object, cleaned of all that asks for code. Raises CheckpointError."""
+    try:
+        if path.stat().st_size > MAX_JSON:
+            raise CheckpointError(f"{path.name} is too large.")
+        found = json.loads(path.read_bytes())
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path.name} is damaged: it is no JSON.") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path.name} is damaged: it is no object.")
+    cleaned: Config = clean(found)
+    return cleaned
+
+
+def clean(value: Any) -> Any:
+    """Without the keys that name code, at every depth."""
+    if isinstance(value, dict):
+        return {key: clean(item) for key, item in value.items() if not _names_code(key)}
+    if isinstance(value, list):
+        return [clean(item) for item in value]
+    return value
+
+
+def _names_code(key: str) -> bool:
+    return key in CODE_KEYS or key.startswith(CODE_PREFIX)
+
+
+def _shard_paths(folder: Path) -> list[Path]:
+    single = folder / "model.safetensors"
+    if (folder / INDEX).is_file():
+        return _indexed(folder, read_json(folder / INDEX).get("weight_map"))
+    if single.is_file():
+        return [single]
+    if any(path.suffix in PICKLES for path in folder.iterdir()):
+        raise CheckpointError(
+            f"{folder.name} has its weights in pickle files. Pickle files can run code.",
+            "Use safetensors: download the model in that format, or as a .gguf file.",
+        )
+    raise CheckpointError(f"The folder {folder.name} has no weights (model.safetensors).")
+
+
+def _indexed(folder: Path, weight_map: object) -> list[Path]:
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(f"{INDEX} is damaged: it names no weights.")
+    names = sorted({str(name) for name in weight_map.values()})
+    _check_names(names)
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise CheckpointError(
+            f"The folder {folder.name} lacks {len(missing)} of {len(names)} files of weights, "
+            f"such as {missing[0]}.",
+            "Download the missing files into it.",
+        )
+    return [folder / name for name in names]
+
+
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        plain = name not in ("", ".", "..") and not set(name) & set("/\\:\0")
+        if not plain or not name.endswith(".safetensors"):
+            raise CheckpointError(f"{INDEX} names a file that is no part of it: {name!r}.")

@@ -1,0 +1,119 @@
+"""The header of a safetensors file, every number checked before anything is mapped.
+
+Format: https://github.com/huggingface/safetensors#format. Imports neither torch nor numpy.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import CheckpointError, UnsupportedError
+
+MAX_HEADER: Final = 100_000_000
+"""Bytes; the limit of the safetensors library."""
+BITS: Final = {
+    "BOOL": 8,
+    "U8": 8,
+    "I8": 8,
+    "F8_E4M3": 8,
+    "F8_E5M2": 8,
+    "I16": 16,
+    "U16": 16,
+    "F16": 16,
+    "BF16": 16,
+    "I32": 32,
+    "U32": 32,
+    "F32": 32,
+    "I64": 64,
+    "U64": 64,
+    "F64": 64,
+}
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    """Bytes from the end of the header."""
+    end: int
+
+    @property
+    def size(self) -> int:
+        return self.end - self.begin
+
+    @property
+    def parameters(self) -> int:
+        return math.prod(self.shape)
+
+
+def read(path: Path) -> dict[str, StoredTensor]:
+    """Tensors by name. Raises CheckpointError for what is cut off or contradicts itself."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            length = int.from_bytes(file.read(8), "little")
+            if size < 8 or length > size - 8:
+                raise _cut_off(path, "its header is not all there")
+            if length > MAX_HEADER:
+                raise _broken(path, "its header is too long")
+            text = file.read(length)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _broken(path, "its header is no JSON") from error
+    if not isinstance(entries, dict):
+        raise _broken(path, "its header is no list of tensors")
+    entries.pop("__metadata__", None)
+    found = {name: _tensor(path, name, entry) for name, entry in entries.items()}
+    _check_layout(path, found, size - 8 - length)
+    return found
+
+
+def _tensor(path: Path, name: str, entry: Any) -> StoredTensor:
+    try:
+        begin, end = map(_natural, entry["data_offsets"])
+        shape = tuple(map(_natural, entry["shape"]))
+        dtype = str(entry["dtype"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _broken(path, f"tensor {name!r} is not described") from error
+    if dtype not in BITS:
+        raise UnsupportedError(f"{path.name} has weights of a type that is not known: {dtype}.")
+    if (end - begin) * 8 != math.prod(shape) * BITS[dtype]:
+        raise _broken(path, f"tensor {name!r} has not the size of its shape")
+    return StoredTensor(name, dtype, shape, begin, end)
+
+
+def _natural(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(value)
+    return value
+
+
+def _check_layout(path: Path, tensors: dict[str, StoredTensor], size: int) -> None:
+    reached = 0
+    for tensor in sorted(tensors.values(), key=lambda tensor: (tensor.begin, tensor.end)):
+        if tensor.end > size:
+            raise _cut_off(path, f"tensor {tensor.name!r} lies outside of it")
+        if tensor.begin < reached:
+            raise _broken(path, f"tensor {tensor.name!r} overlaps another")
+        reached = tensor.end
+
+
+def _cut_off(path: Path, how: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path.name} is not complete: {how}.",
+        "The download may have been interrupted: download the file again.",
+    )
+
+
+def _broken(path: Path, how: str) -> CheckpointError:
+    return CheckpointError(f"{path.name} is damaged: {how}.")
