@@ -1,0 +1,84 @@
+"""What the headers of a checkpoint tell about it. Imports neither torch nor transformers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from engine.errors import HearthError
+from engine.loading import families, gguf_header, model_folder
+from engine.loading.gguf_header import GGUFHeader
+from engine.loading.gguf_types import FILE_TYPES
+from engine.protocol import ModelInfo
+
+Source = Literal["embedded", "imported", "folder", "package"]
+
+
+def read(card: ModelInfo) -> ModelInfo:
+    """`card` filled from the headers of its path; what is wrong with them stands in `problem`.
+
+    A card that has `size_bytes` already is of a GGUF file in parts, the first of them at its path.
+    """
+    path = Path(card.path)
+    filled = card
+    try:
+        if path.is_dir():
+            filled = _of_config(card, path)
+            return _of_folder(filled, path)
+        filled = _of_gguf(card, path)
+        families.of_gguf(filled.architecture)
+    except HearthError as error:
+        return msgspec.structs.replace(filled, problem=f"{error.detail} {error.hint}")
+    return filled
+
+
+def _of_gguf(card: ModelInfo, path: Path) -> ModelInfo:
+    header = gguf_header.read(path, card.size_bytes or None)
+    return msgspec.structs.replace(
+        card,
+        format="gguf",
+        architecture=header.architecture,
+        parameters=header.parameters,
+        weights=_weights_of(header),
+        size_bytes=card.size_bytes or path.stat().st_size,
+        context_length=int(header.number("context_length") or 0),
+    )
+
+
+def _weights_of(header: GGUFHeader) -> str:
+    """As the file calls itself (Q4_K_M is a mixture of types), else its commonest type."""
+    named = header.metadata.get("general.file_type")
+    if isinstance(named, int) and named in FILE_TYPES:
+        return FILE_TYPES[named]
+    return _commonest((tensor.type.name, tensor.size) for tensor in header.tensors.values())
+
+
+def _of_config(card: ModelInfo, path: Path) -> ModelInfo:
+    """What is known of a folder that may be of no use."""
+    config = model_folder.config_of(path)
+    architecture = str(config.get("model_type") or "")
+    return msgspec.structs.replace(card, format="safetensors", architecture=architecture)
+
+
+def _of_folder(card: ModelInfo, path: Path) -> ModelInfo:
+    folder = model_folder.open_folder(path)
+    context = folder.text_config.get("max_position_embeddings")
+    return msgspec.structs.replace(
+        card,
+        parameters=sum(tensor.parameters for tensor in folder.tensors),
+        weights=_commonest((tensor.dtype.lower(), tensor.size) for tensor in folder.tensors),
+        size_bytes=sum(tensor.size for tensor in folder.tensors),
+        context_length=context if isinstance(context, int) and context > 0 else 0,
+    )
+
+
+def _commonest(weights: Iterable[tuple[str, int]]) -> str:
+    """The type that holds the most bytes."""
+    bytes_of: Counter[str] = Counter()
+    for name, size in weights:
+        bytes_of[name] += size
+    return bytes_of.most_common(1)[0][0] if bytes_of else ""
