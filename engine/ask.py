@@ -1,0 +1,169 @@
+"""One prompt by the way that the window's prompts go: an engine process, commands, events."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Final, TextIO
+
+import msgspec
+
+import engine
+from engine import protocol
+from engine.errors import CheckpointError, HearthError
+from engine.protocol import AnyEvent, Command, Error, Finished, Generate, Hello, Load, Stop, Text
+
+INTERRUPTED: Final = 130
+
+Show = Callable[[bytes, AnyEvent], None]
+"""Shows one event, given as its line and decoded."""
+
+
+def ask(load: Load, generate: Generate, show: Show) -> int:
+    """The exit code: 0, 1 after an error, 130 after Ctrl-C.
+
+    Raises HearthError when the engine ends before the answer does, and BrokenPipeError when nobody
+    reads the output any more.
+    """
+    with _engine() as process:
+        asked = _Asked(process, load, generate, show)
+        with _on_interrupt(asked.interrupt):
+            try:
+                return asked.run()
+            except KeyboardInterrupt:
+                return INTERRUPTED
+
+
+def show_events(line: bytes, _: AnyEvent) -> None:
+    """The engine's events as they came."""
+    sys.stdout.buffer.write(line)
+    sys.stdout.buffer.flush()
+
+
+class Answer:
+    """The text alone, and a newline at its end."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def __call__(self, _: bytes, event: AnyEvent) -> None:
+        if isinstance(event, Text):
+            self._out.write(event.text)
+            self._out.flush()
+        elif isinstance(event, Finished) and event.finish_reason != "error":
+            self._out.write("\n")
+            self._out.flush()
+
+
+class _Asked:
+    """One conversation with one engine process."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], load: Load, generate: Generate, show: Show
+    ) -> None:
+        self._process = process
+        self._load = load
+        self._generate = generate
+        self._show = show
+        self._generating = False
+        self._interrupted = False
+
+    def run(self) -> int:
+        """Load is sent after hello, the prompt after the load: each may need an answer first."""
+        for line, event in self._events():
+            self._show(line, event)
+            match event:
+                case Hello():
+                    self._send(self._with_default(event))
+                case protocol.Loaded():
+                    self._generating = True
+                    self._send(self._generate)
+                case Error():
+                    print(sentence(event), file=sys.stderr)
+                    if not self._generating:
+                        return 1
+                case Finished():
+                    return self._exit_code(event)
+                case _:
+                    pass
+        raise HearthError("The engine ended before the answer did.")
+
+    def interrupt(self) -> None:
+        """Stops the answer, which then ends as usual; at any other time ends the program."""
+        if self._interrupted or not self._generating:
+            raise KeyboardInterrupt
+        self._interrupted = True
+        self._send(Stop(request=self._generate.request))
+
+    def _exit_code(self, finished: Finished) -> int:
+        if self._interrupted:
+            return INTERRUPTED
+        return 1 if finished.finish_reason == "error" else 0
+
+    def _with_default(self, hello: Hello) -> Load:
+        model = self._load.model or hello.default_model
+        if not model:
+            raise CheckpointError(
+                "There is no model on this computer.", "Name a folder or file with --model."
+            )
+        return msgspec.structs.replace(self._load, model=model)
+
+    def _events(self) -> Iterator[tuple[bytes, AnyEvent]]:
+        for line in _pipe(self._process.stdout):
+            yield line, protocol.decode_event(line)
+
+    def _send(self, command: Command) -> None:
+        stdin = _pipe(self._process.stdin)
+        try:
+            stdin.write(protocol.encode(command))
+            stdin.flush()
+        except OSError as error:
+            raise HearthError("The engine ended before the answer did.") from error
+
+
+def sentence(error: Error | HearthError) -> str:
+    return f"{error.title}: {error.detail} / {error.hint}"
+
+
+@contextlib.contextmanager
+def _engine() -> Iterator[subprocess.Popen[bytes]]:
+    """The engine process; it ends when its input does, and at the latest after a while."""
+    root = str(Path(engine.__file__).parents[1])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "engine", "serve"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(OSError):
+            _pipe(process.stdin).close()
+        _pipe(process.stdout).close()
+        try:
+            process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise ValueError("the process was started without this pipe")
+    return stream
+
+
+@contextlib.contextmanager
+def _on_interrupt(action: Callable[[], None]) -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, lambda *_: action())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,211 @@
+"""`python -P -m engine VERB`: the engine process itself, and what can be done without a window."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final, get_args
+
+import msgspec
+
+import engine
+from engine.errors import HearthError
+from engine.protocol import Dtype, Flash, Generate, Load, Message, ModelInfo, Sampling
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0, 1 for what went wrong, 2 for usage, 130 for Ctrl-C."""
+    options = parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    _print_any_character()
+    try:
+        code = run(options)
+        sys.stdout.flush()
+        return code
+    except HearthError as error:
+        print(f"{error.title}: {error.detail} / {error.hint}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:
+        _drop_stdout()
+        return FAILED
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="hearth", description="Chat with language models that run on this computer."
+    )
+    top.add_argument("--version", action="version", version=f"Hearth {engine.__version__}")
+    verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
+    _add_ask(verbs.add_parser("ask", help="answer one prompt", description=_ASK))
+    models = verbs.add_parser("models", help="list the models on this computer")
+    models.add_argument("--json", action="store_true", help="one JSON list instead of a table")
+    models.set_defaults(run=_models)
+    doctor = verbs.add_parser(
+        "doctor", help="check this computer, and say what to do about each problem"
+    )
+    doctor.set_defaults(run=_doctor)
+    serve = verbs.add_parser(
+        "serve",
+        help="the engine process of the window",
+        description="Reads commands from stdin and writes events to stdout, one JSON object a "
+        "line; ends with stdin.",
+    )
+    serve.set_defaults(run=_serve)
+    return top
+
+
+def _add_ask(ask: argparse.ArgumentParser) -> None:
+    ask.add_argument("prompt", metavar="PROMPT", help='the prompt, or "-" to read it from stdin')
+    ask.add_argument("--json", action="store_true", help="print the engine's events as JSON lines")
+    model = ask.add_argument_group("model")
+    model.add_argument("--model", default="", help="an id from `models`, a folder or a GGUF file")
+    model.add_argument("--flash", choices=get_args(Flash), default="auto", help="flash attention")
+    model.add_argument("--dtype", choices=get_args(Dtype), default="auto", help="of weights")
+    model.add_argument(
+        "--context-length", type=_positive, metavar="N", help="tokens (default: what fits)"
+    )
+    sampling = ask.add_argument_group("sampling (default: what the model's maker recommends)")
+    sampling.add_argument(
+        "--max-new-tokens", type=_positive, metavar="N", help="end after N tokens"
+    )
+    sampling.add_argument("--temperature", type=_not_negative, metavar="T", help="0 is greedy")
+    sampling.add_argument("--top-k", type=_count, metavar="K", help="0 is off")
+    sampling.add_argument("--top-p", type=_share, metavar="P", help="0 to 1; 1 is off")
+    sampling.add_argument("--min-p", type=_share, metavar="P", help="0 to 1; 0 is off")
+    sampling.add_argument("--repetition-penalty", type=_not_negative, metavar="R", help="1 is off")
+    sampling.add_argument("--seed", type=_count, metavar="S", help="for the same answer again")
+    ask.set_defaults(run=_ask)
+
+
+def _ask(options: argparse.Namespace) -> int:
+    from engine import ask
+
+    prompt = _prompt(options.prompt)
+    if not prompt.strip():
+        print("hearth ask: the prompt is empty", file=sys.stderr)
+        return USAGE
+    load = Load(
+        model=options.model,
+        flash=options.flash,
+        dtype=options.dtype,
+        context_length=options.context_length,
+    )
+    sampling = Sampling(
+        temperature=options.temperature,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        min_p=options.min_p,
+        repetition_penalty=options.repetition_penalty,
+        seed=options.seed,
+        max_new_tokens=options.max_new_tokens,
+    )
+    generate = Generate(
+        request="ask", messages=(Message(role="user", content=prompt),), sampling=sampling
+    )
+    show = ask.show_events if options.json else ask.Answer(sys.stdout)
+    return ask.ask(load, generate, show)
+
+
+def _serve(_: argparse.Namespace) -> int:
+    from engine import server
+
+    server.serve()
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    from engine import doctor
+
+    return doctor.run()
+
+
+def _models(options: argparse.Namespace) -> int:
+    from engine import catalog
+
+    models = catalog.scan()
+    if options.json:
+        print(msgspec.json.encode(models).decode())
+    else:
+        print(table(models))
+    return OK
+
+
+def table(models: Sequence[ModelInfo]) -> str:
+    """One line a model, and below each unusable one why."""
+    if not models:
+        return "No models were found."
+    header = ("ID", "ARCHITECTURE", "PARAMETERS", "WEIGHTS", "SIZE", "CONTEXT")
+    rows = [header, *map(_row, models)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
+    problems = [f"{model.id}: {model.problem}" for model in models if model.problem]
+    return "\n".join([*lines, *([""] if problems else []), *problems])
+
+
+def _row(model: ModelInfo) -> tuple[str, ...]:
+    return (
+        model.id,
+        model.architecture or "-",
+        f"{model.parameters / 1e6:,.0f} M" if model.parameters else "-",
+        model.weights or "-",
+        f"{model.size_bytes / 1e6:,.0f} MB",
+        f"{model.context_length:,}" if model.context_length else "-",
+    )
+
+
+def _prompt(argument: str) -> str:
+    """As valid Unicode, whatever bytes the shell handed over."""
+    raw = sys.stdin.buffer.read() if argument == "-" else os.fsencode(argument)
+    return raw.decode("utf-8", errors="replace")
+
+
+def _print_any_character() -> None:
+    """A reply has characters that a Windows code page lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+def _drop_stdout() -> None:
+    """The reader has gone; without this, Python says so once more at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is less than 0")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
+def _not_negative(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 up")
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+_ASK: Final = """Streams the answer of a model to stdout, by way of the same engine process that
+the window uses. Ctrl-C ends the answer."""

@@ -1,0 +1,43 @@
+"""Where the engine's log goes: a rotating file, and warnings to stderr. Never a prompt's text."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+from pathlib import Path
+from typing import Final
+
+from engine import folders
+
+MAX_BYTES: Final = 1_000_000
+KEPT_FILES: Final = 3
+
+_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def path() -> Path:
+    return folders.log() / "engine.log"
+
+
+def set_up() -> None:
+    """Once, at the start of a process. Goes on with stderr alone where no file can be written."""
+    logging.captureWarnings(True)
+    root = logging.getLogger()
+    stderr = logging.StreamHandler()
+    stderr.setLevel(logging.WARNING)
+    stderr.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    root.addHandler(stderr)
+    logging.getLogger("engine").setLevel(logging.INFO)
+    try:
+        root.addHandler(_file())
+    except OSError as error:
+        logging.getLogger(__name__).warning("No log file can be written (%s); going on.", error)
+
+
+def _file() -> logging.Handler:
+    path().parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(
+        path(), maxBytes=MAX_BYTES, backupCount=KEPT_FILES, encoding="utf-8"
+    )
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    return handler

@@ -1,0 +1,136 @@
+"""The engine process: reads commands from its pipe, hands them on, and ends with the pipe.
+
+The main thread only reads. It says hello and has the models listed before the engine thread
+imports torch, so that a window has something to show at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import signal
+import sys
+from collections.abc import Callable
+from typing import BinaryIO, Final, NoReturn
+
+import psutil
+
+import engine
+from engine import catalog, log, nvml, protocol, telemetry, worker
+from engine.outbox import Outbox
+from engine.shelf import Shelf
+from engine.telemetry import Meter
+from engine.worker import Session, Worker
+
+FIRST_LIST: Final = 0.3
+"""Seconds that the engine thread lets the first list of models go before it imports torch."""
+
+LAST_WORDS: Final = 1.0
+"""Seconds that a reader has to take what is pending before the process ends."""
+
+
+def serve(open_session: Callable[[], Session] = worker.open_session) -> NoReturn:
+    """Serves until the end of the input or `Shutdown`; does not return."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever holds the other end
+    commands, events = claim_pipes()
+    log.set_up()
+    Server(commands, events, open_session).run()
+
+
+def claim_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Takes stdin and stdout for the protocol alone.
+
+    Their descriptors are duplicated (not inherited by children, so that the end of file comes) and
+    then pointed elsewhere: what a library prints, in Python or in C, lands in stderr.
+    """
+    commands = os.fdopen(os.dup(0), "rb")
+    events = os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return commands, events
+
+
+def hello() -> protocol.Hello:
+    return protocol.Hello(
+        protocol=protocol.PROTOCOL_VERSION,
+        hearth=engine.__version__,
+        python=platform.python_version(),
+        pid=os.getpid(),
+        cpu_count=os.cpu_count() or 1,
+        ram_total_bytes=psutil.virtual_memory().total,
+        gpus=nvml.gpus(),
+        default_model=catalog.default_model(),
+    )
+
+
+class Server:
+    """Owns the threads of the process; `run` is its main thread."""
+
+    def __init__(
+        self, commands: BinaryIO, events: BinaryIO, open_session: Callable[[], Session]
+    ) -> None:
+        self._commands = commands
+        self._outbox = Outbox(events, on_broken=leave)
+        self._shelf = Shelf(self._outbox.put)
+        self._meter = Meter()
+        self._worker = Worker(self._outbox.put, self._meter, self._fail, open_session)
+
+    def run(self) -> NoReturn:
+        self._start()
+        with contextlib.suppress(OSError):
+            for line in self._commands:
+                self._read(line)
+                self._outbox.wait_for_room()
+        leave()
+
+    def _start(self) -> None:
+        self._outbox.start()
+        self._outbox.put(hello())
+        self._shelf.submit(protocol.ListModels())
+        self._shelf.start()
+        self._shelf.wait_for_list(FIRST_LIST)
+        self._worker.start()
+        telemetry.start(self._meter, self._outbox.put)
+
+    def _read(self, line: bytes) -> None:
+        try:
+            command = protocol.decode_command(line)
+        except protocol.ProtocolError:
+            self._outbox.put(_NOT_UNDERSTOOD)
+            return
+        self._hand_on(command)
+
+    def _hand_on(self, command: protocol.AnyCommand) -> None:
+        match command:
+            case protocol.Load() | protocol.Unload() | protocol.Generate():
+                self._worker.submit(command)
+            case protocol.Stop(request=request):
+                self._worker.stop(request)
+            case protocol.Shutdown():
+                self._outbox.flush(LAST_WORDS)
+                leave()
+            case _:
+                self._shelf.submit(command)
+
+    def _fail(self) -> None:
+        """After a fault of the device this process is of no more use."""
+        self._outbox.flush(LAST_WORDS)
+        leave(1)
+
+
+def leave(code: int = 0) -> NoReturn:
+    """At once, whatever the other threads are in the middle of."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
+    os._exit(code)
+
+
+_NOT_UNDERSTOOD: Final = protocol.Error(
+    title="The engine did not understand a command",
+    detail="What was received is not a command of this version.",
+    hint="Check that the window and the engine come from the same version of Hearth.",
+    code="protocol",
+)

@@ -1,0 +1,48 @@
+"""The thread that lists, adds and removes models, so that a slow disk delays no Stop."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+
+from engine import catalog
+from engine.faults import as_event, as_hearth_error, record
+from engine.protocol import AddModel, Event, ListModels, Models, RemoveModel
+
+ShelfCommand = ListModels | AddModel | RemoveModel
+
+
+class Shelf:
+    """Answers each command with `Models`, or with `Error`."""
+
+    def __init__(self, put: Callable[[Event], None]) -> None:
+        self._put = put
+        self._commands: queue.SimpleQueue[ShelfCommand] = queue.SimpleQueue()
+        self._listed = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="shelf", daemon=True).start()
+
+    def submit(self, command: ShelfCommand) -> None:
+        self._commands.put(command)
+
+    def wait_for_list(self, timeout: float) -> None:
+        """Until the first answer is out, at most `timeout` seconds."""
+        self._listed.wait(timeout)
+
+    def _run(self) -> None:
+        while True:
+            self._put(self._answer(self._commands.get()))
+            self._listed.set()
+
+    def _answer(self, command: ShelfCommand) -> Event:
+        try:
+            if isinstance(command, AddModel):
+                catalog.add(command.path)
+            elif isinstance(command, RemoveModel):
+                catalog.remove(command.id)
+            return Models(models=catalog.scan())
+        except Exception as error:  # noqa: BLE001 - becomes an error event
+            record(error)
+            return as_event(as_hearth_error(error))
