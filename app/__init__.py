@@ -1,0 +1,1 @@
+"""The window. Of the engine it imports the protocol alone."""

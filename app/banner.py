@@ -1,0 +1,123 @@
+"""What went wrong with Hearth as a whole: title, detail, hint, one button. And the undo toast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app import look
+
+TOAST_MS: Final = 10000
+
+
+class Banner(QFrame):
+    """Hidden until there is something to say."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("banner")
+        self._action: Callable[[], None] | None = None
+        self.title = QLabel()
+        self.title.setObjectName("cardTitle")
+        self.detail = QLabel()
+        for label in (self.title, self.detail):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setWordWrap(True)
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.button = QPushButton()
+        self.button.clicked.connect(self._act)
+        dismiss = QToolButton()
+        dismiss.setIcon(look.icon("close", "text"))
+        dismiss.setIconSize(QSize(16, 16))
+        dismiss.setFixedSize(32, 32)
+        dismiss.setAccessibleName("Dismiss")
+        dismiss.clicked.connect(self.hide)
+        words = QVBoxLayout()
+        words.setSpacing(4)
+        words.addWidget(self.title)
+        words.addWidget(self.detail)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(16, 12, 8, 12)
+        layout.setSpacing(12)
+        layout.addLayout(words, 1)
+        layout.addWidget(self.button, 0, Qt.AlignmentFlag.AlignVCenter)
+        layout.addWidget(dismiss, 0, Qt.AlignmentFlag.AlignTop)
+        self.hide()
+
+    def say(
+        self,
+        title: str,
+        detail: str,
+        hint: str = "",
+        button: str = "",
+        action: Callable[[], None] | None = None,
+    ) -> None:
+        self.title.setText(title)
+        self.detail.setText("\n".join(part for part in (detail, hint) if part))
+        self.setAccessibleName(f"{title}. {detail} {hint}")
+        self.button.setText(button)
+        self.button.setVisible(bool(button))
+        self._action = action
+        self.show()
+
+    def _act(self) -> None:
+        action = self._action
+        self.hide()
+        if action:
+            action()
+
+
+class Toast(QFrame):
+    """One sentence and its undoing, for a while, above the content."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._around = parent
+        self.setObjectName("toast")
+        self._undo: Callable[[], None] | None = None
+        self._words = QLabel()
+        self._words.setTextFormat(Qt.TextFormat.PlainText)
+        self.button = QPushButton("Undo")
+        self.button.setObjectName("link")
+        self.button.clicked.connect(self._on_undo)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(16, 8, 12, 8)
+        layout.setSpacing(12)
+        layout.addWidget(self._words)
+        layout.addWidget(self.button)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(TOAST_MS)
+        self._timer.timeout.connect(self.hide)
+        self.hide()
+
+    def say(self, words: str, undo: Callable[[], None]) -> None:
+        metrics = self._words.fontMetrics()
+        self._words.setText(metrics.elidedText(words, Qt.TextElideMode.ElideMiddle, 320))
+        self._undo = undo
+        self.place()
+        self.show()
+        self.raise_()
+        self._timer.start()
+
+    def place(self) -> None:
+        """Centred near the lower edge of what it floats over."""
+        self.adjustSize()
+        around = self._around.rect()
+        self.move((around.width() - self.width()) // 2, around.height() - self.height() - 56)
+
+    def _on_undo(self) -> None:
+        self.hide()
+        if self._undo:
+            self._undo()

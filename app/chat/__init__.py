@@ -1,0 +1,1 @@
+"""The conversation on screen: transcript, composer, and what is said to the engine."""

@@ -1,0 +1,212 @@
+"""The widgets a transcript is made of; each says how high it is at a width."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from PySide6.QtCore import QPoint, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QFont,
+    QFontInfo,
+    QFontMetricsF,
+    QPainter,
+    QPaintEvent,
+    QTextBlockFormat,
+    QTextCursor,
+    QTextOption,
+)
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.store.records import Trouble
+
+LINE_HEIGHT: Final = 1.5
+"""Of the font's size."""
+
+FOOTER_HEIGHT: Final = 28
+CARET_WIDTH: Final = 7
+
+
+class Prose(QTextEdit):
+    """One segment of plain text. Mouse and keyboard belong to the transcript around it."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setReadOnly(True)
+        self.setUndoRedoEnabled(False)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        self.setLineWrapMode(QTextEdit.LineWrapMode.FixedPixelWidth)
+        self.document().setDocumentMargin(0)
+        self._shown = ""
+        self._streams = False
+
+    def show_text(self, text: str) -> None:
+        """Shows exactly this text; what only grew is appended, not laid out again."""
+        if text == self._shown:
+            return
+        if self._shown and text.startswith(self._shown):
+            cursor = QTextCursor(self.document())
+            cursor.movePosition(QTextCursor.MoveOperation.End)
+            cursor.insertText(text[len(self._shown) :])
+        else:
+            self.setPlainText(text)
+            self._space_lines()
+        self._shown = text
+
+    def set_streams(self, streams: bool) -> None:
+        """Whether a caret stands where more will come."""
+        if streams is not self._streams:
+            self._streams = streams
+            self.viewport().update()
+
+    def natural_width(self, limit: int) -> int:
+        """Px that the text takes when it may be as wide as the limit."""
+        self.setLineWrapColumnOrWidth(limit)
+        return min(limit, math.ceil(self.document().idealWidth()) + 1)
+
+    def height_at(self, width: int) -> int:
+        self.setLineWrapColumnOrWidth(width)
+        return math.ceil(self.document().size().height())
+
+    def position_at(self, x: int, y: int) -> int:
+        """UTF-16 offset of the character at this point."""
+        inside = max(0, min(y, self.height() - 1))
+        return self.cursorForPosition(QPoint(x, inside)).position()
+
+    def select(self, start: int, stop: int) -> None:
+        """Marks UTF-16 offsets start to stop."""
+        current = self.textCursor()
+        if (current.selectionStart(), current.selectionEnd()) == (start, stop):
+            return
+        cursor = QTextCursor(self.document())
+        cursor.setPosition(start)
+        cursor.setPosition(stop, QTextCursor.MoveMode.KeepAnchor)
+        self.setTextCursor(cursor)
+
+    def word_at(self, position: int) -> tuple[int, int]:
+        cursor = QTextCursor(self.document())
+        cursor.setPosition(position)
+        cursor.select(QTextCursor.SelectionType.WordUnderCursor)
+        return cursor.selectionStart(), cursor.selectionEnd()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._streams:
+            return
+        cursor = QTextCursor(self.document())
+        cursor.movePosition(QTextCursor.MoveOperation.End)
+        where = self.cursorRect(cursor)
+        where.setWidth(CARET_WIDTH)
+        painter = QPainter(self.viewport())
+        painter.fillRect(where.adjusted(1, 2, 1, -2), self.palette().accent())
+        painter.end()
+
+    def _space_lines(self) -> None:
+        spacing = QTextBlockFormat()
+        spacing.setLineHeight(
+            line_spacing_percent(self.font()),
+            QTextBlockFormat.LineHeightTypes.ProportionalHeight.value,
+        )
+        cursor = QTextCursor(self.document())
+        cursor.select(QTextCursor.SelectionType.Document)
+        cursor.mergeBlockFormat(spacing)
+
+
+class TroubleCard(QFrame):
+    """What went wrong with a reply, and what to do."""
+
+    def __init__(self, trouble: Trouble, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("troubleCard")
+        self.setAccessibleName(f"{trouble.title}. {trouble.detail} {trouble.hint}")
+        self._rows = layout = QVBoxLayout(self)
+        layout.setContentsMargins(16, 12, 16, 12)
+        layout.setSpacing(4)
+        for name, text in (("cardTitle", trouble.title), ("cardText", trouble.detail)):
+            layout.addWidget(_wrapped(name, text))
+        if trouble.hint:
+            layout.addWidget(_wrapped("cardText", trouble.hint))
+
+    def height_at(self, width: int) -> int:
+        return self._rows.totalHeightForWidth(width)
+
+
+class Footer(QWidget):
+    """The row under a reply: what one can do with it."""
+
+    stop_requested = Signal()
+    copy_requested = Signal()
+    regenerate_requested = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._stop = _link("Stop", "accentLink", "Stop the reply")
+        self._key = QLabel("Esc")
+        self._copy = _link("Copy", "link", "Copy the reply")
+        self._regenerate = _link("Regenerate", "link", "Regenerate the reply")
+        self._note = QLabel()
+        for label in (self._key, self._note):
+            label.setObjectName("secondary")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(12)
+        for widget in (self._stop, self._key, self._copy, self._regenerate, self._note):
+            layout.addWidget(widget)
+        layout.addStretch()
+        self._stop.clicked.connect(self.stop_requested)
+        self._copy.clicked.connect(self.copy_requested)
+        self._regenerate.clicked.connect(self.regenerate_requested)
+
+    def show_streaming(self, note: str) -> None:
+        self._show(streaming=True, copyable=False, last=False, note=note)
+
+    def show_finished(self, note: str, *, copyable: bool, last: bool) -> None:
+        self._show(streaming=False, copyable=copyable, last=last, note=note)
+
+    def _show(self, *, streaming: bool, copyable: bool, last: bool, note: str) -> None:
+        self._stop.setVisible(streaming)
+        self._key.setVisible(streaming)
+        self._copy.setVisible(copyable)
+        self._regenerate.setVisible(last)
+        self._note.setText(note)
+
+    def height_at(self, width: int) -> int:  # noqa: ARG002
+        return FOOTER_HEIGHT
+
+    def sizeHint(self) -> QSize:
+        return QSize(super().sizeHint().width(), FOOTER_HEIGHT)
+
+
+def line_spacing_percent(font: QFont) -> float:
+    """What makes a line of this font LINE_HEIGHT times its size."""
+    height = QFontMetricsF(font).height()
+    return 100 * LINE_HEIGHT * QFontInfo(font).pixelSize() / height
+
+
+def _wrapped(name: str, text: str) -> QLabel:
+    label = QLabel(text)
+    label.setObjectName(name)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    return label
+
+
+def _link(text: str, name: str, accessible: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setObjectName(name)
+    button.setAccessibleName(accessible)
+    button.setCursor(Qt.CursorShape.PointingHandCursor)
+    return button

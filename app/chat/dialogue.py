@@ -1,0 +1,223 @@
+"""Prompts out, replies in: every word is in the store before it matters."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Final
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.engine_client import Death, EngineClient, EngineState
+from app.store.records import NO_TROUBLE, Figures, StoredMessage, Trouble
+from app.store.store import Store
+from engine import protocol
+
+SAVE_MS: Final = 1000
+TITLE_LENGTH: Final = 60
+
+
+@dataclass
+class Reply:
+    """The reply that streams."""
+
+    request: str
+    conversation: int
+    message: int
+    pieces: list[str] = field(default_factory=list)
+    trouble: Trouble = NO_TROUBLE
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How much of the prompt has been read, in tokens."""
+
+    done: int
+    total: int
+
+
+class Dialogue(QObject):
+    """The conversation on screen, and the one reply that may be on its way.
+
+    `opened(list of StoredMessage)`: another conversation is on screen;
+    `added(StoredMessage)`: a message at its end; `text_added(message id, text)`;
+    `progressed(message id, Progress)`; `finished(StoredMessage)`: a reply in its final state;
+    `removed(message id)`; `listing_changed()`: titles or order of conversations;
+    `answering_changed(bool)`.
+    Of messages, only those of the conversation on screen are told.
+    """
+
+    opened = Signal(object)
+    added = Signal(object)
+    text_added = Signal(int, str)
+    progressed = Signal(int, object)
+    finished = Signal(object)
+    removed = Signal(int)
+    listing_changed = Signal()
+    answering_changed = Signal(bool)
+
+    def __init__(self, store: Store, engine: EngineClient, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._engine = engine
+        self._conversation: int | None = None
+        self._reply: Reply | None = None
+        self._saver = QTimer(self)
+        self._saver.setInterval(SAVE_MS)
+        self._saver.timeout.connect(self._save_partial)
+        engine.event_received.connect(self._on_event)
+        engine.state_changed.connect(self._on_engine_state)
+        engine.died.connect(self._on_death)
+
+    @property
+    def conversation(self) -> int | None:
+        """None for a new conversation, before its first prompt."""
+        return self._conversation
+
+    @property
+    def answering(self) -> bool:
+        return self._reply is not None
+
+    # ------------------------------------------------------------------ what the user does
+
+    def open(self, conversation: int | None) -> None:
+        """Shows a conversation; None begins a new one."""
+        self._conversation = conversation
+        messages = [] if conversation is None else self._store.messages(conversation)
+        reply = self._reply
+        if reply and reply.conversation == conversation:
+            messages = [
+                StoredMessage(message.id, message.role, reply.text, "streaming")
+                if message.id == reply.message
+                else message
+                for message in messages
+            ]
+        self.opened.emit(messages)
+
+    def send(self, prompt: str, model: str = "") -> bool:
+        """Saves the prompt, then asks the engine. False when there is nothing to send or a reply
+        is on its way."""
+        if not prompt.strip() or self.answering or self._engine.state is not EngineState.READY:
+            return False
+        if self._conversation is None:
+            self._conversation = self._store.add_conversation(title_of(prompt))
+        message = self._store.add_prompt(self._conversation, prompt)
+        self.added.emit(StoredMessage(message, "user", prompt))
+        self._ask(self._conversation, model)
+        return True
+
+    def regenerate(self, model: str = "") -> bool:
+        """Answers the last prompt again, in place of the reply that is there."""
+        if self._conversation is None or self.answering:
+            return False
+        if self._engine.state is not EngineState.READY:
+            return False
+        for message in reversed(self._store.messages(self._conversation)):
+            if message.role == "user":
+                self._ask(self._conversation, model)
+                return True
+            self._store.delete_message(message.id)
+            self.removed.emit(message.id)
+        return False
+
+    def stop(self) -> None:
+        """Asks the engine to end the reply; it ends with `finished`."""
+        if self._reply:
+            self._engine.send(protocol.Stop(request=self._reply.request))
+
+    # ------------------------------------------------------------------ the reply
+
+    def _ask(self, conversation: int, model: str) -> None:
+        history = tuple(
+            protocol.Message(role=message.role, content=message.content)
+            for message in self._store.messages(conversation)
+            if message.content
+        )
+        message = self._store.add_reply(conversation, model)
+        self._reply = Reply(uuid.uuid4().hex, conversation, message)
+        self._saver.start()
+        self.listing_changed.emit()
+        self.added.emit(StoredMessage(message, "assistant", "", "streaming"))
+        self.answering_changed.emit(True)
+        self._engine.send(protocol.Generate(request=self._reply.request, messages=history))
+
+    def _on_event(self, event: protocol.Event) -> None:
+        reply = self._reply
+        if reply is None or getattr(event, "request", None) != reply.request:
+            return
+        shown = reply.conversation == self._conversation
+        match event:
+            case protocol.Text():
+                reply.pieces.append(event.text)
+                if shown:
+                    self.text_added.emit(reply.message, event.text)
+            case protocol.Prefill():
+                if shown:
+                    self.progressed.emit(reply.message, Progress(event.done, event.total))
+            case protocol.Error():
+                reply.trouble = Trouble(event.title, event.detail, event.hint)
+            case protocol.Finished():
+                self._finish(reply, event.finish_reason, figures_of(event))
+            case _:
+                pass
+
+    def _on_engine_state(self, state: EngineState) -> None:
+        """An engine that was ended on purpose takes its reply with it."""
+        if state is not EngineState.READY and state is not EngineState.DEAD and self._reply:
+            self._finish(self._reply, "stopped", Figures())
+
+    def _on_death(self, death: Death) -> None:
+        if self._reply:
+            self._reply.trouble = Trouble(
+                death.title, death.detail, "Start the engine again, then regenerate the reply."
+            )
+            self._finish(self._reply, "error", Figures())
+
+    def _finish(self, reply: Reply, reason: protocol.FinishReason, figures: Figures) -> None:
+        self._reply = None
+        self._saver.stop()
+        self._store.finish_reply(reply.message, reply.text, reason, figures, reply.trouble)
+        if reply.conversation == self._conversation:
+            self.finished.emit(
+                StoredMessage(
+                    reply.message,
+                    "assistant",
+                    reply.text,
+                    "failed" if reason == "error" else "complete",
+                    reason,
+                    figures,
+                    reply.trouble,
+                )
+            )
+        self.answering_changed.emit(False)
+
+    def _save_partial(self) -> None:
+        if self._reply:
+            self._store.save_partial(self._reply.message, self._reply.text)
+
+    def save(self) -> None:
+        """What has arrived so far, before the window closes."""
+        self._save_partial()
+
+
+def title_of(prompt: str) -> str:
+    """The first line of a prompt, cut at a word."""
+    line = prompt.strip().splitlines()[0].strip()
+    if len(line) <= TITLE_LENGTH:
+        return line
+    return line[:TITLE_LENGTH].rsplit(" ", 1)[0].rstrip(" ,.;:") + "…"
+
+
+def figures_of(event: protocol.Finished) -> Figures:
+    return Figures(
+        event.prompt_tokens,
+        event.reused_tokens,
+        event.new_tokens,
+        event.time_to_first_token_ms,
+        event.prefill_tokens_per_second,
+        event.decode_tokens_per_second,
+    )

@@ -1,0 +1,79 @@
+"""A conversation's page: the transcript or the welcome, and the composer below."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+
+from app.banner import Banner
+from app.chat.composer import Composer
+from app.chat.dialogue import Dialogue, Progress
+from app.chat.transcript import COLUMN, Transcript
+from app.chat.welcome import Welcome
+from app.store.records import StoredMessage
+
+
+class ChatPage(QWidget):
+    """Shows what a dialogue says. Knows no engine."""
+
+    def __init__(self, dialogue: Dialogue, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("page")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.banner = Banner()
+        self.transcript = Transcript()
+        self.welcome = Welcome()
+        self.composer = Composer()
+        self._stack = QStackedWidget()
+        self._stack.addWidget(_in_column(self.welcome))
+        self._stack.addWidget(self.transcript)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 16)
+        layout.setSpacing(0)
+        layout.addWidget(_in_column(self.banner, above=12))
+        layout.addWidget(self._stack, 1)
+        layout.addWidget(_in_column(self.composer))
+        self._connect(dialogue)
+
+    def _connect(self, dialogue: Dialogue) -> None:
+        dialogue.opened.connect(self._on_opened)
+        dialogue.added.connect(self._on_added)
+        dialogue.text_added.connect(self.transcript.append_text)
+        dialogue.progressed.connect(self._on_progress)
+        dialogue.finished.connect(self.transcript.finish_message)
+        dialogue.removed.connect(self.transcript.remove_message)
+        dialogue.answering_changed.connect(self.composer.set_answering)
+        self.transcript.stop_requested.connect(dialogue.stop)
+        self.composer.stop_requested.connect(dialogue.stop)
+        self.welcome.example_chosen.connect(self._take_example)
+
+    def _on_opened(self, messages: list[StoredMessage]) -> None:
+        self.transcript.show_messages(messages)
+        self._stack.setCurrentIndex(1 if messages else 0)
+        self.composer.setFocus()
+
+    def _on_added(self, message: StoredMessage) -> None:
+        self._stack.setCurrentIndex(1)
+        self.transcript.add_message(message)
+
+    def _on_progress(self, message: int, progress: Progress) -> None:
+        note = ""
+        if progress.done < progress.total:
+            note = f"Reading the prompt, {progress.done:,} of {progress.total:,} tokens"
+        self.transcript.set_progress(message, note)
+
+    def _take_example(self, text: str) -> None:
+        self.composer.set_text(text)
+        self.composer.setFocus()
+
+
+def _in_column(widget: QWidget, above: int = 0) -> QWidget:
+    """The widget in the middle, as wide as the reading column at most."""
+    around = QWidget()
+    widget.setMaximumWidth(COLUMN)
+    row = QHBoxLayout(around)
+    row.setContentsMargins(24, above, 24, 0)
+    row.addStretch(1)
+    row.addWidget(widget, 1000)
+    row.addStretch(1)
+    return around

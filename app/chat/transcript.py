@@ -1,0 +1,581 @@
+"""The conversation as a scrolled column: real widgets only for what is near the viewport.
+
+What the rest of the window may use: `show_messages`, `add_message`, `append_text`,
+`finish_message`, `remove_message`, `set_progress`, `copy`, and the signals.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QGuiApplication,
+    QKeyEvent,
+    QKeySequence,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QMenu, QToolButton, QWidget
+
+from app import look
+from app.chat.blocks import Footer, Prose, TroubleCard
+from app.chat.column import BETWEEN, BUBBLE_PAD, Block, blocks_of, grow
+from app.chat.heights import Heights
+from app.chat.selection import Place, Selection, to_utf16
+from app.store.records import StoredMessage
+from app.throttle import Throttle
+
+COLUMN: Final = 720
+"""Width of the reading column at most, px."""
+
+BUBBLE: Final = 560
+"""Width of a prompt's bubble at most, px."""
+
+BUBBLE_SIDE: Final = 14
+SIDE: Final = 24
+BOTTOM: Final = 24
+FRAME_MS: Final = 33
+NEAR: Final = 600
+"""Px above and below the viewport in which widgets are kept."""
+
+POOL: Final = 24
+"""Text widgets kept for the next use."""
+
+ROUNDS: Final = 6
+"""Heights are estimates until a block is real; each round makes those in sight real."""
+
+
+class Transcript(QAbstractScrollArea):
+    stop_requested = Signal()
+    regenerate_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("transcript")
+        self.setAccessibleName("Conversation")
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.viewport().setMouseTracking(True)
+        self._blocks: list[Block] = []
+        self._heights = Heights()
+        self._live: dict[Block, QWidget] = {}
+        self._pool: list[Prose] = []
+        self._following = True
+        self._anchor: tuple[Block, int] | None = None
+        self._placing = False
+        self._selection = Selection()
+        self._pending: list[str] = []
+        self._flush = Throttle(FRAME_MS, self._take_pending, self)
+        self._to_end = self._end_button()
+
+    # ------------------------------------------------------------------ what is shown
+
+    def show_messages(self, messages: list[StoredMessage]) -> None:
+        """Shows this conversation, from its end."""
+        self._drop_pending()
+        for block in list(self._live):
+            self._release(block)
+        self._selection.clear()
+        self._blocks = [block for message in messages for block in blocks_of(message)]
+        self._following = True
+        self._estimate()
+        self._lay_out()
+
+    def add_message(self, message: StoredMessage) -> None:
+        self._take_pending()
+        self._blocks += blocks_of(message)
+        self._following = True
+        self._sync_heights()
+        self._refresh_footers()
+        self._lay_out()
+
+    def append_text(self, message: int, text: str) -> None:
+        """Adds to the reply that streams; drawn at most once in FRAME_MS."""
+        last = self._last_text()
+        if last is None or last.message != message:
+            return
+        self._pending.append(text)
+        self._flush()
+
+    def set_progress(self, message: int, note: str) -> None:
+        """Says beside Stop what the engine does before the first word."""
+        for block in self._blocks[-1:]:
+            if block.kind == "footer" and block.message == message and block.streaming:
+                block.note = note
+                self._refresh_footers()
+
+    def finish_message(self, message: StoredMessage) -> None:
+        """Puts a reply in its final state."""
+        self._take_pending()
+        start = self._start_of(message.id)
+        if start is None:
+            return
+        old = self._blocks[start:]
+        fresh = blocks_of(message)
+        self._keep_text_blocks(old, fresh)
+        for block in old:
+            if block not in fresh:
+                self._release(block)
+        self._blocks[start:] = fresh
+        self._sync_heights(start)
+        self._refresh_footers()
+        self._lay_out()
+
+    def remove_message(self, message: int) -> None:
+        start = self._start_of(message)
+        if start is None:
+            return
+        for block in self._blocks[start:]:
+            self._release(block)
+        del self._blocks[start:]
+        self._selection.clear()
+        self._sync_heights(start)
+        self._lay_out()
+
+    def text(self) -> str:
+        """Everything that is shown, as it was written."""
+        return self._between(Place(0, 0), Place(len(self._blocks), 0))
+
+    # ------------------------------------------------------------------ streaming
+
+    def _take_pending(self) -> None:
+        text = "".join(self._pending)
+        self._drop_pending()
+        last = self._last_text()
+        if not text or last is None:
+            return
+        index = self._blocks.index(last, max(0, len(self._blocks) - 4))
+        grown = grow(last, text)
+        self._blocks[index : index + 1] = grown
+        self._heights.splice(
+            index, index + 1, [self._heights[index], *(self._estimated(b) for b in grown[1:])]
+        )
+        self._show_block(last)
+        if last in self._live:
+            self._measure(index)
+        self._lay_out()
+
+    def _drop_pending(self) -> None:
+        self._pending.clear()
+        self._flush.cancel()
+
+    def _last_text(self) -> Block | None:
+        return next((block for block in reversed(self._blocks[-4:]) if block.kind == "reply"), None)
+
+    def _keep_text_blocks(self, old: list[Block], fresh: list[Block]) -> None:
+        """A finished reply mostly reads as it streamed: its widgets stay."""
+        for index, (before, after) in enumerate(zip(old, fresh, strict=False)):
+            if before.kind != after.kind or before.text != after.text or not after.is_text:
+                break
+            before.streaming, before.ends_text = False, after.ends_text
+            fresh[index] = before
+            self._show_block(before)
+
+    def _start_of(self, message: int) -> int | None:
+        return next((i for i, block in enumerate(self._blocks) if block.message == message), None)
+
+    # ------------------------------------------------------------------ heights
+
+    def _column(self) -> int:
+        return max(120, min(COLUMN, self.viewport().width() - 2 * SIDE))
+
+    def _bubble(self) -> int:
+        return max(100, min(BUBBLE, self._column() - 48)) - 2 * BUBBLE_SIDE
+
+    def _estimate(self) -> None:
+        self._heights.replace([self._estimated(block) for block in self._blocks])
+
+    def _sync_heights(self, start: int | None = None) -> None:
+        """Estimates for the blocks from start on, or for those added at the end."""
+        known = len(self._heights) if start is None else start
+        self._heights.splice(
+            known, len(self._heights), [self._estimated(b) for b in self._blocks[known:]]
+        )
+
+    def _estimated(self, block: Block) -> int:
+        around = block.above + block.below
+        if not block.is_text:
+            return around + (28 if block.kind == "footer" else 84)
+        metrics = self.fontMetrics()
+        width = self._bubble() if block.kind == "prompt" else self._column()
+        letters = max(1, width // max(1, metrics.averageCharWidth()))
+        lines = block.shown.count("\n") + 1 + len(block.text) // letters
+        return around + round(lines * metrics.height() * 1.25)
+
+    def _measure(self, index: int) -> bool:
+        """Puts the true height of a live block in; False when it was known."""
+        block = self._blocks[index]
+        widget = self._live[block]
+        block.width = self._width_of(block, widget)
+        assert isinstance(widget, Prose | Footer | TroubleCard)  # noqa: S101
+        height = block.above + widget.height_at(block.width) + block.below
+        if height == self._heights[index]:
+            return False
+        self._heights.set(index, height)
+        return True
+
+    def _width_of(self, block: Block, widget: QWidget) -> int:
+        if block.kind != "prompt":
+            return self._column()
+        if block.alone and isinstance(widget, Prose):
+            return widget.natural_width(self._bubble())
+        return self._bubble()
+
+    # ------------------------------------------------------------------ layout
+
+    def _lay_out(self) -> None:
+        """Makes what is near the viewport real, measures it, and puts it in its place."""
+        if self._placing:
+            return
+        self._placing = True
+        try:
+            top = self._settle()
+            self._set_range(top)
+            self._place(top)
+        finally:
+            self._placing = False
+        self.viewport().update()
+        self._to_end.setVisible(not self._following and bool(self._blocks))
+
+    def _settle(self) -> int:
+        top = self._wanted_top()
+        for _ in range(ROUNDS):
+            changed = False
+            first, last = self._near(top)
+            for index in range(first, last):
+                block = self._blocks[index]
+                if block not in self._live:
+                    self._live[block] = self._made(block)
+                    self._show_block(block)
+                    changed |= self._measure(index)
+            self._let_go(first, last)
+            top = self._wanted_top()
+            if not changed:
+                break
+        return top
+
+    def _wanted_top(self) -> int:
+        limit = max(0, self._heights.total + BOTTOM - self.viewport().height())
+        if self._following:
+            return limit
+        if self._anchor and self._anchor[0] in self._live:
+            index = self._blocks.index(self._anchor[0])
+            return max(0, min(limit, self._heights.top(index) + self._anchor[1]))
+        return min(limit, self.verticalScrollBar().value())
+
+    def _near(self, top: int) -> tuple[int, int]:
+        if not self._blocks:
+            return 0, 0
+        first = self._heights.at(top - NEAR)
+        last = self._heights.at(top + self.viewport().height() + NEAR)
+        return first, last + 1
+
+    def _let_go(self, first: int, last: int) -> None:
+        near = set(self._blocks[first:last])
+        for block in [block for block in self._live if block not in near]:
+            if not self._live[block].isAncestorOf(self.focusWidget() or self):
+                self._release(block)
+
+    def _set_range(self, top: int) -> None:
+        bar = self.verticalScrollBar()
+        bar.setPageStep(self.viewport().height())
+        bar.setSingleStep(3 * self.fontMetrics().height())
+        bar.setRange(0, max(0, self._heights.total + BOTTOM - self.viewport().height()))
+        bar.setValue(top)
+
+    def _place(self, top: int) -> None:
+        left = (self.viewport().width() - self._column()) // 2
+        first, last = self._near(top)
+        for index in range(first, last):
+            block = self._blocks[index]
+            widget = self._live[block]
+            x = left
+            if block.kind == "prompt":
+                x = left + self._column() - BUBBLE_SIDE - block.width
+            y = self._heights.top(index) - top + block.above
+            height = self._heights[index] - block.above - block.below
+            widget.setGeometry(x, y, block.width, height)
+            if widget.isHidden():
+                widget.show()
+        self._remember_anchor(top)
+
+    def _remember_anchor(self, top: int) -> None:
+        if not self._blocks:
+            self._anchor = None
+            return
+        index = self._heights.at(top)
+        self._anchor = (self._blocks[index], top - self._heights.top(index))
+
+    def scrollContentsBy(self, dx: int, dy: int) -> None:  # noqa: ARG002
+        if self._placing:
+            return
+        bar = self.verticalScrollBar()
+        self._following = bar.value() >= bar.maximum() - 2
+        self._remember_anchor(bar.value())
+        self._lay_out()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._to_end.move(
+            (self.viewport().width() - self._to_end.width()) // 2,
+            self.viewport().height() - self._to_end.height() - 12,
+        )
+        if event.oldSize().width() != event.size().width():
+            self._estimate()
+            for index, block in enumerate(self._blocks):
+                if block in self._live:
+                    self._measure(index)
+        self._lay_out()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.FontChange:
+            for block in list(self._live):
+                self._release(block)
+            self._pool.clear()
+            self._estimate()
+            self._lay_out()
+
+    # ------------------------------------------------------------------ widgets
+
+    def _made(self, block: Block) -> QWidget:
+        if block.is_text:
+            prose = self._pool.pop() if self._pool else Prose(self.viewport())
+            prose.setAccessibleName("You wrote" if block.kind == "prompt" else "Reply")
+            return prose
+        if block.kind == "trouble":
+            return TroubleCard(block.trouble, self.viewport())
+        footer = Footer(self.viewport())
+        footer.stop_requested.connect(self.stop_requested)
+        footer.regenerate_requested.connect(self.regenerate_requested)
+        footer.copy_requested.connect(lambda: self._copy_message(block.message))
+        return footer
+
+    def _show_block(self, block: Block) -> None:
+        """Brings the widget of a block, if it has one, up to date."""
+        widget = self._live.get(block)
+        if isinstance(widget, Prose):
+            widget.show_text(block.shown)
+            widget.set_streams(block.streaming)
+            self._mark(block, widget)
+        elif isinstance(widget, Footer):
+            self._show_footer(block, widget)
+
+    def _show_footer(self, block: Block, footer: Footer) -> None:
+        if block.streaming:
+            footer.show_streaming(block.note)
+            return
+        copyable = any(b.message == block.message and b.text for b in self._blocks)
+        footer.show_finished(block.note, copyable=copyable, last=block is self._blocks[-1])
+
+    def _refresh_footers(self) -> None:
+        for block in self._live:
+            if block.kind == "footer":
+                self._show_block(block)
+
+    def _release(self, block: Block) -> None:
+        widget = self._live.pop(block, None)
+        if widget is None:
+            return
+        widget.hide()
+        if isinstance(widget, Prose) and len(self._pool) < POOL:
+            widget.select(0, 0)
+            widget.set_streams(False)
+            self._pool.append(widget)
+        else:
+            widget.deleteLater()
+
+    def _end_button(self) -> QToolButton:
+        button = QToolButton(self)
+        button.setObjectName("toEnd")
+        button.setAccessibleName("Go to the end of the conversation")
+        button.setToolTip("Go to the end")
+        button.setIcon(look.icon("end"))
+        button.setIconSize(QSize(16, 16))
+        button.setFixedSize(32, 32)
+        button.hide()
+        button.clicked.connect(self.follow)
+        return button
+
+    def follow(self) -> None:
+        """Goes to the end, and stays there."""
+        self._following = True
+        self._lay_out()
+
+    # ------------------------------------------------------------------ painting
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        painter = QPainter(self.viewport())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(look.theme().user))
+        for bubble in self._bubbles():
+            painter.drawPath(_bubble_path(bubble))
+        painter.end()
+
+    def _bubbles(self) -> list[QRectF]:
+        """Where the prompts in sight are."""
+        top = self.verticalScrollBar().value()
+        first, last = self._near(top)
+        spans: dict[int, tuple[int, int]] = {}
+        for index in range(first, last):
+            block = self._blocks[index]
+            if block.kind == "prompt":
+                begin = spans.get(block.message, (index, index))[0]
+                spans[block.message] = (begin, index)
+        bubbles = []
+        for begin, end in spans.values():
+            widget = self._live.get(self._blocks[begin])
+            if widget is None:
+                continue
+            gap = BETWEEN if self._blocks[begin].above > BUBBLE_PAD else 0
+            y = self._heights.top(begin) + gap - top
+            bottom = self._heights.top(end + 1) - top
+            left = widget.x() - BUBBLE_SIDE
+            bubbles.append(QRectF(left, y, widget.width() + 2 * BUBBLE_SIDE, bottom - y))
+        return bubbles
+
+    # ------------------------------------------------------------------ selection
+
+    def copy(self) -> None:
+        """Puts what is selected on the clipboard."""
+        text = self.selected_text()
+        if text:
+            QGuiApplication.clipboard().setText(text)
+
+    def selected_text(self) -> str:
+        span = self._selection.span()
+        return self._between(*span) if span else ""
+
+    def select_all(self) -> None:
+        if self._blocks:
+            last = len(self._blocks) - 1
+            self._selection.set(Place(0, 0), Place(last, len(self._blocks[last].text)))
+            self._mark_all()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() is Qt.MouseButton.LeftButton and self._blocks:
+            place = self._place_at(event.position())
+            if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+                self._selection.move(place)
+            else:
+                self._selection.set(place, place)
+            self._mark_all()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if event.buttons() & Qt.MouseButton.LeftButton and self._blocks:
+            self._scroll_towards(round(event.position().y()))
+            self._selection.move(self._place_at(event.position()))
+            self._mark_all()
+        over = self._text_under(event.position())
+        self.viewport().setCursor(
+            Qt.CursorShape.IBeamCursor if over else Qt.CursorShape.ArrowCursor
+        )
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        if not self._blocks:
+            return
+        place = self._place_at(event.position())
+        widget = self._live.get(self._blocks[place.block])
+        if isinstance(widget, Prose):
+            text = self._blocks[place.block].text
+            start, stop = widget.word_at(to_utf16(text, place.offset))
+            self._selection.set(
+                Place.from_utf16(place.block, text, start),
+                Place.from_utf16(place.block, text, stop),
+            )
+            self._mark_all()
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        menu = QMenu(self)
+        copy = menu.addAction("Copy", self.copy)
+        copy.setEnabled(bool(self._selection.span()))
+        menu.addAction("Select all", self.select_all).setEnabled(bool(self._blocks))
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(event.globalPos())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        bar = self.verticalScrollBar()
+        if event.matches(QKeySequence.StandardKey.Copy):
+            self.copy()
+        elif event.matches(QKeySequence.StandardKey.SelectAll):
+            self.select_all()
+        elif event.key() == Qt.Key.Key_Home:
+            bar.setValue(0)
+        elif event.key() == Qt.Key.Key_End:
+            self.follow()
+        else:
+            super().keyPressEvent(event)
+
+    def _scroll_towards(self, y: int) -> None:
+        height = self.viewport().height()
+        bar = self.verticalScrollBar()
+        if y < 0:
+            bar.setValue(bar.value() + max(y, -80))
+        elif y > height:
+            bar.setValue(bar.value() + min(y - height, 80))
+
+    def _text_under(self, at: QPointF) -> bool:
+        point = at.toPoint()
+        return any(
+            isinstance(widget, Prose) and widget.geometry().contains(point)
+            for widget in self._live.values()
+        )
+
+    def _place_at(self, at: QPointF) -> Place:
+        index = self._heights.at(round(at.y()) + self.verticalScrollBar().value())
+        block = self._blocks[index]
+        widget = self._live.get(block)
+        if not isinstance(widget, Prose):
+            return Place(index, 0)
+        x, y = round(at.x()) - widget.x(), round(at.y()) - widget.y()
+        return Place.from_utf16(index, block.text, widget.position_at(x, y))
+
+    def _mark_all(self) -> None:
+        for block, widget in self._live.items():
+            if isinstance(widget, Prose):
+                self._mark(block, widget)
+
+    def _mark(self, block: Block, widget: Prose) -> None:
+        if self._selection.span() is None:
+            widget.select(0, 0)
+            return
+        index = self._blocks.index(block)
+        start, stop = self._selection.within(index, len(block.shown))
+        widget.select(to_utf16(block.text, start), to_utf16(block.text, stop))
+
+    def _between(self, start: Place, stop: Place) -> str:
+        """The source from one place to another; a blank line between messages."""
+        parts: list[str] = []
+        message: int | None = None
+        for index in range(start.block, min(stop.block + 1, len(self._blocks))):
+            block = self._blocks[index]
+            if not block.is_text:
+                continue
+            begin = start.offset if index == start.block else 0
+            end = stop.offset if index == stop.block else len(block.text)
+            if message not in (None, block.message):
+                parts.append("\n\n")
+            message = block.message
+            parts.append(block.text[begin:end])
+        return "".join(parts)
+
+    def _copy_message(self, message: int) -> None:
+        texts = [b.text for b in self._blocks if b.message == message and b.is_text]
+        QGuiApplication.clipboard().setText("".join(texts))
+
+
+def _bubble_path(rect: QRectF) -> QPainterPath:
+    """Rounded, but for the corner that points to the writer."""
+    path = QPainterPath()
+    path.addRoundedRect(rect, 12, 12)
+    corner = QPainterPath()
+    corner.addRoundedRect(QRectF(rect.right() - 24, rect.bottom() - 24, 24, 24), 2, 2)
+    return path.united(corner)

@@ -1,0 +1,68 @@
+"""What an empty conversation shows: what one can do here, examples, and which model is ready."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+
+from app import look
+from app.header import loading_text
+from app.models.loader import FailedModel, LoadingModel, ModelState, NoModel, ReadyModel
+
+EXAMPLES: Final = (
+    "Explain how a rainbow forms to a ten-year-old",
+    "Write a short letter asking a landlord to fix the heating",
+    "Give me five ideas for a rainy Sunday",
+)
+
+
+class Welcome(QWidget):
+    example_chosen = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        flame = QLabel()
+        flame.setPixmap(look.icon("flame", "accent").pixmap(40, 40))
+        heading = QLabel("What would you like to know?")
+        heading.setObjectName("heading")
+        lead = QLabel("The model runs on this computer. What you write stays here.")
+        lead.setObjectName("lead")
+        self.model = QLabel()
+        self.model.setObjectName("secondary")
+        for label in (lead, self.model, heading):
+            label.setWordWrap(True)
+            label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        layout.addStretch(2)
+        layout.addWidget(flame, 0, Qt.AlignmentFlag.AlignHCenter)
+        layout.addWidget(heading)
+        layout.addWidget(lead)
+        layout.addSpacing(16)
+        for text in EXAMPLES:
+            layout.addWidget(self._example(text))
+        layout.addSpacing(8)
+        layout.addWidget(self.model)
+        layout.addStretch(3)
+
+    def show_model(self, state: ModelState) -> None:
+        match state:
+            case ReadyModel():
+                words = f"{state.loaded.model.name} is ready."
+            case LoadingModel():
+                words = f"{state.name}: {loading_text(state).lower()}…"
+            case FailedModel():
+                words = f"{state.name} could not be loaded."
+            case NoModel():
+                words = "No model is loaded."
+        self.model.setText(words)
+
+    def _example(self, text: str) -> QPushButton:
+        button = QPushButton(text)
+        button.setObjectName("example")
+        button.setCursor(Qt.CursorShape.PointingHandCursor)
+        button.clicked.connect(lambda: self.example_chosen.emit(text))
+        return button

@@ -1,0 +1,256 @@
+"""The engine process as an object with signals. Never waits: everything arrives as an event."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import msgspec
+from PySide6.QtCore import QDeadlineTimer, QObject, QProcess, QProcessEnvironment, QTimer, Signal
+
+from app.interpreter import engine_command, engine_environment
+from engine import protocol
+
+TURN_MS: Final = 6
+"""How long one turn of the event loop may spend on reading events."""
+
+KEPT_LINES: Final = 20
+"""Last lines of the engine's stderr that are kept for a report."""
+
+PATIENCE_MS: Final = 2000
+"""How long a closed engine may take to leave before it is killed."""
+
+_log = logging.getLogger(__name__)
+
+
+class EngineState(Enum):
+    STARTING = "starting"
+    READY = "ready"
+    DEAD = "dead"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class Death:
+    """Why there is no engine any more."""
+
+    title: str
+    detail: str
+    exit_code: int | None
+    """None when it never started or was ended by us."""
+    last_lines: tuple[str, ...] = ()
+
+
+class _Greeting(msgspec.Struct, frozen=True):
+    """What a Hello of any version has."""
+
+    event: str = ""
+    protocol: int = 0
+
+
+class EngineClient(QObject):
+    """Starts the engine, sends commands, and says what comes back.
+
+    `state_changed(EngineState)`, `event_received(protocol.Event)`, `died(Death)`, `closed()`.
+    """
+
+    state_changed = Signal(object)
+    event_received = Signal(object)
+    died = Signal(object)
+    closed = Signal()
+
+    def __init__(self, command: list[str] | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._command = command or engine_command(["serve"])
+        self._process: QProcess | None = None
+        self._leaving: set[QProcess] = set()
+        self._state = EngineState.CLOSED
+        self._stderr: deque[str] = deque(maxlen=KEPT_LINES)
+
+    @property
+    def state(self) -> EngineState:
+        return self._state
+
+    @property
+    def process_id(self) -> int:
+        """Of the engine that runs; 0 when none does."""
+        return self._process.processId() if self._process else 0
+
+    def start(self) -> None:
+        """Starts the engine unless one runs."""
+        if self._process is not None:
+            return
+        self._stderr.clear()
+        process = QProcess(self)
+        process.setProgram(self._command[0])
+        process.setArguments(self._command[1:])
+        process.setProcessEnvironment(_environment())
+        process.readyReadStandardOutput.connect(self._read)
+        process.readyReadStandardError.connect(self._read_stderr)
+        process.finished.connect(self._on_finished)
+        process.errorOccurred.connect(self._on_error)
+        self._process = process
+        self._set_state(EngineState.STARTING)
+        process.start()
+
+    def send(self, command: protocol.Command) -> bool:
+        """Queues a command; False when there is no engine to take it."""
+        if self._process is None or self._state is not EngineState.READY:
+            return False
+        self._process.write(protocol.encode(command))
+        return True
+
+    def restart(self) -> None:
+        """Ends the engine at once, whatever it does, and starts a fresh one."""
+        self._dismiss(patience_ms=0)
+        self.start()
+
+    def close(self) -> None:
+        """Ends the engine by closing its input; `closed` follows when no process is left."""
+        self._dismiss(patience_ms=PATIENCE_MS)
+        self._set_state(EngineState.CLOSED)
+        if not self._leaving:
+            QTimer.singleShot(0, self, self.closed.emit)
+
+    # ------------------------------------------------------------------ what comes back
+
+    def _read(self) -> None:
+        deadline = QDeadlineTimer(TURN_MS)
+        process = self._process
+        while process is not None and process is self._process and process.canReadLine():
+            self._take(bytes(process.readLine().data()))
+            if deadline.hasExpired():
+                QTimer.singleShot(0, self, self._read)
+                return
+
+    def _take(self, line: bytes) -> None:
+        try:
+            event = protocol.decode_event(line)
+        except protocol.ProtocolError as error:
+            self._take_unreadable(line, str(error))
+            return
+        if self._state is EngineState.STARTING:
+            if not isinstance(event, protocol.Hello):
+                self._fail("The engine did not say hello", f"Its first line was a {_tag(event)}.")
+                return
+            if event.protocol != protocol.PROTOCOL_VERSION:
+                self._fail_version(event.protocol)
+                return
+            self._set_state(EngineState.READY)
+        self.event_received.emit(event)
+
+    def _take_unreadable(self, line: bytes, error: str) -> None:
+        start = line[:200].decode("utf-8", "replace").strip()
+        _log.warning("unreadable line from the engine: %s (%s)", start, error)
+        if self._state is EngineState.STARTING:
+            version = _greeted_version(line)
+            if version:
+                self._fail_version(version)
+            else:
+                self._fail("The engine did not say hello", f"Its first line was: {start}")
+            return
+        self.event_received.emit(
+            protocol.Error(
+                title="A message from the engine could not be read",
+                detail=f"It begins with: {start}",
+                hint="If a reply is incomplete, regenerate it.",
+                code="protocol",
+            )
+        )
+
+    def _read_stderr(self) -> None:
+        if self._process is not None:
+            text = bytes(self._process.readAllStandardError().data()).decode("utf-8", "replace")
+            self._stderr.extend(line for line in text.splitlines() if line.strip())
+
+    # ------------------------------------------------------------------ the end
+
+    def _on_finished(self, exit_code: int, status: QProcess.ExitStatus) -> None:
+        self._read_stderr()
+        while self._process is not None and self._process.canReadLine():
+            self._take(bytes(self._process.readLine().data()))
+        if self._process is None:  # failed on one of its last lines
+            return
+        how = "was ended by signal" if status is QProcess.ExitStatus.CrashExit else "left with code"
+        self._bury(Death("The engine has stopped", f"It {how} {exit_code}.", exit_code))
+
+    def _on_error(self, error: QProcess.ProcessError) -> None:
+        if error is QProcess.ProcessError.FailedToStart and self._process is not None:
+            why = self._process.errorString()
+            program = self._command[0]
+            self._bury(Death("The engine could not be started", f"{program}: {why}.", None))
+
+    def _fail_version(self, version: int) -> None:
+        ours = protocol.PROTOCOL_VERSION
+        self._fail(
+            "Window and engine are of different versions",
+            f"The window speaks protocol {ours}, the engine {version}. "
+            "Install both from the same version of Hearth.",
+        )
+
+    def _fail(self, title: str, detail: str) -> None:
+        """The process runs but is of no use."""
+        self._read_stderr()
+        self._dismiss(patience_ms=0)
+        self._tell_death(Death(title, detail, None, tuple(self._stderr)))
+
+    def _bury(self, death: Death) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.disconnect(self)
+            process.deleteLater()
+        self._tell_death(
+            Death(death.title, death.detail, death.exit_code, tuple(self._stderr)),
+        )
+
+    def _tell_death(self, death: Death) -> None:
+        self._set_state(EngineState.DEAD)
+        self.died.emit(death)
+
+    def _dismiss(self, patience_ms: int) -> None:
+        """Lets go of the process; nothing more is heard of it."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.disconnect(self)
+        if process.state() is QProcess.ProcessState.NotRunning:
+            process.deleteLater()
+            return
+        self._leaving.add(process)
+        process.finished.connect(lambda *_: self._on_left(process))
+        process.closeWriteChannel()
+        QTimer.singleShot(patience_ms, process, process.kill)
+
+    def _on_left(self, process: QProcess) -> None:
+        self._leaving.discard(process)
+        process.deleteLater()
+        if self._state is EngineState.CLOSED and not self._leaving:
+            self.closed.emit()
+
+    def _set_state(self, state: EngineState) -> None:
+        if state is not self._state:
+            self._state = state
+            self.state_changed.emit(state)
+
+
+def _environment() -> QProcessEnvironment:
+    environment = QProcessEnvironment()
+    for name, value in engine_environment().items():
+        environment.insert(name, value)
+    return environment
+
+
+def _greeted_version(line: bytes) -> int:
+    """The protocol a Hello names even when the rest of it is not ours to read; 0 if it is none."""
+    try:
+        greeting = msgspec.json.decode(line, type=_Greeting)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return 0
+    return greeting.protocol if greeting.event == "hello" else 0
+
+
+def _tag(event: protocol.Event) -> str:
+    return str(event.__struct_config__.tag)

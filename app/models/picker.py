@@ -1,0 +1,263 @@
+"""The dialog in which a model is chosen, added, or taken off the list."""
+
+from __future__ import annotations
+
+from typing import Final, get_args
+
+from PySide6.QtCore import QMargins, QModelIndex, QSortFilterProxyModel, Qt
+from PySide6.QtGui import QColor, QPainter
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app import look
+from app.models.loader import ModelLoader, ReadyModel
+from app.models.table import LAST, Index, ModelTable
+from engine import protocol
+
+ROW: Final = 40
+_PAD: Final = QMargins(8, 3, 8, 3)
+FLASH_WORDS: Final = {
+    "auto": "Flash attention: auto",
+    "on": "Flash attention: on",
+    "off": "Flash attention: off",
+}
+
+
+class VerdictCell(QStyledItemDelegate):
+    """The last column: a pill, good or not."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        words = str(index.data())
+        blank = QStyleOptionViewItem(option)
+        self.initStyleOption(blank, index)
+        blank.text = ""
+        blank.widget.style().drawControl(
+            blank.widget.style().ControlElement.CE_ItemViewItem, blank, painter, blank.widget
+        )
+        usable = words == "Ready to load"
+        shown = look.theme()
+        metrics = option.fontMetrics
+        pill = option.rect.adjusted(8, 0, 0, 0)
+        pill.setSize(metrics.size(0, words).grownBy(_PAD))
+        pill.moveTop(option.rect.center().y() - pill.height() // 2)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(shown.good_back if usable else shown.caution_back))
+        painter.drawRoundedRect(pill, 8, 8)
+        painter.setPen(QColor(shown.good if usable else shown.caution))
+        painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, words)
+        painter.restore()
+
+
+class ModelPicker(QDialog):
+    """Loads through the loader; closes when it began to."""
+
+    def __init__(self, loader: ModelLoader, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._loader = loader
+        self.setWindowTitle("Models")
+        self.resize(980, 560)
+        self.setMinimumSize(560, 360)
+        self._table = ModelTable()
+        self._rows = QSortFilterProxyModel(self)
+        self._rows.setSourceModel(self._table)
+        self._rows.setFilterKeyColumn(-1)
+        self._rows.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self.filter = QLineEdit()
+        self.filter.setPlaceholderText("Filter by name, family, size")
+        self.filter.setAccessibleName("Filter the models")
+        self.filter.setClearButtonEnabled(True)
+        self.filter.setFixedWidth(280)
+        self.view = self._view()
+        self.empty = QLabel()
+        self.empty.setObjectName("lead")
+        self.empty.setWordWrap(True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.reason = QLabel()
+        self.reason.setObjectName("secondary")
+        self.reason.setWordWrap(True)
+        self.flash = self._flash_choice()
+        self.remove = QPushButton("Remove from the list")
+        self.load = QPushButton("Load")
+        self.load.setObjectName("primary")
+        self.load.setDefault(True)
+        self._build()
+        self._connect()
+        self._show_models(loader.models)
+
+    def selected(self) -> protocol.ModelInfo | None:
+        index = self.view.currentIndex()
+        return (
+            self._table.model_at(self._rows.mapToSource(index).row()) if index.isValid() else None
+        )
+
+    # ------------------------------------------------------------------ building
+
+    def _view(self) -> QTableView:
+        view = QTableView()
+        view.setObjectName("models")
+        view.setAccessibleName("Models on this computer")
+        view.setModel(self._rows)
+        view.setItemDelegateForColumn(LAST, VerdictCell(view))
+        view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        view.setShowGrid(False)
+        view.setFrameShape(QFrame.Shape.NoFrame)
+        view.setTabKeyNavigation(False)
+        view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        view.setWordWrap(False)
+        view.verticalHeader().hide()
+        view.verticalHeader().setDefaultSectionSize(ROW)
+        header = view.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        return view
+
+    def _flash_choice(self) -> QComboBox:
+        choice = QComboBox()
+        choice.setAccessibleName("Flash attention")
+        choice.setToolTip("Used for the next model that is loaded")
+        for flash in get_args(protocol.Flash):
+            choice.addItem(FLASH_WORDS[flash], flash)
+        choice.setCurrentIndex(choice.findData(self._loader.flash))
+        return choice
+
+    def _build(self) -> None:
+        title = QLabel("Models")
+        title.setObjectName("name")
+        self.add_folder = QPushButton("Add folder…")
+        self.add_file = QPushButton("Add GGUF file…")
+        self.cancel = QPushButton("Cancel")
+        for button in (self.add_folder, self.add_file, self.cancel, self.remove):
+            button.setAutoDefault(False)
+        head, foot = QHBoxLayout(), QHBoxLayout()
+        head.setSpacing(12)
+        foot.setSpacing(12)
+        head.addWidget(title)
+        head.addStretch()
+        for widget in (self.filter, self.add_folder, self.add_file):
+            head.addWidget(widget)
+        foot.addWidget(self.flash)
+        foot.addWidget(self.remove)
+        foot.addStretch()
+        foot.addWidget(self.cancel)
+        foot.addWidget(self.load)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(24, 16, 24, 16)
+        layout.setSpacing(12)
+        layout.addLayout(head)
+        layout.addWidget(self.view, 1)
+        layout.addWidget(self.empty, 1)
+        layout.addWidget(self.reason)
+        layout.addLayout(foot)
+
+    def _connect(self) -> None:
+        self.filter.textChanged.connect(self._filter)
+        self.view.selectionModel().currentRowChanged.connect(lambda *_: self._refresh())
+        self.view.doubleClicked.connect(self._load)
+        self.view.activated.connect(self._load)
+        self.load.clicked.connect(self._load)
+        self.cancel.clicked.connect(self.reject)
+        self.add_folder.clicked.connect(self._choose_folder)
+        self.add_file.clicked.connect(self._choose_file)
+        self.remove.clicked.connect(self._remove)
+        self._loader.models_changed.connect(self._show_models)
+        self._loader.trouble.connect(self._say)
+
+    # ------------------------------------------------------------------ showing
+
+    def _show_models(self, models: tuple[protocol.ModelInfo, ...]) -> None:
+        chosen = self.selected()
+        state = self._loader.state
+        wanted = chosen.id if chosen else ""
+        if not wanted and isinstance(state, ReadyModel):
+            wanted = state.loaded.model.id
+        self._table.show_models(models)
+        self._select(wanted)
+        self._refresh()
+
+    def _select(self, model: str) -> None:
+        rows = range(self._rows.rowCount())
+        ids = [
+            self._table.model_at(self._rows.mapToSource(self._rows.index(r, 0)).row()).id
+            for r in rows
+        ]
+        if ids:
+            self.view.selectRow(ids.index(model) if model in ids else 0)
+
+    def _filter(self, text: str) -> None:
+        self._rows.setFilterFixedString(text)
+        if not self.view.currentIndex().isValid():
+            self._select("")
+        self._refresh()
+
+    def _refresh(self) -> None:
+        model = self.selected()
+        count = self._rows.rowCount()
+        self.view.setVisible(count > 0)
+        self.empty.setVisible(count == 0)
+        self.empty.setText(self._why_empty())
+        self.load.setEnabled(model is not None and not model.problem)
+        self.remove.setVisible(model is not None and model.source == "imported")
+        self.reason.setText((model.problem or model.path) if model else "")
+
+    def _why_empty(self) -> str:
+        if self._loader.models:
+            return "No model matches the filter."
+        if self._loader.lists:
+            return "Looking for models…"
+        return (
+            "There is no model on this computer yet. Add a folder with a checkpoint in safetensors "
+            "format, or a GGUF file."
+        )
+
+    def _say(self, error: protocol.Error) -> None:
+        self.reason.setText(f"{error.title}. {error.detail} {error.hint}")
+
+    # ------------------------------------------------------------------ doing
+
+    def _load(self, index: QModelIndex | bool = False) -> None:  # noqa: ARG002
+        model = self.selected()
+        if model is None or model.problem:
+            return
+        self._loader.flash = self.flash.currentData()
+        self._loader.load(model.id)
+        self.accept()
+
+    def _remove(self) -> None:
+        model = self.selected()
+        if model:
+            self._loader.remove(model.id)
+
+    def _choose_folder(self) -> None:
+        dialog = QFileDialog(self, "Add a folder with a model")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        self._choose(dialog)
+
+    def _choose_file(self) -> None:
+        dialog = QFileDialog(self, "Add a GGUF file")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setNameFilter("GGUF models (*.gguf)")
+        self._choose(dialog)
+
+    def _choose(self, dialog: QFileDialog) -> None:
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self._loader.add)
+        dialog.open()

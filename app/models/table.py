@@ -1,0 +1,85 @@
+"""The models as rows: what is known of each, and whether this computer can use it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtGui import QFont
+
+from app import amounts
+from engine import protocol
+
+Index = QModelIndex | QPersistentModelIndex
+
+COLUMNS: Final = ("Name", "Family", "Size", "Weights", "On disk", "Context", "This computer")
+RIGHT: Final = frozenset({2, 4, 5})
+LAST: Final = len(COLUMNS) - 1
+
+
+def cells(model: protocol.ModelInfo) -> tuple[str, ...]:
+    return (
+        model.name,
+        family(model.architecture),
+        amounts.parameters(model.parameters),
+        model.weights,
+        amounts.disk(model.size_bytes) if model.size_bytes else "",
+        f"{model.context_length:,}" if model.context_length else "",
+        "Cannot be used" if model.problem else "Ready to load",
+    )
+
+
+def family(architecture: str) -> str:
+    """LlamaForCausalLM and llama are both Llama to a person."""
+    name = architecture.removesuffix("ForCausalLM").removesuffix("ForConditionalGeneration")
+    return name[:1].upper() + name[1:]
+
+
+class ModelTable(QAbstractTableModel):
+    def __init__(self) -> None:
+        super().__init__()
+        self._models: tuple[protocol.ModelInfo, ...] = ()
+
+    def show_models(self, models: tuple[protocol.ModelInfo, ...]) -> None:
+        self.beginResetModel()
+        self._models = models
+        self.endResetModel()
+
+    def model_at(self, row: int) -> protocol.ModelInfo:
+        return self._models[row]
+
+    def rowCount(self, parent: Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self._models)
+
+    def columnCount(self, parent: Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(COLUMNS)
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> object:
+        if orientation is not Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return COLUMNS[section]
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(section)
+        return None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        model = self._models[index.row()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return cells(model)[index.column()]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return model.problem if index.column() == LAST and model.problem else model.path
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(index.column())
+        if role == Qt.ItemDataRole.FontRole and index.column() == 0:
+            font = QFont()
+            font.setWeight(QFont.Weight(650))
+            return font
+        return None
+
+
+def _alignment(column: int) -> Qt.AlignmentFlag:
+    side = Qt.AlignmentFlag.AlignRight if column in RIGHT else Qt.AlignmentFlag.AlignLeft
+    return side | Qt.AlignmentFlag.AlignVCenter

@@ -1,0 +1,190 @@
+"""Name, New chat, and the conversations by day."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from typing import Final
+
+from PySide6.QtCore import QModelIndex, QPoint, QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QHBoxLayout,
+    QInputDialog,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app import look
+from app.store.records import Conversation
+
+WIDTH: Final = 264
+ROW: Final = 33
+ID: Final = Qt.ItemDataRole.UserRole
+
+
+def day_group(updated_at: float, today: date) -> str:
+    """The heading under which a conversation stands."""
+    day = datetime.fromtimestamp(updated_at).astimezone().date()
+    if day >= today:
+        return "Today"
+    if day == today - timedelta(days=1):
+        return "Yesterday"
+    return "Last 7 days" if day > today - timedelta(days=7) else "Older"
+
+
+class ChatList(QListWidget):
+    """Conversations under headings. Enter opens, F2 renames, Delete deletes."""
+
+    opened = Signal(int)
+    rename_requested = Signal(int)
+    delete_requested = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("chats")
+        self.setAccessibleName("Chats")
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.customContextMenuRequested.connect(self._show_menu)
+        self.clicked.connect(self._open)
+
+    def show_conversations(self, conversations: list[Conversation], current: int | None) -> None:
+        self.clear()
+        today = datetime.now().astimezone().date()
+        for heading, group in groupby(conversations, lambda c: day_group(c.updated_at, today)):
+            self._add_heading(heading)
+            for conversation in group:
+                self._add(conversation, selected=conversation.id == current)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        chosen = self.currentItem()
+        signals = {
+            Qt.Key.Key_Return: self.opened,
+            Qt.Key.Key_Enter: self.opened,
+            Qt.Key.Key_F2: self.rename_requested,
+            Qt.Key.Key_Delete: self.delete_requested,
+        }
+        signal = signals.get(Qt.Key(event.key()))
+        if signal is not None and chosen is not None and chosen.data(ID) is not None:
+            signal.emit(chosen.data(ID))
+            return
+        super().keyPressEvent(event)
+
+    def _add_heading(self, text: str) -> None:
+        item = QListWidgetItem(self)
+        item.setFlags(Qt.ItemFlag.NoItemFlags)
+        item.setSizeHint(QSize(0, ROW))
+        label = QLabel(text)
+        label.setObjectName("columnName")
+        label.setContentsMargins(8, 8, 0, 0)
+        self.setItemWidget(item, label)
+
+    def _add(self, conversation: Conversation, *, selected: bool) -> None:
+        item = QListWidgetItem(conversation.title, self)
+        item.setData(ID, conversation.id)
+        item.setToolTip(conversation.title)
+        item.setSizeHint(QSize(0, ROW))
+        if selected:
+            self.setCurrentItem(item)
+
+    def _open(self, index: QModelIndex) -> None:
+        conversation = index.data(ID)
+        if conversation is not None:
+            self.opened.emit(conversation)
+
+    def _show_menu(self, at: QPoint) -> None:
+        item = self.itemAt(at)
+        if item is None or item.data(ID) is None:
+            return
+        conversation = item.data(ID)
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction("Rename…\tF2", lambda: self.rename_requested.emit(conversation))
+        menu.addAction("Delete\tDel", lambda: self.delete_requested.emit(conversation))
+        menu.popup(self.viewport().mapToGlobal(at))
+
+
+class Sidebar(QFrame):
+    new_chat = Signal()
+    opened = Signal(int)
+    renamed = Signal(int, str)
+    delete_requested = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("sidebar")
+        self.setAccessibleName("Sidebar")
+        self.setFixedWidth(WIDTH)
+        self._titles: dict[int, str] = {}
+        self._new = _new_chat_button()
+        self.chats = ChatList()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 4, 12, 8)
+        layout.setSpacing(0)
+        layout.addLayout(_name_row())
+        layout.addWidget(self._new)
+        layout.addSpacing(8)
+        layout.addWidget(self.chats, 1)
+        self._new.clicked.connect(self.new_chat)
+        self.chats.opened.connect(self.opened)
+        self.chats.rename_requested.connect(self._ask_title)
+        self.chats.delete_requested.connect(self.delete_requested)
+
+    def show_conversations(self, conversations: list[Conversation], current: int | None) -> None:
+        self._titles = {conversation.id: conversation.title for conversation in conversations}
+        self.chats.show_conversations(conversations, current)
+
+    def _ask_title(self, conversation: int) -> None:
+        dialog = QInputDialog(self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setWindowTitle("Rename chat")
+        dialog.setLabelText("Name of this chat")
+        dialog.setTextValue(self._titles.get(conversation, ""))
+        dialog.textValueSelected.connect(lambda title: self._rename(conversation, title))
+        dialog.open()
+
+    def _rename(self, conversation: int, title: str) -> None:
+        if title.strip():
+            self.renamed.emit(conversation, title.strip())
+
+
+def _name_row() -> QHBoxLayout:
+    flame = QLabel()
+    flame.setPixmap(look.icon("flame", "accent").pixmap(QSize(18, 18)))
+    flame.setFixedSize(18, 18)
+    name = QLabel("Hearth")
+    name.setObjectName("name")
+    row = QHBoxLayout()
+    row.setContentsMargins(4, 0, 0, 0)
+    row.setSpacing(8)
+    row.addWidget(flame)
+    row.addWidget(name)
+    row.addStretch()
+    name.setFixedHeight(48)
+    return row
+
+
+def _new_chat_button() -> QPushButton:
+    button = QPushButton()
+    button.setObjectName("newChat")
+    button.setAccessibleName("New chat")
+    words, key = QLabel("New chat"), QLabel("Ctrl N")
+    key.setObjectName("secondary")
+    for label in (words, key):
+        label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+    row = QHBoxLayout(button)
+    row.setContentsMargins(13, 0, 12, 0)
+    row.addWidget(words)
+    row.addStretch()
+    row.addWidget(key)
+    return button

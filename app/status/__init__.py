@@ -1,0 +1,1 @@
+"""What the computer is doing, and whether flash attention is active."""

@@ -1,0 +1,156 @@
+"""The line at the lower edge, the only place where numbers live all the time."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import QPoint, QPointF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
+
+from app import amounts, look
+from app.status.popover import AttentionPopover
+from app.status.verdict import NO_MODEL, Verdict, verdict
+from engine import protocol
+
+HEIGHT: Final = 32
+DOT: Final = 7
+TONES: Final = {"good": "good", "caution": "caution", "neutral": "muted"}
+
+
+class Badge(QPushButton):
+    """A pill with a dot in its tone."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("badge")
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.show_verdict(NO_MODEL)
+
+    def show_verdict(self, shown: Verdict) -> None:
+        self.setText(shown.words)
+        self.setAccessibleName(f"Attention: {shown.words}")
+        self.setProperty("tone", shown.tone)
+        self.style().unpolish(self)
+        self.style().polish(self)
+
+        self._tone = shown.tone
+
+    def sizeHint(self) -> QSize:
+        return super().sizeHint() + QSize(DOT + 6, 0)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(getattr(look.theme(), TONES[self._tone])))
+        painter.drawEllipse(QPointF(15, self.height() / 2), DOT / 2, DOT / 2)
+        painter.end()
+
+
+class StatusLine(QFrame):
+    """Shows telemetry and the last reply's figures; says nothing that was not measured."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("statusLine")
+        self.setAccessibleName("Status")
+        self.setFixedHeight(HEIGHT)
+        self._device = "cpu"
+        self._loaded: protocol.Loaded | None = None
+        self._attention: protocol.Attention | None = None
+        self.badge = Badge()
+        self.badge.clicked.connect(self.open_popover)
+        self.memory = _words("Memory")
+        self.rate = _words("Speed of the reply")
+        self.rate.setTextFormat(Qt.TextFormat.RichText)
+        self.reply = _words("Last reply")
+        self.machine = _words("Computer")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 0, 12, 0)
+        layout.setSpacing(20)
+        for widget in (self.badge, self.memory, self.rate, self.reply):
+            layout.addWidget(widget)
+        layout.addStretch()
+        layout.addWidget(self.machine)
+
+    def take(self, event: protocol.Event) -> None:
+        """Shows what an event of the engine says about the computer."""
+        match event:
+            case protocol.Device():
+                self._device = event.kind
+            case protocol.Loading():
+                self._loaded = self._attention = None
+            case protocol.Loaded():
+                self._loaded, self._attention = event, None
+            case protocol.AttentionObserved():
+                self._attention = event.attention
+            case protocol.Unloaded():
+                self._loaded = self._attention = None
+            case protocol.Telemetry():
+                self._show_telemetry(event)
+                return
+            case protocol.Finished():
+                self._show_finished(event)
+                self._attention = event.attention or self._attention
+            case _:
+                return
+        self._refresh_badge()
+
+    def clear(self) -> None:
+        """There is no engine any more."""
+        self._loaded = self._attention = None
+        for label in (self.memory, self.rate, self.reply, self.machine):
+            label.clear()
+        self._refresh_badge()
+
+    def show_narrow(self, narrow: bool) -> None:
+        """In a small window badge, memory and tokens/s stay."""
+        self.reply.setVisible(not narrow)
+        self.machine.setVisible(not narrow)
+
+    def open_popover(self) -> AttentionPopover:
+        popover = AttentionPopover(self._verdict(), self._loaded, self._attention, self)
+        popover.open_above(self.mapToGlobal(QPoint(12, -8)))
+        return popover
+
+    def _verdict(self) -> Verdict:
+        return verdict(self._loaded, self._attention, self._device)
+
+    def _refresh_badge(self) -> None:
+        shown = self._verdict()
+        if shown.words != self.badge.text():
+            self.badge.show_verdict(shown)
+
+    def _show_telemetry(self, event: protocol.Telemetry) -> None:
+        if event.gpu_memory_total_bytes:
+            name = event.gpu_name.removeprefix("NVIDIA ")
+            used, total = event.gpu_memory_used_bytes, event.gpu_memory_total_bytes
+            self.memory.setText(f"{name}  {amounts.gib(used)} / {amounts.gib(total)} GB")
+        else:
+            used, total = event.ram_used_bytes, event.ram_total_bytes
+            self.memory.setText(f"RAM  {amounts.gib(used)} / {amounts.gib(total)} GB")
+        ram = amounts.gib(event.engine_ram_bytes)
+        self.machine.setText(f"CPU {event.cpu_percent:.0f} % · Engine {ram} GB")
+        if event.tokens_per_second > 0:
+            self._show_rate(event.tokens_per_second)
+
+    def _show_finished(self, event: protocol.Finished) -> None:
+        if event.decode_tokens_per_second > 0:
+            self._show_rate(event.decode_tokens_per_second)
+        if event.new_tokens:
+            first = f"first token {event.time_to_first_token_ms:,.0f} ms"
+            self.reply.setText(f"{first} · {event.reused_tokens:,} reused")
+
+    def _show_rate(self, rate: float) -> None:
+        number = f"{rate:.1f}" if rate < 10 else f"{rate:,.0f}"
+        text = look.theme().text
+        self.rate.setText(f'<b style="color:{text}">{number}</b> tokens/s')
+
+
+def _words(name: str) -> QLabel:
+    label = QLabel()
+    label.setObjectName("status")
+    label.setAccessibleDescription(name)
+    return label

@@ -1,0 +1,57 @@
+"""What the badge says about attention: a pure function of what was observed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from engine import protocol
+
+Tone = Literal["good", "caution", "neutral"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    words: str
+    """On the badge."""
+    title: str
+    """Of the popover."""
+    tone: Tone
+
+
+CHECKING = Verdict("Checking attention", "Attention is being checked", "neutral")
+NO_MODEL = Verdict("No model", "No model is loaded", "neutral")
+
+
+def verdict(
+    loaded: protocol.Loaded | None, attention: protocol.Attention | None, device: str
+) -> Verdict:
+    """`device` is cuda, mps or cpu."""
+    if loaded is None:
+        return NO_MODEL
+    if attention is None:
+        return CHECKING
+    if attention.prefill.flash and attention.decode.flash:
+        return Verdict("Flash attention active", "Flash attention is active", "good")
+    if device == "cuda":
+        return Verdict("Standard attention", "Flash attention is off", "caution")
+    name = device.upper()
+    return Verdict(name, f"Flash attention is off: this model runs on the {name}", "neutral")
+
+
+def report(loaded: protocol.Loaded | None, attention: protocol.Attention | None) -> str:
+    """The popover as text, for a bug report."""
+    lines = ["Hearth attention report"]
+    if loaded:
+        lines.append(f"Model: {loaded.model.id} ({loaded.model.architecture})")
+        lines.append(f"Device: {loaded.device}, {loaded.dtype}, context {loaded.context_length}")
+        lines.append(f"use_flash_attn: {loaded.use_flash_attn}")
+    if attention:
+        for name, phase in (("Prefill", attention.prefill), ("Decode", attention.decode)):
+            lines.append(
+                f"{name}: requested {phase.requested}, resolved {phase.resolved}, "
+                f"observed {phase.observed or 'not observed'}"
+                + (f", max error {phase.max_error:.2g}" if phase.max_error is not None else "")
+            )
+            lines.append(f"  {phase.reason}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Conversations and settings in SQLite. Knows nothing of Qt."""

@@ -1,0 +1,51 @@
+"""What is stored, as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+State = Literal["complete", "streaming", "failed"]
+
+
+@dataclass(frozen=True)
+class Conversation:
+    id: int
+    title: str
+    updated_at: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Statistics of a finished reply: tokens, ms, tokens/s."""
+
+    prompt_tokens: int = 0
+    reused_tokens: int = 0
+    new_tokens: int = 0
+    first_token_ms: float = 0.0
+    prefill_rate: float = 0.0
+    decode_rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What went wrong with a reply, as a person reads it."""
+
+    title: str = ""
+    detail: str = ""
+    hint: str = ""
+
+
+NO_TROUBLE: Final = Trouble()
+
+
+@dataclass(frozen=True)
+class StoredMessage:
+    id: int
+    role: Literal["system", "user", "assistant"]
+    content: str
+    state: State = "complete"
+    finish_reason: str = ""
+    figures: Figures = Figures()
+    trouble: Trouble = NO_TROUBLE

@@ -1,0 +1,276 @@
+"""The main window: puts the parts together and connects them; what they do is their own."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final, get_args
+
+from PySide6.QtCore import QByteArray, QEvent, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QKeySequence, QPaintEvent, QResizeEvent, QShortcut
+from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
+
+from app import look
+from app.banner import Toast
+from app.chat.dialogue import Dialogue
+from app.chat.page import ChatPage
+from app.engine_client import Death, EngineClient, EngineState
+from app.header import Header
+from app.models.loader import (
+    FailedModel,
+    LoadingModel,
+    ModelLoader,
+    ModelState,
+    NoModel,
+    ReadyModel,
+)
+from app.sidebar import Sidebar
+from app.status.line import StatusLine
+from app.store.store import Store
+from engine import protocol
+
+FOLD_WIDTH: Final = 900
+"""Px under which the sidebar folds."""
+
+
+class MainWindow(QMainWindow):
+    """`painted()` once, after the first paint; `closed()` when the engine has left too."""
+
+    painted = Signal()
+    closed = Signal()
+
+    def __init__(self, store: Store, engine: EngineClient, store_problem: str = "") -> None:
+        super().__init__()
+        self.setWindowTitle("Hearth")
+        self.setWindowIcon(look.icon("flame", "accent"))
+        self._store = store
+        self.engine = engine
+        self.loader = ModelLoader(engine, store.setting("model"), _flash(store), self)
+        self.dialogue = Dialogue(store, engine, self)
+        self.sidebar = Sidebar()
+        self.header = Header()
+        self.page = ChatPage(self.dialogue)
+        self.status = StatusLine()
+        self._toast = Toast(self.page)
+        self._was_painted = False
+        self._build()
+        self._connect()
+        self._add_shortcuts()
+        self._restore_geometry()
+        self.dialogue.open(None)
+        self._on_engine_state(engine.state)
+        if store_problem:
+            self.page.banner.say("Nothing will be saved", store_problem)
+
+    # ------------------------------------------------------------------ building
+
+    def _build(self) -> None:
+        right = QVBoxLayout()
+        right.setSpacing(0)
+        right.addWidget(self.header)
+        right.addWidget(self.page, 1)
+        self._body = QHBoxLayout()
+        self._body.setSpacing(0)
+        self._body.addWidget(self.sidebar)
+        self._body.addLayout(right, 1)
+        around = QWidget()
+        layout = QVBoxLayout(around)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(self._body, 1)
+        layout.addWidget(self.status)
+        self.setCentralWidget(around)
+        self.setMinimumSize(480, 400)
+        self.setTabOrder(self.page.composer.field, self.sidebar)
+
+    def _connect(self) -> None:
+        self.engine.event_received.connect(self.status.take)
+        self.engine.state_changed.connect(self._on_engine_state)
+        self.engine.died.connect(self._on_death)
+        self.engine.closed.connect(self.closed)
+        self.loader.state_changed.connect(self._on_model_state)
+        self.loader.trouble.connect(self._on_trouble)
+        self.dialogue.listing_changed.connect(self._list)
+        self.dialogue.opened.connect(lambda _: self._list())
+        self.page.composer.sent.connect(self.send)
+        self.page.transcript.regenerate_requested.connect(self._regenerate)
+        self.sidebar.new_chat.connect(self.new_chat)
+        self.sidebar.opened.connect(self._open)
+        self.sidebar.renamed.connect(self._rename)
+        self.sidebar.delete_requested.connect(self._delete)
+        self.header.picker_requested.connect(self.open_picker)
+        self.header.cancel_requested.connect(self.loader.cancel)
+        self.header.sidebar_requested.connect(self._toggle_sidebar)
+
+    def _add_shortcuts(self) -> None:
+        for keys, action in (
+            ("Ctrl+N", self.new_chat),
+            ("Ctrl+M", self.open_picker),
+            ("Ctrl+B", self._toggle_sidebar),
+            ("Esc", self.dialogue.stop),
+        ):
+            QShortcut(QKeySequence(keys), self).activated.connect(action)
+
+    # ------------------------------------------------------------------ what the user does
+
+    def send(self, prompt: str) -> None:
+        if self._ready() and self.dialogue.send(prompt, self._model_id()):
+            self.page.composer.clear()
+
+    def new_chat(self) -> None:
+        self._open(None)
+
+    def open_picker(self) -> None:
+        from app.models.picker import ModelPicker
+
+        picker = ModelPicker(self.loader, self)
+        picker.finished.connect(picker.deleteLater)
+        picker.open()
+
+    def start_engine(self) -> None:
+        self.engine.start()
+
+    def _regenerate(self) -> None:
+        if self._ready():
+            self.dialogue.regenerate(self._model_id())
+
+    def _open(self, conversation: int | None) -> None:
+        self.dialogue.open(conversation)
+        self._fold_if_narrow()
+
+    def _rename(self, conversation: int, title: str) -> None:
+        self._store.rename_conversation(conversation, title)
+        self._list()
+
+    def _delete(self, conversation: int) -> None:
+        title = next((c.title for c in self._store.conversations() if c.id == conversation), "")
+        self._store.delete_conversation(conversation)
+        if conversation == self.dialogue.conversation:
+            self.dialogue.open(None)
+        self._list()
+        self._toast.say(f"Deleted “{title}”", partial(self._undelete, conversation))
+
+    def _undelete(self, conversation: int) -> None:
+        self._store.restore_conversation(conversation)
+        self.dialogue.open(conversation)
+
+    def _toggle_sidebar(self) -> None:
+        self.sidebar.setVisible(self.sidebar.isHidden())
+
+    # ------------------------------------------------------------------ what has happened
+
+    def _on_engine_state(self, state: EngineState) -> None:
+        if state is not EngineState.READY:
+            self.status.clear()
+        self._refresh_composer()
+
+    def _on_death(self, death: Death) -> None:
+        last = death.last_lines[-1] if death.last_lines else ""
+        self.page.banner.say(
+            death.title,
+            f"{death.detail} {last}".strip(),
+            "Your chats are kept.",
+            "Start the engine again",
+            self.start_engine,
+        )
+
+    def _on_model_state(self, state: ModelState) -> None:
+        self.header.show_model(state)
+        self.page.welcome.show_model(state)
+        self._refresh_composer()
+        if isinstance(state, FailedModel):
+            error = state.error
+            self.page.banner.say(
+                error.title, error.detail, error.hint, "Choose a model", self.open_picker
+            )
+        if isinstance(state, ReadyModel):
+            self.page.banner.hide()
+            self._store.set_setting("model", state.loaded.model.id)
+            self._store.set_setting("flash", self.loader.flash)
+            if state.loaded.notes:
+                self.page.banner.say("About this model", "\n".join(state.loaded.notes))
+
+    def _on_trouble(self, error: protocol.Error) -> None:
+        self.page.banner.say(error.title, error.detail, error.hint)
+
+    def _list(self) -> None:
+        conversations = self._store.conversations()
+        current = self.dialogue.conversation
+        self.sidebar.show_conversations(conversations, current)
+        titles = {conversation.id: conversation.title for conversation in conversations}
+        self.header.show_title(titles.get(current or 0, "New chat"))
+
+    # ------------------------------------------------------------------ the model
+
+    def _ready(self) -> bool:
+        return isinstance(self.loader.state, ReadyModel)
+
+    def _model_id(self) -> str:
+        state = self.loader.state
+        return state.loaded.model.id if isinstance(state, ReadyModel) else ""
+
+    def _refresh_composer(self) -> None:
+        state = self.loader.state
+        name = state.loaded.model.name if isinstance(state, ReadyModel) else ""
+        self.page.composer.set_model(name)
+        self.page.composer.set_reason(self._why_not())
+
+    def _why_not(self) -> str:
+        """Why no prompt can be sent now."""
+        engine = self.engine.state
+        if engine is EngineState.DEAD:
+            return "The engine has stopped"
+        if engine is not EngineState.READY:
+            return "The engine is starting"
+        match self.loader.state:
+            case ReadyModel():
+                return ""
+            case LoadingModel():
+                return "The model is loading; write on, and send when it is there"
+            case FailedModel() | NoModel():
+                return "Choose a model first (Ctrl+M)"
+
+    # ------------------------------------------------------------------ the window itself
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._was_painted:
+            self._was_painted = True
+            QTimer.singleShot(0, self, self.painted.emit)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        narrow = event.size().width() < FOLD_WIDTH
+        if narrow != (event.oldSize().width() < FOLD_WIDTH) or event.oldSize().width() < 0:
+            self.sidebar.setVisible(not narrow)
+            self.header.menu.setVisible(narrow)
+            self.status.show_narrow(narrow)
+        if self._toast.isVisible():
+            self._toast.place()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange:
+            self.update()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.dialogue.save()
+        geometry = bytes(self.saveGeometry().toBase64().data()).decode("ascii")
+        self._store.set_setting("geometry", geometry)
+        self.engine.close()
+        super().closeEvent(event)
+
+    def _fold_if_narrow(self) -> None:
+        if self.width() < FOLD_WIDTH:
+            self.sidebar.hide()
+
+    def _restore_geometry(self) -> None:
+        self.resize(1180, 760)
+        saved = self._store.setting("geometry")
+        if saved:
+            self.restoreGeometry(QByteArray.fromBase64(saved.encode("ascii")))
+
+
+def _flash(store: Store) -> protocol.Flash:
+    saved = store.setting("flash", "auto")
+    flashes: tuple[protocol.Flash, ...] = get_args(protocol.Flash)
+    return next((flash for flash in flashes if flash == saved), "auto")

@@ -1,0 +1,117 @@
+"""The one table of colour roles. Text on its background has a contrast of at least 4.5."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours by role, as #RRGGBB."""
+
+    dark: bool
+    background: str
+    panel: str
+    """Sidebar and status line."""
+    surface: str
+    raised: str
+    """Raised or selected."""
+    line: str
+    text: str
+    muted: str
+    accent: str
+    on_accent: str
+    good: str
+    good_back: str
+    caution: str
+    caution_back: str
+    code_back: str
+    user: str
+    """Behind what the user wrote."""
+
+
+LIGHT: Final = Theme(
+    dark=False,
+    background="#FBF9F6",
+    panel="#F4F0EA",
+    surface="#FFFFFF",
+    raised="#EFEAE2",
+    line="#E3DCD1",
+    text="#25211D",
+    muted="#6E655B",
+    accent="#C24A1F",
+    on_accent="#FFFFFF",
+    good="#256B46",
+    good_back="#E2F1E8",
+    caution="#8A5A0B",
+    caution_back="#FBEFD6",
+    code_back="#F6F2EC",
+    user="#F1E6DC",
+)
+
+DARK: Final = Theme(
+    dark=True,
+    background="#1A1816",
+    panel="#151311",
+    surface="#221F1C",
+    raised="#2C2824",
+    line="#38332E",
+    text="#EDE7DF",
+    muted="#A89E92",
+    accent="#F08A5D",
+    on_accent="#1A1816",
+    good="#6BD09B",
+    good_back="#1E3529",
+    caution="#E7B75B",
+    caution_back="#3A2E17",
+    code_back="#211E1B",
+    user="#33291F",
+)
+
+LIGHT_CONTRAST: Final = Theme(
+    dark=False,
+    background="#FFFFFF",
+    panel="#FFFFFF",
+    surface="#FFFFFF",
+    raised="#E6E6E6",
+    line="#4A4A4A",
+    text="#000000",
+    muted="#2E2E2E",
+    accent="#8F2A06",
+    on_accent="#FFFFFF",
+    good="#0B4A28",
+    good_back="#FFFFFF",
+    caution="#5C3A00",
+    caution_back="#FFFFFF",
+    code_back="#FFFFFF",
+    user="#EDEDED",
+)
+
+DARK_CONTRAST: Final = Theme(
+    dark=True,
+    background="#000000",
+    panel="#000000",
+    surface="#000000",
+    raised="#2B2B2B",
+    line="#B8B8B8",
+    text="#FFFFFF",
+    muted="#DADADA",
+    accent="#FFB08A",
+    on_accent="#000000",
+    good="#8DF0B8",
+    good_back="#000000",
+    caution="#FFD27A",
+    caution_back="#000000",
+    code_back="#000000",
+    user="#1F1F1F",
+)
+
+
+def theme(*, dark: bool, high_contrast: bool) -> Theme:
+    return {
+        (False, False): LIGHT,
+        (True, False): DARK,
+        (False, True): LIGHT_CONTRAST,
+        (True, True): DARK_CONTRAST,
+    }[dark, high_contrast]
