@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from engine import folders
+from engine.errors import StorageError
 
 MAX_BYTES: Final = 1_000_000
 KEPT_FILES: Final = 3
@@ -30,12 +31,11 @@ def set_up() -> None:
     logging.getLogger("engine").setLevel(logging.INFO)
     try:
         root.addHandler(_file())
-    except OSError as error:
+    except (OSError, StorageError) as error:
         logging.getLogger(__name__).warning("No log file can be written (%s); going on.", error)
 
 
 def _file() -> logging.Handler:
-    path().parent.mkdir(parents=True, exist_ok=True)
     handler = logging.handlers.RotatingFileHandler(
         path(), maxBytes=MAX_BYTES, backupCount=KEPT_FILES, encoding="utf-8"
     )
