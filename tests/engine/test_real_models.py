@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -35,11 +36,11 @@ def session(request: pytest.FixtureRequest) -> Iterator[Session]:
 
 def reference(session: Session, prompt: list[int]) -> list[int]:
     """transformers' generate(), eager attention, on the very same weights."""
-    model = session._opened().checkpoint.model
+    model: Any = session._opened().checkpoint.model
     model.config._attn_implementation = "eager"
     try:
         ids = torch.tensor([prompt])
-        out = model.generate(  # type: ignore[operator]
+        out = model.generate(
             ids,
             attention_mask=torch.ones_like(ids),
             do_sample=False,
