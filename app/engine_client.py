@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 import msgspec
-from PySide6.QtCore import QDeadlineTimer, QObject, QProcess, QProcessEnvironment, QTimer, Signal
+from PySide6.QtCore import (
+    QDeadlineTimer,
+    QObject,
+    QProcess,
+    QProcessEnvironment,
+    QTimer,
+    Signal,
+    SignalInstance,
+)
 
 from app.interpreter import engine_command, engine_environment
 from engine import protocol
@@ -88,10 +97,8 @@ class EngineClient(QObject):
         process.setProgram(self._command[0])
         process.setArguments(self._command[1:])
         process.setProcessEnvironment(_environment())
-        process.readyReadStandardOutput.connect(self._read)
-        process.readyReadStandardError.connect(self._read_stderr)
-        process.finished.connect(self._on_finished)
-        process.errorOccurred.connect(self._on_error)
+        for signal, slot in self._listening(process):
+            signal.connect(slot)
         self._process = process
         self._set_state(EngineState.STARTING)
         process.start()
@@ -116,6 +123,26 @@ class EngineClient(QObject):
             QTimer.singleShot(0, self, self.closed.emit)
 
     # ------------------------------------------------------------------ what comes back
+
+    def _listening(
+        self, process: QProcess
+    ) -> tuple[tuple[SignalInstance, Callable[..., None]], ...]:
+        """Each signal of a process that is heard, and where it goes."""
+        return (
+            (process.readyReadStandardOutput, self._read),
+            (process.readyReadStandardError, self._read_stderr),
+            (process.finished, self._on_finished),
+            (process.errorOccurred, self._on_error),
+        )
+
+    def _let_go(self) -> QProcess | None:
+        """Nothing more is heard of the process that ran. PySide's `process.disconnect(self)`
+        passes a null signal, which Qt refuses: each one is named."""
+        process, self._process = self._process, None
+        if process is not None:
+            for signal, slot in self._listening(process):
+                signal.disconnect(slot)
+        return process
 
     def _read(self) -> None:
         deadline = QDeadlineTimer(TURN_MS)
@@ -198,9 +225,8 @@ class EngineClient(QObject):
         self._tell_death(Death(title, detail, None, tuple(self._stderr)))
 
     def _bury(self, death: Death) -> None:
-        process, self._process = self._process, None
+        process = self._let_go()
         if process is not None:
-            process.disconnect(self)
             process.deleteLater()
         self._tell_death(
             Death(death.title, death.detail, death.exit_code, tuple(self._stderr)),
@@ -211,11 +237,10 @@ class EngineClient(QObject):
         self.died.emit(death)
 
     def _dismiss(self, patience_ms: int) -> None:
-        """Lets go of the process; nothing more is heard of it."""
-        process, self._process = self._process, None
+        """Closes the engine's input, at which it ends itself, and kills it if it does not."""
+        process = self._let_go()
         if process is None:
             return
-        process.disconnect(self)
         if process.state() is QProcess.ProcessState.NotRunning:
             process.deleteLater()
             return
