@@ -7,6 +7,7 @@ the only part of `engine` that `app` imports.
 
 from __future__ import annotations
 
+import json
 from typing import Final, Literal
 
 import msgspec
@@ -21,8 +22,11 @@ FinishReason = Literal["stop", "length", "context", "stopped", "error"]
 stopped: the user's Stop; error: an `Error` event with the same request came before."""
 
 
-class Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """Frozen, because what crosses a pipe or a signal must not change under its reader."""
+class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Frozen, because what crosses a pipe or a signal must not change under its reader.
+
+    A field with a misspelt name is refused: ignored, it would be a setting that does nothing.
+    """
 
 
 # ---------------------------------------------------------------------------- shared parts
@@ -282,6 +286,8 @@ AnyEvent = (
 _encoder = msgspec.json.Encoder()
 _commands: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
 _events: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""The last is for brackets nested some thousands deep."""
 
 
 class ProtocolError(ValueError):
@@ -289,15 +295,23 @@ class ProtocolError(ValueError):
 
 
 def encode(message: Command | Event) -> bytes:
-    """One line, newline included. JSON escapes every newline inside."""
-    return _encoder.encode(message) + b"\n"
+    """One line, newline included. JSON escapes every newline inside.
+
+    A file name that is not valid Unicode is sent with `?` for what cannot be said: the line must
+    go out, for whoever writes it writes all that follows.
+    """
+    try:
+        return _encoder.encode(message) + b"\n"
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(message), ensure_ascii=False)
+        return text.encode("utf-8", "replace") + b"\n"
 
 
 def decode_command(line: bytes) -> AnyCommand:
     """Raises ProtocolError for anything but a command."""
     try:
         return _commands.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise ProtocolError(f"not a command: {error}") from error
 
 
@@ -305,5 +319,5 @@ def decode_event(line: bytes) -> AnyEvent:
     """Raises ProtocolError for anything but an event."""
     try:
         return _events.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise ProtocolError(f"not an event: {error}") from error
