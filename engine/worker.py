@@ -88,7 +88,7 @@ class Worker:
 
     def submit(self, command: Work) -> None:
         if isinstance(command, Generate):
-            self._requests.add(command.request)
+            self._requests.add(command)
         self._work.put(command)
 
     def stop(self, request: str) -> None:
@@ -112,10 +112,11 @@ class Worker:
     def _guard(self, step: Callable[[], object]) -> None:
         try:
             step()
-        except Exception as error:  # noqa: BLE001 - becomes an error event
+        except BaseException as error:  # noqa: BLE001 - becomes an error event
             self._fail(error)
 
-    def _fail(self, error: Exception, request: str = "") -> None:
+    def _fail(self, error: BaseException, request: str = "") -> None:
+        """BaseException, because a panic in tokenizers is one: it must not end the thread."""
         record(error)
         shown = as_hearth_error(error)
         self._put(as_event(shown, request))
@@ -151,12 +152,12 @@ class Worker:
         self._put(Unloaded())
 
     def _generate(self, command: Generate) -> None:
-        stopped = self._requests.take(command.request)
+        stopped = self._requests.take(command)
         if stopped is None:
             return
         try:
             self._put(self._answer(command, stopped))
-        except Exception as error:  # noqa: BLE001 - becomes an error event
+        except BaseException as error:  # noqa: BLE001 - becomes an error event
             self._fail(error, command.request)
         finally:
             self._requests.done()
@@ -183,21 +184,21 @@ class Requests:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: list[str] = []
+        self._waiting: list[Generate] = []
         self._running: tuple[str, threading.Event] | None = None
 
-    def add(self, request: str) -> None:
+    def add(self, command: Generate) -> None:
         with self._lock:
-            self._waiting.append(request)
+            self._waiting.append(command)
 
-    def take(self, request: str) -> threading.Event | None:
+    def take(self, command: Generate) -> threading.Event | None:
         """Makes a waiting request the running one: its stop event, or None if it was stopped."""
         with self._lock:
-            if request not in self._waiting:
+            if command not in self._waiting:
                 return None
-            self._waiting.remove(request)
+            self._waiting.remove(command)
             stopped = threading.Event()
-            self._running = (request, stopped)
+            self._running = (command.request, stopped)
             return stopped
 
     def stop(self, request: str) -> bool:
@@ -205,10 +206,11 @@ class Requests:
         with self._lock:
             if self._running is not None and self._running[0] == request:
                 self._running[1].set()
-            elif request in self._waiting:
-                self._waiting.remove(request)
-                return True
-            return False
+                return False
+            named = [command for command in self._waiting if command.request == request]
+            if named:
+                self._waiting.remove(named[0])
+            return bool(named)
 
     def done(self) -> None:
         with self._lock:
