@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,19 +22,21 @@ class GpuSample:
 
 def gpus() -> tuple[Gpu, ...]:
     """All GPUs in NVML's order, which is that of the PCI bus."""
-    found: list[Gpu] = []
-    with contextlib.suppress(pynvml.NVMLError):
-        driver = _driver()
-        for index, handle in enumerate(_handles()):
-            found.append(
-                Gpu(
-                    index=index,
-                    name=pynvml.nvmlDeviceGetName(handle),
-                    memory_total_bytes=int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
-                    driver=driver,
-                )
+    try:
+        pynvml.nvmlInit()
+        driver = str(pynvml.nvmlSystemGetDriverVersion())
+        handles = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
+        return tuple(
+            Gpu(
+                index=index,
+                name=pynvml.nvmlDeviceGetName(handle),
+                memory_total_bytes=_memory(handle)[1],
+                driver=driver,
             )
-    return tuple(found)
+            for index, handle in enumerate(handles)
+        )
+    except pynvml.NVMLError:
+        return ()
 
 
 def sample(uuid: str) -> GpuSample:
@@ -46,11 +46,20 @@ def sample(uuid: str) -> GpuSample:
         handle = (
             pynvml.nvmlDeviceGetHandleByUUID(uuid) if uuid else pynvml.nvmlDeviceGetHandleByIndex(0)
         )
-        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
         name = pynvml.nvmlDeviceGetName(handle)
     except pynvml.NVMLError:
         return GpuSample()
-    return GpuSample(name, int(memory.used), int(memory.total), _percent(handle))
+    used, total = _memory(handle)
+    return GpuSample(name, used, total, _percent(handle))
+
+
+def _memory(handle: Any) -> tuple[int, int]:
+    """Bytes (used, total). A GPU that shares the computer's memory has none of its own to tell."""
+    try:
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    except pynvml.NVMLError:
+        return 0, 0
+    return int(memory.used), int(memory.total)
 
 
 def _percent(handle: Any) -> float:
@@ -59,14 +68,3 @@ def _percent(handle: Any) -> float:
         return float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
     except pynvml.NVMLError:
         return 0.0
-
-
-def _driver() -> str:
-    pynvml.nvmlInit()
-    return str(pynvml.nvmlSystemGetDriverVersion())
-
-
-def _handles() -> Iterator[Any]:
-    pynvml.nvmlInit()
-    for index in range(pynvml.nvmlDeviceGetCount()):
-        yield pynvml.nvmlDeviceGetHandleByIndex(index)
