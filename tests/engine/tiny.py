@@ -1,0 +1,245 @@
+"""Tiny random checkpoints, written as their makers write them: GGUF files and safetensors folders.
+
+Names come from gguf's own table and transformers' own writer, not from the code under test.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from torch import nn
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    GemmaConfig,
+    GemmaForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
+
+CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
+MERGES = (("h", "e"), ("Ġ", "t"), ("Ġt", "he"))
+WORDS = ("he", "Ġt", "Ġthe")
+VOCABULARY = [*BYTES, *WORDS, *CONTROL]
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+SIZES: dict[str, Any] = {
+    "vocab_size": len(VOCABULARY),
+    "hidden_size": 48,
+    "intermediate_size": 64,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "max_position_embeddings": 128,
+    "initializer_range": 0.3,
+    "bos_token_id": VOCABULARY.index("<|endoftext|>"),
+    "eos_token_id": VOCABULARY.index("<|im_end|>"),
+    "pad_token_id": None,
+}
+LLAMA_31: dict[str, Any] = {
+    "rope_type": "llama3",
+    "rope_theta": 10_000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 100,
+}
+LINEAR: dict[str, Any] = {"rope_type": "linear", "rope_theta": 50_000.0, "factor": 4.0}
+GEMMA_3_ROPE = {
+    "full_attention": LINEAR,
+    "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0},
+}
+WINDOW: dict[str, Any] = {"sliding_window": 8, "query_pre_attn_scalar": 8}
+SOFTCAPS = {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0}
+
+FAMILIES: dict[str, Callable[[], nn.Module]] = {
+    "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES)),
+    "llama-tied": lambda: LlamaForCausalLM(LlamaConfig(**SIZES, tie_word_embeddings=True)),
+    "llama-3.1": lambda: LlamaForCausalLM(LlamaConfig(**SIZES, rope_parameters=LLAMA_31)),
+    "llama-linear": lambda: LlamaForCausalLM(LlamaConfig(**SIZES, rope_parameters=LINEAR)),
+    "gemma": lambda: GemmaForCausalLM(GemmaConfig(**SIZES)),
+    "gemma2": lambda: Gemma2ForCausalLM(Gemma2Config(**SIZES, **WINDOW, **SOFTCAPS)),
+    "gemma3": lambda: Gemma3ForCausalLM(
+        Gemma3TextConfig(**SIZES, **WINDOW, rope_parameters=GEMMA_3_ROPE)
+    ),
+}
+
+
+def model(family: str) -> Any:
+    """Eager attention, float32; norms are random too, so that each of them matters."""
+    torch.manual_seed(3)
+    made: Any = FAMILIES[family]()
+    made.config._attn_implementation = "eager"
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            if "norm" in name:
+                parameter.add_(0.3 * torch.randn_like(parameter))
+    return made.eval()
+
+
+def logits(of: Any, tokens: int = 40) -> torch.Tensor:
+    """[tokens, vocabulary] for fixed random tokens, more than a sliding window holds."""
+    torch.manual_seed(5)
+    ids = torch.randint(0, len(BYTES), (1, tokens))
+    with torch.no_grad():
+        found: torch.Tensor = of(input_ids=ids, use_cache=False).logits[0]
+    return found
+
+
+# ---------------------------------------------------------------------------- GGUF
+
+
+def gguf_writer(path: Path, architecture: str = "llama") -> Any:
+    return gguf.GGUFWriter(path, architecture)
+
+
+def finish(writer: Any) -> None:
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def write_gguf(
+    path: Path, made: Any, change: Callable[[Any], None] = lambda _: None, template: str = TEMPLATE
+) -> Path:
+    """The model as float32 tensors; `change` may add to the metadata."""
+    config = made.config
+    architecture = config.model_type.removesuffix("_text")
+    writer = gguf_writer(path, architecture)
+    _write_sizes(writer, config)
+    write_vocabulary(writer, template)
+    change(writer)
+    names = gguf.get_tensor_name_map(
+        next(arch for arch, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture),
+        config.num_hidden_layers,
+    )
+    for name, tensor in made.state_dict().items():
+        if name == "lm_head.weight" and config.tie_word_embeddings:
+            continue
+        written = names.get_name(name, try_suffixes=(".weight",))
+        writer.add_tensor(written, _as_stored(name, tensor, config).numpy())
+    _write_rope_factors(writer, config)
+    finish(writer)
+    return path
+
+
+def _write_sizes(writer: Any, config: Any) -> None:
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_key_length(config.head_dim)
+    writer.add_value_length(config.head_dim)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    rope = config.rope_parameters
+    rope = rope.get("full_attention", rope)
+    writer.add_rope_freq_base(rope["rope_theta"])
+    if rope["rope_type"] == "linear":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(rope["factor"])
+    if getattr(config, "sliding_window", None):
+        writer.add_sliding_window(config.sliding_window)
+    if getattr(config, "attn_logit_softcapping", None):
+        writer.add_attn_logit_softcapping(config.attn_logit_softcapping)
+        writer.add_final_logit_softcapping(config.final_logit_softcapping)
+
+
+def write_vocabulary(writer: Any, template: str = TEMPLATE) -> None:
+    kinds = [
+        gguf.TokenType.CONTROL if token in CONTROL else gguf.TokenType.NORMAL
+        for token in VOCABULARY
+    ]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("smollm")
+    writer.add_token_list(VOCABULARY)
+    writer.add_token_types(kinds)
+    writer.add_token_merges([" ".join(pair) for pair in MERGES])
+    writer.add_bos_token_id(SIZES["bos_token_id"])
+    writer.add_eos_token_id(SIZES["eos_token_id"])
+    writer.add_add_bos_token(value=False)
+    if template:
+        writer.add_chat_template(template)
+
+
+def _as_stored(name: str, tensor: torch.Tensor, config: Any) -> torch.Tensor:
+    """As convert_hf_to_gguf.py: LlamaModel.permute, and norm_shift of the Gemma models."""
+    if config.model_type.startswith("gemma"):
+        return tensor + 1 if name.endswith("norm.weight") else tensor
+    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    for part, count in heads.items():
+        if part in name:
+            split = tensor.reshape(count, 2, tensor.shape[0] // count // 2, *tensor.shape[1:])
+            return split.swapaxes(1, 2).reshape(tensor.shape).contiguous()
+    return tensor
+
+
+def _write_rope_factors(writer: Any, config: Any) -> None:
+    """convert_hf_to_gguf.py, LlamaModel.generate_extra_tensors."""
+    rope = config.rope_parameters
+    if rope.get("rope_type") != "llama3":
+        return
+    factors = []
+    size, old = config.head_dim, rope["original_max_position_embeddings"]
+    low, high = rope["low_freq_factor"], rope["high_freq_factor"]
+    for i in range(0, size, 2):
+        wavelength = 2 * math.pi * rope["rope_theta"] ** (i / size)
+        if wavelength < old / high:
+            factors.append(1.0)
+        elif wavelength > old / low:
+            factors.append(rope["factor"])
+        else:
+            smooth = (old / wavelength - low) / (high - low)
+            factors.append(1 / ((1 - smooth) / rope["factor"] + smooth))
+    assert len(set(factors)) > 2, "the three ways to scale must all occur"
+    writer.add_tensor("rope_freqs.weight", np.array(factors, np.float32))
+
+
+# ---------------------------------------------------------------------------- safetensors
+
+
+def write_folder(path: Path, made: Any, **options: Any) -> Path:
+    made.save_pretrained(path, **options)
+    tokenizer().save(str(path / "tokenizer.json"))
+    settings = {
+        "bos_token": "<|endoftext|>",
+        "eos_token": {"content": "<|im_end|>", "special": True},
+        "chat_template": TEMPLATE,
+    }
+    write_json(path / "tokenizer_config.json", settings)
+    return path
+
+
+def tokenizer() -> Tokenizer:
+    ids = {token: index for index, token in enumerate(VOCABULARY)}
+    made = Tokenizer(models.BPE(ids, list(MERGES)))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    made.add_special_tokens([AddedToken(t, normalized=False, special=True) for t in CONTROL])
+    return made
+
+
+def write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value), "utf-8")
+
+
+def edit_json(path: Path, **changes: object) -> None:
+    """None takes a key away."""
+    value = json.loads(path.read_text("utf-8")) | changes
+    write_json(path, {key: item for key, item in value.items() if item is not None})
