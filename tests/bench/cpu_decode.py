@@ -1,5 +1,7 @@
 """Decode on the CPU: Hearth against the model's linears alone and transformers' generate().
 
+The linears are measured twice: as torch runs them unasked, and by the path that Hearth takes.
+
 python -m tests.bench.cpu_decode [--threads 2] [--rounds 5]
 
 All run interleaved in one process on the same weights; prints tokens/s as JSON, with medians.
@@ -19,6 +21,7 @@ from torch.nn import functional
 
 from engine.attention import interface
 from engine.protocol import Load
+from engine.runner import onednn
 from engine.session import Session
 
 MODEL = "smollm2-135m-instruct"
@@ -32,15 +35,16 @@ def tokens_per_second(step: Callable[[], object], tokens: int) -> float:
     return tokens / (time.perf_counter() - begin)
 
 
-def linears_alone(model: nn.Module, dtype: torch.dtype) -> Callable[[], None]:
+def linears_alone(model: nn.Module, dtype: torch.dtype, *, as_hearth: bool) -> Callable[[], None]:
     weights = [part.weight for part in model.modules() if isinstance(part, nn.Linear)]
     rows = [torch.randn(1, 1, weight.shape[1], dtype=dtype) for weight in weights]
 
     @torch.inference_mode()
     def run() -> None:
-        for _ in range(TOKENS):
-            for row, weight in zip(rows, weights, strict=True):
-                functional.linear(row, weight)
+        with onednn(enabled=not as_hearth):
+            for _ in range(TOKENS):
+                for row, weight in zip(rows, weights, strict=True):
+                    functional.linear(row, weight)
 
     return run
 
@@ -86,12 +90,17 @@ def measure(dtype: str, rounds: int) -> dict[str, list[float]]:
     model = opened.checkpoint.model
     for _ in opened.runner.prefill([11] * PROMPT_TOKENS):
         pass
-    ours, linears = hearth(session), linears_alone(model, opened.dtype)
-    ours(), linears()
-    found: dict[str, list[float]] = {"hearth": [], "linears alone": [], "generate": []}
+    loops = {
+        "hearth": hearth(session),
+        "linears alone": linears_alone(model, opened.dtype, as_hearth=False),
+        "linears alone, Hearth's path": linears_alone(model, opened.dtype, as_hearth=True),
+    }
+    found: dict[str, list[float]] = {name: [] for name in (*loops, "generate")}
+    for loop in loops.values():
+        loop()
     for _ in range(rounds):
-        found["hearth"].append(tokens_per_second(ours, TOKENS))
-        found["linears alone"].append(tokens_per_second(linears, TOKENS))
+        for name, loop in loops.items():
+            found[name].append(tokens_per_second(loop, TOKENS))
         found["generate"].append(generate(model))
     return found
 
