@@ -20,13 +20,17 @@ from app import look
 
 TOAST_MS: Final = 10000
 
+MOST_WORDS: Final = 400
+"""Px of a toast's sentence at most."""
 
-class Banner(QFrame):
-    """Hidden until there is something to say."""
+
+class Banner(QWidget):
+    """A card, and room around it; both gone until there is something to say."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setObjectName("banner")
+        self.card = QFrame()
+        self.card.setObjectName("banner")
         self._action: Callable[[], None] | None = None
         self.title = QLabel()
         self.title.setObjectName("cardTitle")
@@ -47,12 +51,15 @@ class Banner(QFrame):
         words.setSpacing(4)
         words.addWidget(self.title)
         words.addWidget(self.detail)
-        layout = QHBoxLayout(self)
+        layout = QHBoxLayout(self.card)
         layout.setContentsMargins(16, 12, 8, 12)
         layout.setSpacing(12)
         layout.addLayout(words, 1)
         layout.addWidget(self.button, 0, Qt.AlignmentFlag.AlignVCenter)
         layout.addWidget(dismiss, 0, Qt.AlignmentFlag.AlignTop)
+        around = QVBoxLayout(self)
+        around.setContentsMargins(0, 12, 0, 12)
+        around.addWidget(self.card)
         self.hide()
 
     def say(
@@ -65,7 +72,7 @@ class Banner(QFrame):
     ) -> None:
         self.title.setText(title)
         self.detail.setText("\n".join(part for part in (detail, hint) if part))
-        self.setAccessibleName(f"{title}. {detail} {hint}")
+        self.card.setAccessibleName(f"{title}. {detail} {hint}".strip())
         self.button.setText(button)
         self.button.setVisible(bool(button))
         self._action = action
@@ -81,11 +88,14 @@ class Banner(QFrame):
 class Toast(QFrame):
     """One sentence and its undoing, for a while, above the content."""
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, parent: QWidget, above: QWidget) -> None:
+        """Floats over the parent, above a child of it."""
         super().__init__(parent)
         self._around = parent
+        self._above = above
         self.setObjectName("toast")
         self._undo: Callable[[], None] | None = None
+        self._whole = ""
         self._words = QLabel()
         self._words.setTextFormat(Qt.TextFormat.PlainText)
         self.button = QPushButton("Undo")
@@ -103,8 +113,7 @@ class Toast(QFrame):
         self.hide()
 
     def say(self, words: str, undo: Callable[[], None]) -> None:
-        metrics = self._words.fontMetrics()
-        self._words.setText(metrics.elidedText(words, Qt.TextElideMode.ElideMiddle, 320))
+        self._whole = words
         self._undo = undo
         self.place()
         self.show()
@@ -112,10 +121,13 @@ class Toast(QFrame):
         self._timer.start()
 
     def place(self) -> None:
-        """Centred near the lower edge of what it floats over."""
-        self.adjustSize()
         around = self._around.rect()
-        self.move((around.width() - self.width()) // 2, around.height() - self.height() - 56)
+        room = min(MOST_WORDS, around.width() - 160)
+        metrics = self._words.fontMetrics()
+        self._words.setText(metrics.elidedText(self._whole, Qt.TextElideMode.ElideMiddle, room))
+        self.adjustSize()
+        floor = self._above.mapTo(self._around, self._above.rect().topLeft()).y()
+        self.move((around.width() - self.width()) // 2, floor - self.height() - 12)
 
     def _on_undo(self) -> None:
         self.hide()

@@ -19,11 +19,10 @@ class ElidedLabel(QLabel):
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
         whole = self.text()
         metrics = self.fontMetrics()
-        shown = metrics.elidedText(whole, Qt.TextElideMode.ElideMiddle, self.width())
+        room = self.contentsRect()
+        shown = metrics.elidedText(whole, Qt.TextElideMode.ElideMiddle, room.width())
         self.setToolTip(whole if shown != whole else "")
         painter = QPainter(self)
         painter.setPen(self.palette().windowText().color())
-        painter.drawText(
-            self.rect(), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, shown
-        )
+        painter.drawText(room, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, shown)
         painter.end()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -20,6 +21,12 @@ from app.elided import ElidedLabel
 from app.models.loader import FailedModel, LoadingModel, ModelState, NoModel, ReadyModel
 
 HEIGHT: Final = 52
+NAME: Final = 240
+"""Px of a model's name at most."""
+
+ROOM_FOR_BAR: Final = 560
+ROOM_FOR_WORDS: Final = 760
+"""Px of the header that these signs of loading need beside title and name."""
 
 STAGES: Final = {
     "starting": "Starting the engine",
@@ -44,6 +51,8 @@ class Header(QFrame):
         super().__init__(parent)
         self.setObjectName("header")
         self.setFixedHeight(HEIGHT)
+        self._loading = False
+        self._name = ""
         self.menu = _menu_button()
         self.title = ElidedLabel("New chat")
         self.title.setObjectName("title")
@@ -60,9 +69,10 @@ class Header(QFrame):
         self.progress_words = QLabel()
         self.progress_words.setObjectName("secondary")
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(24, 0, 16, 0)
+        layout.setContentsMargins(16, 0, 16, 0)
         layout.setSpacing(12)
         layout.addWidget(self.menu)
+        self.title.setContentsMargins(8, 0, 0, 0)
         layout.addWidget(self.title, 1)
         for widget in (self.progress_words, self.bar, self.cancel, self.model):
             layout.addWidget(widget)
@@ -75,9 +85,8 @@ class Header(QFrame):
         self.title.setText(title)
 
     def show_model(self, state: ModelState) -> None:
-        loading = isinstance(state, LoadingModel)
-        for widget in (self.progress_words, self.bar, self.cancel):
-            widget.setVisible(loading)
+        self._loading = isinstance(state, LoadingModel)
+        self._fit()
         match state:
             case LoadingModel():
                 self.progress_words.setText(loading_text(state))
@@ -89,10 +98,27 @@ class Header(QFrame):
             case FailedModel() | NoModel():
                 self._name_model("")
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """The less room, the fewer signs of loading; the welcome tells it in words."""
+        self.cancel.setVisible(self._loading)
+        self.progress_words.setVisible(self._loading and self.width() >= ROOM_FOR_WORDS)
+        self.bar.setVisible(self._loading and self.width() >= ROOM_FOR_BAR)
+        self._show_name()
+
     def _name_model(self, name: str) -> None:
-        shown = name or "Choose a model"
+        self._name = name
+        self._show_name()
+
+    def _show_name(self) -> None:
+        name, shown = self._name, self._name or "Choose a model"
+        self.model.ensurePolished()
         metrics = self.model.fontMetrics()
-        self.model.setText(metrics.elidedText(shown, Qt.TextElideMode.ElideMiddle, 220))
+        room = min(NAME, self.width() // 3)
+        self.model.setText(metrics.elidedText(shown, Qt.TextElideMode.ElideMiddle, room))
         self.model.setAccessibleName(f"Model: {name}" if name else shown)
         self.model.setIcon(look.icon("down"))
         self.model.setLayoutDirection(Qt.LayoutDirection.RightToLeft)

@@ -9,16 +9,19 @@ from typing import Final
 from PySide6.QtCore import QByteArray, QObject, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
+    QFont,
+    QFontDatabase,
     QFontInfo,
     QGuiApplication,
     QIcon,
     QIconEngine,
     QPainter,
+    QPaintEvent,
     QPalette,
     QPixmap,
 )
 from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 import resources
 from resources.theme import LIGHT, Theme
@@ -63,26 +66,36 @@ class Look(QObject):
         global _theme
         _theme = shown
         self._application.setPalette(palette(shown))
-        self._application.setStyleSheet(style_sheet(shown, base_size(self._application)))
+        font = self._application.font()
+        self._application.setStyleSheet(style_sheet(shown, font))
         self.changed.emit()
 
 
-def base_size(application: QApplication) -> int:
-    """Px of the system's interface font."""
-    return QFontInfo(application.font()).pixelSize()
+READING: Final = 14
+"""Px of what is read and written at least; interface fonts of 12 px are for short words."""
 
 
-def style_sheet(shown: Theme, size: int) -> str:
-    """The style sheet in these colours, with text of this size in px."""
+def style_sheet(shown: Theme, font: QFont) -> str:
+    """The style sheet in these colours, with sizes after the system's interface font."""
+    size = QFontInfo(font).pixelSize()
     sizes = {
         "small": max(11, round(size * 12 / 14)),
+        "reading": max(READING, size),
         "normal": size,
         "large": round(size * 16 / 14),
         "heading": round(size * 22 / 14),
     }
     return Template(resources.style_source()).substitute(
-        asdict(shown), **{name: f"{value}px" for name, value in sizes.items()}
+        asdict(shown),
+        medium=medium_weight(QFontInfo(font).family()),
+        **{name: f"{value}px" for name, value in sizes.items()},
     )
+
+
+def medium_weight(family: str) -> int:
+    """550 where the family has such a face. Where it has not, Qt would draw it bold."""
+    weights = (QFontDatabase.weight(family, style) for style in QFontDatabase.styles(family))
+    return 550 if any(500 <= weight <= 600 for weight in weights) else 400
 
 
 def palette(shown: Theme) -> QPalette:
@@ -154,3 +167,17 @@ def _renderer(name: str, colour: str) -> QSvgRenderer:
 def icon(name: str, role: str = "muted") -> QIcon:
     """One of our icons in a role's colour; it changes with the theme."""
     return QIcon(_ThemedIcon(name, role))
+
+
+class IconLabel(QWidget):
+    """One of our icons on its own, at this size in px."""
+
+    def __init__(self, name: str, role: str, size: int, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._icon = icon(name, role)
+        self.setFixedSize(size, size)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        painter = QPainter(self)
+        self._icon.paint(painter, self.rect())
+        painter.end()

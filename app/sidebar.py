@@ -86,7 +86,7 @@ class ChatList(QListWidget):
         item.setSizeHint(QSize(0, ROW))
         label = QLabel(text)
         label.setObjectName("columnName")
-        label.setContentsMargins(8, 8, 0, 0)
+        label.setContentsMargins(3, 8, 0, 0)
         self.setItemWidget(item, label)
 
     def _add(self, conversation: Conversation, *, selected: bool) -> None:
@@ -159,15 +159,12 @@ class Sidebar(QFrame):
 
 
 def _name_row() -> QHBoxLayout:
-    flame = QLabel()
-    flame.setPixmap(look.icon("flame", "accent").pixmap(QSize(18, 18)))
-    flame.setFixedSize(18, 18)
     name = QLabel("Hearth")
     name.setObjectName("name")
     row = QHBoxLayout()
     row.setContentsMargins(4, 0, 0, 0)
     row.setSpacing(8)
-    row.addWidget(flame)
+    row.addWidget(look.IconLabel("flame", "accent", 18))
     row.addWidget(name)
     row.addStretch()
     name.setFixedHeight(48)

@@ -50,7 +50,7 @@ class MainWindow(QMainWindow):
         self.header = Header()
         self.page = ChatPage(self.dialogue)
         self.status = StatusLine()
-        self._toast = Toast(self.page)
+        self._toast = Toast(self.page, self.page.composer)
         self._was_painted = False
         self._build()
         self._connect()
@@ -59,7 +59,7 @@ class MainWindow(QMainWindow):
         self.dialogue.open(None)
         self._on_engine_state(engine.state)
         if store_problem:
-            self.page.banner.say("Nothing will be saved", store_problem)
+            self.page.storage_banner.say("Nothing will be saved", store_problem)
 
     # ------------------------------------------------------------------ building
 

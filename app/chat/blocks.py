@@ -52,6 +52,7 @@ class Prose(QTextEdit):
         self.document().setDocumentMargin(0)
         self._shown = ""
         self._streams = False
+        self.ensurePolished()  # its height is asked for before it is shown
 
     def show_text(self, text: str) -> None:
         """Shows exactly this text; what only grew is appended, not laid out again."""
@@ -65,6 +66,12 @@ class Prose(QTextEdit):
             self.setPlainText(text)
             self._space_lines()
         self._shown = text
+
+    @property
+    def lead(self) -> int:
+        """Px by which text stands too high: Qt puts all of a line's extra height below it."""
+        extra = (line_spacing_percent(self.font()) / 100 - 1) * QFontMetricsF(self.font()).height()
+        return round(extra / 2)
 
     def set_streams(self, streams: bool) -> None:
         """Whether a caret stands where more will come."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from app.banner import Banner
 from app.chat.composer import Composer
@@ -21,16 +21,18 @@ class ChatPage(QWidget):
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.banner = Banner()
+        self.storage_banner = Banner()
         self.transcript = Transcript()
         self.welcome = Welcome()
         self.composer = Composer()
         self._stack = QStackedWidget()
-        self._stack.addWidget(_in_column(self.welcome))
+        self._stack.addWidget(_scrolled(_in_column(self.welcome)))
         self._stack.addWidget(self.transcript)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 16)
         layout.setSpacing(0)
-        layout.addWidget(_in_column(self.banner, above=12))
+        layout.addWidget(_in_column(self.storage_banner))
+        layout.addWidget(_in_column(self.banner))
         layout.addWidget(self._stack, 1)
         layout.addWidget(_in_column(self.composer))
         self._connect(dialogue)
@@ -67,13 +69,26 @@ class ChatPage(QWidget):
         self.composer.setFocus()
 
 
-def _in_column(widget: QWidget, above: int = 0) -> QWidget:
+def _in_column(widget: QWidget) -> QWidget:
     """The widget in the middle, as wide as the reading column at most."""
     around = QWidget()
     widget.setMaximumWidth(COLUMN)
     row = QHBoxLayout(around)
-    row.setContentsMargins(24, above, 24, 0)
+    row.setContentsMargins(24, 0, 24, 0)
     row.addStretch(1)
     row.addWidget(widget, 1000)
     row.addStretch(1)
     return around
+
+
+def _scrolled(widget: QWidget) -> QScrollArea:
+    """What may be higher than a small window."""
+    area = QScrollArea()
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidgetResizable(True)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(widget)
+    area.viewport().setAutoFillBackground(False)
+    widget.setAutoFillBackground(False)
+    return area

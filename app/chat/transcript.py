@@ -38,6 +38,9 @@ BUBBLE: Final = 560
 """Width of a prompt's bubble at most, px."""
 
 BUBBLE_SIDE: Final = 14
+LINK_INSET: Final = 4
+"""Px between the edge of a link, where its focus ring is, and its first letter."""
+
 SIDE: Final = 24
 BOTTOM: Final = 24
 FRAME_MS: Final = 33
@@ -101,6 +104,8 @@ class Transcript(QAbstractScrollArea):
         last = self._last_text()
         if last is None or last.message != message:
             return
+        if not last.text:
+            self.set_progress(message, "")
         self._pending.append(text)
         self._flush()
 
@@ -184,7 +189,7 @@ class Transcript(QAbstractScrollArea):
     # ------------------------------------------------------------------ heights
 
     def _column(self) -> int:
-        return max(120, min(COLUMN, self.viewport().width() - 2 * SIDE))
+        return max(120, min(COLUMN, self.width() - 2 * SIDE))
 
     def _bubble(self) -> int:
         return max(100, min(BUBBLE, self._column() - 48)) - 2 * BUBBLE_SIDE
@@ -291,7 +296,8 @@ class Transcript(QAbstractScrollArea):
         bar.setValue(top)
 
     def _place(self, top: int) -> None:
-        left = (self.viewport().width() - self._column()) // 2
+        # Of the whole width: the scroll bar must not push the column from above the composer.
+        left = (self.width() - self._column()) // 2
         first, last = self._near(top)
         for index in range(first, last):
             block = self._blocks[index]
@@ -299,7 +305,11 @@ class Transcript(QAbstractScrollArea):
             x = left
             if block.kind == "prompt":
                 x = left + self._column() - BUBBLE_SIDE - block.width
+            elif block.kind == "footer":
+                x -= LINK_INSET
             y = self._heights.top(index) - top + block.above
+            if isinstance(widget, Prose):
+                y += widget.lead
             height = self._heights[index] - block.above - block.below
             widget.setGeometry(x, y, block.width, height)
             if widget.isHidden():

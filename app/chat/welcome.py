@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app import look
@@ -17,28 +18,30 @@ EXAMPLES: Final = (
     "Give me five ideas for a rainy Sunday",
 )
 
+LOW: Final = 300
+"""Px of height under which only the heading and the examples are shown."""
+
 
 class Welcome(QWidget):
     example_chosen = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        flame = QLabel()
-        flame.setPixmap(look.icon("flame", "accent").pixmap(40, 40))
+        self._flame = look.IconLabel("flame", "accent", 40)
         heading = QLabel("What would you like to know?")
         heading.setObjectName("heading")
-        lead = QLabel("The model runs on this computer. What you write stays here.")
+        self._lead = lead = QLabel("The model runs on this computer. What you write stays here.")
         lead.setObjectName("lead")
         self.model = QLabel()
         self.model.setObjectName("secondary")
         for label in (lead, self.model, heading):
             label.setWordWrap(True)
             label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        layout = QVBoxLayout(self)
+        self._rows = layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
         layout.addStretch(2)
-        layout.addWidget(flame, 0, Qt.AlignmentFlag.AlignHCenter)
+        layout.addWidget(self._flame, 0, Qt.AlignmentFlag.AlignHCenter)
         layout.addWidget(heading)
         layout.addWidget(lead)
         layout.addSpacing(16)
@@ -48,12 +51,20 @@ class Welcome(QWidget):
         layout.addWidget(self.model)
         layout.addStretch(3)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a low window what can be done stays, and what is said goes."""
+        super().resizeEvent(event)
+        low = event.size().height() < LOW
+        self._flame.setHidden(low)
+        self._lead.setHidden(low)
+        self._rows.setSpacing(4 if low else 8)
+
     def show_model(self, state: ModelState) -> None:
         match state:
             case ReadyModel():
                 words = f"{state.loaded.model.name} is ready."
             case LoadingModel():
-                words = f"{state.name}: {loading_text(state).lower()}…"
+                words = f"{state.name}: {loading_text(state)}…"
             case FailedModel():
                 words = f"{state.name} could not be loaded."
             case NoModel():

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-from PySide6.QtCore import QMargins, QModelIndex, QSortFilterProxyModel, Qt
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtCore import (
+    QEvent,
+    QMargins,
+    QModelIndex,
+    QObject,
+    QRect,
+    QSize,
+    QSortFilterProxyModel,
+    Qt,
+)
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -31,6 +40,14 @@ from engine import protocol
 
 ROW: Final = 40
 _PAD: Final = QMargins(8, 3, 8, 3)
+_AROUND: Final = QMargins(11, 0, 11, 0)
+
+FEW_COLUMNS: Final = 760
+"""Px of width under which the least asked for columns go."""
+
+NEEDLESS: Final = (3, 5)
+"""Weights and context."""
+
 FLASH_WORDS: Final = {
     "auto": "Flash attention: auto",
     "on": "Flash attention: on",
@@ -40,6 +57,10 @@ FLASH_WORDS: Final = {
 
 class VerdictCell(QStyledItemDelegate):
     """The last column: a pill, good or not."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        words = option.fontMetrics.size(0, str(index.data()))
+        return words.grownBy(_PAD).grownBy(_AROUND)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         words = str(index.data())
@@ -52,7 +73,7 @@ class VerdictCell(QStyledItemDelegate):
         usable = words == "Ready to load"
         shown = look.theme()
         metrics = option.fontMetrics
-        pill = option.rect.adjusted(8, 0, 0, 0)
+        pill = option.rect.adjusted(_AROUND.left(), 0, 0, 0)
         pill.setSize(metrics.size(0, words).grownBy(_PAD))
         pill.moveTop(option.rect.center().y() - pill.height() // 2)
         painter.save()
@@ -63,6 +84,17 @@ class VerdictCell(QStyledItemDelegate):
         painter.setPen(QColor(shown.good if usable else shown.caution))
         painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, words)
         painter.restore()
+
+
+class Choice(QComboBox):
+    """With our own arrow: a style sheet takes the style's away."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        painter = QPainter(self)
+        arrow = QRect(self.width() - 28, (self.height() - 16) // 2, 16, 16)
+        look.icon("down").paint(painter, arrow)
+        painter.end()
 
 
 class ModelPicker(QDialog):
@@ -83,7 +115,9 @@ class ModelPicker(QDialog):
         self.filter.setPlaceholderText("Filter by name, family, size")
         self.filter.setAccessibleName("Filter the models")
         self.filter.setClearButtonEnabled(True)
-        self.filter.setFixedWidth(280)
+        self.filter.setMinimumWidth(120)
+        self.filter.setMaximumWidth(280)
+        self.filter.installEventFilter(self)
         self.view = self._view()
         self.empty = QLabel()
         self.empty.setObjectName("lead")
@@ -131,7 +165,7 @@ class ModelPicker(QDialog):
         return view
 
     def _flash_choice(self) -> QComboBox:
-        choice = QComboBox()
+        choice = Choice()
         choice.setAccessibleName("Flash attention")
         choice.setToolTip("Used for the next model that is loaded")
         for flash in get_args(protocol.Flash):
@@ -151,9 +185,10 @@ class ModelPicker(QDialog):
         head.setSpacing(12)
         foot.setSpacing(12)
         head.addWidget(title)
-        head.addStretch()
-        for widget in (self.filter, self.add_folder, self.add_file):
-            head.addWidget(widget)
+        head.addStretch(1)
+        head.addWidget(self.filter, 1000)
+        head.addWidget(self.add_folder)
+        head.addWidget(self.add_file)
         foot.addWidget(self.flash)
         foot.addWidget(self.remove)
         foot.addStretch()
@@ -180,6 +215,21 @@ class ModelPicker(QDialog):
         self.remove.clicked.connect(self._remove)
         self._loader.models_changed.connect(self._show_models)
         self._loader.trouble.connect(self._say)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        for column in NEEDLESS:
+            self.view.setColumnHidden(column, self.width() < FEW_COLUMNS)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Up and Down choose a model while the filter is written."""
+        if isinstance(event, QKeyEvent) and event.type() is QEvent.Type.KeyPress:
+            step = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}.get(Qt.Key(event.key()), 0)
+            row = self.view.currentIndex().row() + step
+            if step and 0 <= row < self._rows.rowCount():
+                self.view.selectRow(row)
+                return True
+        return super().eventFilter(watched, event)
 
     # ------------------------------------------------------------------ showing
 

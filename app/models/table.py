@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
@@ -30,9 +31,9 @@ def cells(model: protocol.ModelInfo) -> tuple[str, ...]:
 
 
 def family(architecture: str) -> str:
-    """LlamaForCausalLM and llama are both Llama to a person."""
+    """LlamaForCausalLM and llama are both Llama to a person, gemma3 is Gemma 3."""
     name = architecture.removesuffix("ForCausalLM").removesuffix("ForConditionalGeneration")
-    return name[:1].upper() + name[1:]
+    return re.sub(r"([a-z])(\d+)$", r"\1 \2", name[:1].upper() + name[1:])
 
 
 class ModelTable(QAbstractTableModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QPoint, QPointF, QSize, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
@@ -33,11 +33,7 @@ class Badge(QPushButton):
         self.setProperty("tone", shown.tone)
         self.style().unpolish(self)
         self.style().polish(self)
-
         self._tone = shown.tone
-
-    def sizeHint(self) -> QSize:
-        return super().sizeHint() + QSize(DOT + 6, 0)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)

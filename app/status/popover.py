@@ -46,7 +46,10 @@ class AttentionPopover(QFrame):
 
     def open_above(self, corner: QPoint) -> None:
         """Shows it with its lower left corner here, in global coordinates."""
-        self.adjustSize()
+        layout = self.layout()
+        assert layout is not None  # noqa: S101
+        self.ensurePolished()
+        self.setFixedHeight(layout.totalHeightForWidth(WIDTH))
         self.move(corner.x(), corner.y() - self.height())
         self.show()
 
@@ -63,13 +66,18 @@ def _table(attention: protocol.Attention) -> QGridLayout:
         grid.addWidget(_label(name, "columnName"), 0, column)
     phases = (("Prefill", attention.prefill), ("Decode", attention.decode))
     for row, (name, phase) in enumerate(phases, 1):
-        cells = (phase.requested, phase.resolved, phase.observed or "not observed")
+        cells = (phase.requested, phase.resolved, breakable(phase.observed) or "not observed")
         grid.addWidget(_label(name, "cellName"), row, 0, Qt.AlignmentFlag.AlignTop)
         for column, text in enumerate(cells, 1):
             grid.addWidget(_label(text, "cell"), row, column, Qt.AlignmentFlag.AlignTop)
-    grid.setColumnStretch(2, 1)
-    grid.setColumnStretch(3, 1)
+    grid.setColumnStretch(2, 2)
+    grid.setColumnStretch(3, 3)
     return grid
+
+
+def breakable(kernel: str) -> str:
+    """The name of a kernel with places where a line may end."""
+    return kernel.replace("_", "_\u200b").replace("::", "::\u200b").replace("<", "\u200b<")
 
 
 def _reason(loaded: protocol.Loaded | None, attention: protocol.Attention | None) -> str:
