@@ -28,6 +28,7 @@ def open_window(running: QApplication) -> MainWindow:
     store, problem = open_store(data_folder())
     window = MainWindow(store, EngineClient(parent=running), problem)
     window.painted.connect(window.start_engine)
+    window.closed.connect(store.close)
     window.show()
     return window
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final, get_args
 
@@ -25,6 +26,7 @@ from app.models.loader import (
 )
 from app.sidebar import Sidebar
 from app.status.line import StatusLine
+from app.store.database import StoreError
 from app.store.store import Store
 from engine import protocol
 
@@ -52,6 +54,7 @@ class MainWindow(QMainWindow):
         self.status = StatusLine()
         self._toast = Toast(self.page, self.page.composer)
         self._was_painted = False
+        self._titles: dict[int, str] = {}
         self._build()
         self._connect()
         self._add_shortcuts()
@@ -90,6 +93,7 @@ class MainWindow(QMainWindow):
         self.loader.state_changed.connect(self._on_model_state)
         self.loader.trouble.connect(self._on_trouble)
         self.dialogue.listing_changed.connect(self._list)
+        self.dialogue.store_failed.connect(self._on_store_failed)
         self.dialogue.opened.connect(lambda _: self._list())
         self.page.composer.sent.connect(self.send)
         self.page.transcript.regenerate_requested.connect(self._regenerate)
@@ -138,20 +142,23 @@ class MainWindow(QMainWindow):
         self._fold_if_narrow()
 
     def _rename(self, conversation: int, title: str) -> None:
-        self._store.rename_conversation(conversation, title)
-        self._list()
+        if self._stored(partial(self._store.rename_conversation, conversation, title)):
+            self._list()
 
     def _delete(self, conversation: int) -> None:
-        title = next((c.title for c in self._store.conversations() if c.id == conversation), "")
-        self._store.delete_conversation(conversation)
+        title = self._titles.get(conversation, "")
+        if not self._stored(partial(self._store.delete_conversation, conversation)):
+            return
+        if conversation == self.dialogue.answers_in:
+            self.dialogue.stop()
         if conversation == self.dialogue.conversation:
             self.dialogue.open(None)
         self._list()
         self._toast.say(f"Deleted “{title}”", partial(self._undelete, conversation))
 
     def _undelete(self, conversation: int) -> None:
-        self._store.restore_conversation(conversation)
-        self.dialogue.open(conversation)
+        if self._stored(partial(self._store.restore_conversation, conversation)):
+            self.dialogue.open(conversation)
 
     def _toggle_sidebar(self) -> None:
         self.sidebar.setVisible(self.sidebar.isHidden())
@@ -184,8 +191,8 @@ class MainWindow(QMainWindow):
             )
         if isinstance(state, ReadyModel):
             self.page.banner.hide()
-            self._store.set_setting("model", state.loaded.model.id)
-            self._store.set_setting("flash", self.loader.flash)
+            self._set("model", state.loaded.model.id)
+            self._set("flash", self.loader.flash)
             if state.loaded.notes:
                 self.page.banner.say("About this model", "\n".join(state.loaded.notes))
 
@@ -193,11 +200,32 @@ class MainWindow(QMainWindow):
         self.page.banner.say(error.title, error.detail, error.hint)
 
     def _list(self) -> None:
-        conversations = self._store.conversations()
+        try:
+            conversations = self._store.conversations()
+        except StoreError as error:
+            self._on_store_failed(str(error))
+            return
         current = self.dialogue.conversation
         self.sidebar.show_conversations(conversations, current)
-        titles = {conversation.id: conversation.title for conversation in conversations}
-        self.header.show_title(titles.get(current or 0, "New chat"))
+        self._titles = {conversation.id: conversation.title for conversation in conversations}
+        self.header.show_title(self._titles.get(current or 0, "New chat"))
+
+    # ------------------------------------------------------------------ the store
+
+    def _stored(self, change: Callable[[], None]) -> bool:
+        """Whether the store took the change; a banner says why not."""
+        try:
+            change()
+        except StoreError as error:
+            self._on_store_failed(str(error))
+            return False
+        return True
+
+    def _set(self, name: str, value: str) -> None:
+        self._stored(partial(self._store.set_setting, name, value))
+
+    def _on_store_failed(self, why: str) -> None:
+        self.page.storage_banner.say("Your chats cannot be saved", why)
 
     # ------------------------------------------------------------------ the model
 
@@ -255,7 +283,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         self.dialogue.save()
         geometry = bytes(self.saveGeometry().toBase64().data()).decode("ascii")
-        self._store.set_setting("geometry", geometry)
+        self._set("geometry", geometry)
         self.engine.close()
         super().closeEvent(event)
 

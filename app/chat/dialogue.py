@@ -9,6 +9,7 @@ from typing import Final
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.engine_client import Death, EngineClient, EngineState
+from app.store.database import StoreError
 from app.store.records import NO_TROUBLE, Figures, StoredMessage, Trouble
 from app.store.store import Store
 from engine import protocol
@@ -47,7 +48,7 @@ class Dialogue(QObject):
     `added(StoredMessage)`: a message at its end; `text_added(message id, text)`;
     `progressed(message id, Progress)`; `finished(StoredMessage)`: a reply in its final state;
     `removed(message id)`; `listing_changed()`: titles or order of conversations;
-    `answering_changed(bool)`.
+    `answering_changed(bool)`; `store_failed(sentences)`.
     Of messages, only those of the conversation on screen are told.
     """
 
@@ -59,6 +60,7 @@ class Dialogue(QObject):
     removed = Signal(int)
     listing_changed = Signal()
     answering_changed = Signal(bool)
+    store_failed = Signal(str)
 
     def __init__(self, store: Store, engine: EngineClient, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -82,12 +84,21 @@ class Dialogue(QObject):
     def answering(self) -> bool:
         return self._reply is not None
 
+    @property
+    def answers_in(self) -> int | None:
+        """The conversation in which a reply is on its way."""
+        return self._reply.conversation if self._reply else None
+
     # ------------------------------------------------------------------ what the user does
 
     def open(self, conversation: int | None) -> None:
         """Shows a conversation; None begins a new one."""
+        messages: list[StoredMessage] = []
+        try:
+            messages = [] if conversation is None else self._store.messages(conversation)
+        except StoreError as error:
+            self.store_failed.emit(str(error))
         self._conversation = conversation
-        messages = [] if conversation is None else self._store.messages(conversation)
         reply = self._reply
         if reply and reply.conversation == conversation:
             messages = [
@@ -99,29 +110,35 @@ class Dialogue(QObject):
         self.opened.emit(messages)
 
     def send(self, prompt: str, model: str = "") -> bool:
-        """Saves the prompt, then asks the engine. False when there is nothing to send or a reply
-        is on its way."""
-        if not prompt.strip() or self.answering or self._engine.state is not EngineState.READY:
+        """Saves the prompt, then asks the engine. False when it was not taken: nothing to send, a
+        reply is on its way, or it cannot be saved."""
+        if not prompt.strip() or not self._can_ask():
             return False
-        if self._conversation is None:
-            self._conversation = self._store.add_conversation(title_of(prompt))
-        message = self._store.add_prompt(self._conversation, prompt)
-        self.added.emit(StoredMessage(message, "user", prompt))
-        self._ask(self._conversation, model)
+        prompt = whole_characters(prompt)
+        try:
+            if self._conversation is None:
+                self._conversation = self._store.add_conversation(title_of(prompt))
+            message = self._store.add_prompt(self._conversation, prompt)
+            self.added.emit(StoredMessage(message, "user", prompt))
+            self._ask(self._conversation, model)
+        except StoreError as error:
+            self.store_failed.emit(str(error))
+            return False
         return True
 
     def regenerate(self, model: str = "") -> bool:
         """Answers the last prompt again, in place of the reply that is there."""
-        if self._conversation is None or self.answering:
+        if self._conversation is None or not self._can_ask():
             return False
-        if self._engine.state is not EngineState.READY:
-            return False
-        for message in reversed(self._store.messages(self._conversation)):
-            if message.role == "user":
-                self._ask(self._conversation, model)
-                return True
-            self._store.delete_message(message.id)
-            self.removed.emit(message.id)
+        try:
+            for message in reversed(self._store.messages(self._conversation)):
+                if message.role == "user":
+                    self._ask(self._conversation, model)
+                    return True
+                self._store.delete_message(message.id)
+                self.removed.emit(message.id)
+        except StoreError as error:
+            self.store_failed.emit(str(error))
         return False
 
     def stop(self) -> None:
@@ -130,6 +147,9 @@ class Dialogue(QObject):
             self._engine.send(protocol.Stop(request=self._reply.request))
 
     # ------------------------------------------------------------------ the reply
+
+    def _can_ask(self) -> bool:
+        return not self.answering and self._engine.state is EngineState.READY
 
     def _ask(self, conversation: int, model: str) -> None:
         history = tuple(
@@ -180,7 +200,10 @@ class Dialogue(QObject):
     def _finish(self, reply: Reply, reason: protocol.FinishReason, figures: Figures) -> None:
         self._reply = None
         self._saver.stop()
-        self._store.finish_reply(reply.message, reply.text, reason, figures, reply.trouble)
+        try:
+            self._store.finish_reply(reply.message, reply.text, reason, figures, reply.trouble)
+        except StoreError as error:
+            self.store_failed.emit(str(error))
         if reply.conversation == self._conversation:
             self.finished.emit(
                 StoredMessage(
@@ -196,12 +219,21 @@ class Dialogue(QObject):
         self.answering_changed.emit(False)
 
     def _save_partial(self) -> None:
-        if self._reply:
+        if self._reply is None:
+            return
+        try:
             self._store.save_partial(self._reply.message, self._reply.text)
+        except StoreError as error:
+            self.store_failed.emit(str(error))
 
     def save(self) -> None:
         """What has arrived so far, before the window closes."""
         self._save_partial()
+
+
+def whole_characters(text: str) -> str:
+    """Without half surrogate pairs, which a clipboard may hold and UTF-8 cannot."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def title_of(prompt: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,34 +19,66 @@ INTERRUPTED: Final = Trouble(
 )
 
 
+@dataclass(frozen=True)
+class Step:
+    """A statement, and the values for its question marks."""
+
+    sql: str
+    values: tuple[object, ...] = ()
+
+
 class Store:
     """One connection, used by one thread."""
 
     def __init__(
         self, connection: sqlite3.Connection, clock: Callable[[], float] = time.time
     ) -> None:
+        """Raises StoreError, as every method does when the database cannot be used any more."""
         self._db = connection
         self._clock = clock
         self._settle()
+
+    def _run(self, *steps: Step) -> int:
+        """Runs these statements as one transaction; the row that the first one added."""
+        try:
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                added = [self._db.execute(step.sql, step.values).lastrowid for step in steps]
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"The last change could not be saved: {error}. Free some space on the disk or "
+                "check the permissions of Hearth's folder. What is on screen stays until then."
+            ) from error
+        return added[0] or 0
+
+    def _rows(self, query: str, *values: object) -> list[sqlite3.Row]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"Your chats could not be read: {error}. Close Hearth, put a copy of its database "
+                "in place or move it elsewhere, and start Hearth again."
+            ) from error
 
     def close(self) -> None:
         self._db.close()
 
     def _settle(self) -> None:
         """What the last run left half done: replies cut off, conversations deleted for good."""
-        with self._db:
-            self._db.execute("DELETE FROM conversations WHERE deleted_at IS NOT NULL")
-            self._db.execute(
+        self._run(
+            Step("DELETE FROM conversations WHERE deleted_at IS NOT NULL"),
+            Step(
                 "UPDATE messages SET state = 'failed', finish_reason = 'error', "
                 "error_title = ?, error_detail = ?, error_hint = ? WHERE state = 'streaming'",
                 astuple(INTERRUPTED),
-            )
+            ),
+        )
 
     # ------------------------------------------------------------------ conversations
 
     def conversations(self) -> list[Conversation]:
         """Newest first, without the deleted ones."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT id, title, updated_at FROM conversations WHERE deleted_at IS NULL "
             "ORDER BY updated_at DESC, id DESC"
         )
@@ -54,29 +86,33 @@ class Store:
 
     def add_conversation(self, title: str) -> int:
         now = self._clock()
-        cursor = self._db.execute(
-            "INSERT INTO conversations (title, created_at, updated_at) VALUES (?, ?, ?)",
-            (title, now, now),
+        return self._run(
+            Step(
+                "INSERT INTO conversations (title, created_at, updated_at) VALUES (?, ?, ?)",
+                (title, now, now),
+            )
         )
-        return _row_id(cursor)
 
     def rename_conversation(self, conversation: int, title: str) -> None:
-        self._db.execute("UPDATE conversations SET title = ? WHERE id = ?", (title, conversation))
+        self._run(Step("UPDATE conversations SET title = ? WHERE id = ?", (title, conversation)))
 
     def delete_conversation(self, conversation: int) -> None:
         """Until the next start it can be restored."""
-        self._db.execute(
-            "UPDATE conversations SET deleted_at = ? WHERE id = ?", (self._clock(), conversation)
+        self._run(
+            Step(
+                "UPDATE conversations SET deleted_at = ? WHERE id = ?",
+                (self._clock(), conversation),
+            )
         )
 
     def restore_conversation(self, conversation: int) -> None:
-        self._db.execute("UPDATE conversations SET deleted_at = NULL WHERE id = ?", (conversation,))
+        self._run(Step("UPDATE conversations SET deleted_at = NULL WHERE id = ?", (conversation,)))
 
     # ------------------------------------------------------------------ messages
 
     def messages(self, conversation: int) -> list[StoredMessage]:
-        rows = self._db.execute(
-            "SELECT * FROM messages WHERE conversation_id = ? ORDER BY id", (conversation,)
+        rows = self._rows(
+            "SELECT * FROM messages WHERE conversation_id = ? ORDER BY id", conversation
         )
         return [_message(row) for row in rows]
 
@@ -89,20 +125,17 @@ class Store:
 
     def _add(self, conversation: int, role: str, content: str, state: State, model: str) -> int:
         now = self._clock()
-        with self._db:
-            self._db.execute("BEGIN")
-            cursor = self._db.execute(
+        return self._run(
+            Step(
                 "INSERT INTO messages (conversation_id, role, content, state, created_at, model) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
                 (conversation, role, content, state, now, model),
-            )
-            self._db.execute(
-                "UPDATE conversations SET updated_at = ? WHERE id = ?", (now, conversation)
-            )
-        return _row_id(cursor)
+            ),
+            Step("UPDATE conversations SET updated_at = ? WHERE id = ?", (now, conversation)),
+        )
 
     def save_partial(self, message: int, content: str) -> None:
-        self._db.execute("UPDATE messages SET content = ? WHERE id = ?", (content, message))
+        self._run(Step("UPDATE messages SET content = ? WHERE id = ?", (content, message)))
 
     def finish_reply(
         self,
@@ -113,42 +146,44 @@ class Store:
         trouble: Trouble,
     ) -> None:
         state: State = "failed" if finish_reason == "error" else "complete"
-        self._db.execute(
-            "UPDATE messages SET content = ?, state = ?, finish_reason = ?, prompt_tokens = ?, "
-            "reused_tokens = ?, new_tokens = ?, first_token_ms = ?, prefill_rate = ?, "
-            "decode_rate = ?, error_title = ?, error_detail = ?, error_hint = ? WHERE id = ?",
-            (content, state, finish_reason, *astuple(figures), *astuple(trouble), message),
+        self._run(
+            Step(
+                "UPDATE messages SET content = ?, state = ?, finish_reason = ?, prompt_tokens = ?, "
+                "reused_tokens = ?, new_tokens = ?, first_token_ms = ?, prefill_rate = ?, "
+                "decode_rate = ?, error_title = ?, error_detail = ?, error_hint = ? WHERE id = ?",
+                (content, state, finish_reason, *astuple(figures), *astuple(trouble), message),
+            )
         )
 
     def delete_message(self, message: int) -> None:
-        self._db.execute("DELETE FROM messages WHERE id = ?", (message,))
+        self._run(Step("DELETE FROM messages WHERE id = ?", (message,)))
 
     # ------------------------------------------------------------------ settings
 
     def setting(self, name: str, default: str = "") -> str:
-        row = self._db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
-        return str(row["value"]) if row else default
+        rows = self._rows("SELECT value FROM settings WHERE name = ?", name)
+        return str(rows[0]["value"]) if rows else default
 
     def set_setting(self, name: str, value: str) -> None:
-        self._db.execute(
-            "INSERT INTO settings (name, value) VALUES (?, ?) "
-            "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            (name, value),
+        self._run(
+            Step(
+                "INSERT INTO settings (name, value) VALUES (?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (name, value),
+            )
         )
 
 
 def open_store(folder: Path) -> tuple[Store, str]:
     """The store in this folder and ""; or one in memory, and why nothing will be saved."""
+    connection = None
     try:
-        return Store(open_database(folder / FILE)), ""
+        connection = open_database(folder / FILE)
+        return Store(connection), ""
     except StoreError as error:
+        if connection:
+            connection.close()
         return Store(open_in_memory()), str(error)
-
-
-def _row_id(cursor: sqlite3.Cursor) -> int:
-    row = cursor.lastrowid
-    assert row is not None, "an INSERT has a row"  # noqa: S101
-    return row
 
 
 def _message(row: sqlite3.Row) -> StoredMessage:

@@ -1,0 +1,124 @@
+"""A window, an engine that follows a script, and a store of a test's own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app.engine_client import EngineClient, EngineState
+from app.look import Look, theme
+from app.models.loader import ReadyModel
+from app.store.database import open_in_memory
+from app.store.store import Store, open_store
+from app.window import MainWindow
+from resources.theme import LIGHT
+
+STAND_IN = Path(__file__).parent / "stand_in.py"
+TIMEOUT_MS = 15000
+"""How long a test waits for a signal: ample, as nothing here measures time."""
+
+MakeEngine = Callable[..., EngineClient]
+MakeWindow = Callable[..., MainWindow]
+
+
+@pytest.fixture(scope="session")
+def qapp_cls() -> type[QApplication]:
+    return QApplication
+
+
+@pytest.fixture(scope="session")
+def look(qapp: QApplication) -> Look:
+    """The one look of the run. A second one would set style sheets against the first."""
+    qapp.setQuitOnLastWindowClosed(False)
+    return Look(qapp)
+
+
+@pytest.fixture(autouse=True)
+def light(look: Look) -> Iterator[None]:
+    """Every test begins in the light theme."""
+    look.show(LIGHT)
+    yield
+    if theme() is not LIGHT:
+        look.show(LIGHT)
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    made = Store(open_in_memory())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def file_store(tmp_path: Path) -> Iterator[Store]:
+    made, problem = open_store(tmp_path / "data")
+    assert not problem
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_engine(qtbot: QtBot) -> Iterator[MakeEngine]:
+    """Makes clients of the stand-in: `make_engine("dies", "--word-ms", "5")`. All end with it."""
+    made: list[EngineClient] = []
+
+    def make(script: str = "", *options: str, command: list[str] | None = None) -> EngineClient:
+        client = EngineClient(command or [sys.executable, "-P", str(STAND_IN), script, *options])
+        made.append(client)
+        return client
+
+    yield make
+    for client in made:
+        end(qtbot, client)
+
+
+def end(qtbot: QtBot, client: EngineClient) -> None:
+    """Ends the engine and waits until its process is gone."""
+    with qtbot.waitSignal(client.closed, timeout=TIMEOUT_MS):
+        client.close()
+
+
+@pytest.fixture
+def make_window(
+    qtbot: QtBot, make_engine: MakeEngine, store: Store, look: Look
+) -> Iterator[MakeWindow]:
+    """Makes a shown window on a scripted engine that is not yet started."""
+    made: list[MainWindow] = []
+
+    def make(script: str = "", *options: str, **given: object) -> MainWindow:
+        own = given.get("store", store)
+        assert isinstance(own, Store)
+        window = MainWindow(own, make_engine(script, *options), str(given.get("problem", "")))
+        made.append(window)
+        window.show()
+        qtbot.waitExposed(window)
+        return window
+
+    yield make
+    for window in made:
+        end(qtbot, window.engine)
+        window.hide()
+        window.deleteLater()
+
+
+@pytest.fixture
+def ready(qtbot: QtBot, make_window: MakeWindow) -> MakeWindow:
+    """Makes a window whose model is loaded."""
+
+    def make(script: str = "", *options: str, **given: object) -> MainWindow:
+        window = make_window(script, *options, **given)
+        with qtbot.waitSignal(
+            window.loader.state_changed,
+            timeout=TIMEOUT_MS,
+            check_params_cb=lambda state: isinstance(state, ReadyModel),
+        ):
+            window.start_engine()
+        assert window.engine.state is EngineState.READY
+        return window
+
+    return make

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from app.interpreter import ROOT
+from app.store.database import StoreError, migrate, open_database, open_in_memory, version_of
+from app.store.migrations import MIGRATIONS, VERSION
+from app.store.records import NO_TROUBLE, Figures
+from app.store.store import FILE, INTERRUPTED, Store, open_store
+
+ROWS = {
+    1: """
+    INSERT INTO conversations VALUES (7, 'Rainbows', 100.0, 200.0, NULL);
+    INSERT INTO messages (id, conversation_id, role, content, state, created_at, model)
+        VALUES (1, 7, 'user', 'Why is it round?', 'complete', 101.0, ''),
+               (2, 7, 'assistant', 'Because', 'complete', 102.0, 'smollm2');
+    """,
+    2: "INSERT INTO settings VALUES ('model', 'smollm2'); UPDATE messages SET new_tokens = 3;",
+}
+"""What a database of each version may hold that the version before could not."""
+
+
+def file_of_version(path: Path, version: int) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        migrate(connection, version)
+        for number in range(1, version + 1):
+            connection.executescript(ROWS.get(number, ""))
+
+
+def columns(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+    return {
+        name: [tuple(row)[1:] for row in connection.execute(f"PRAGMA table_info({name})")]
+        for (name,) in tables.fetchall()
+    }
+
+
+def test_every_version_has_rows_to_migrate() -> None:
+    assert list(ROWS) == list(range(1, VERSION + 1))
+
+
+@pytest.mark.parametrize("version", range(VERSION))
+def test_a_database_of_an_older_version_becomes_one_of_this_version(
+    tmp_path: Path, version: int
+) -> None:
+    path = tmp_path / FILE
+    file_of_version(path, version)
+    with closing(open_database(path)) as migrated, closing(open_in_memory()) as fresh:
+        assert version_of(migrated) == VERSION
+        assert columns(migrated) == columns(fresh)
+        assert migrated.execute("PRAGMA foreign_key_check").fetchall() == []
+        if version:
+            store = Store(migrated)
+            assert [c.title for c in store.conversations()] == ["Rainbows"]
+            assert [m.content for m in store.messages(7)] == ["Why is it round?", "Because"]
+
+
+def test_a_migration_that_fails_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / FILE
+    file_of_version(path, 1)
+    broken = (MIGRATIONS[0], "ALTER TABLE messages ADD COLUMN half TEXT; CREATE TABLE oh no;")
+    monkeypatch.setattr("app.store.database.MIGRATIONS", broken)
+    with pytest.raises(StoreError, match="cannot be read"):
+        open_database(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert version_of(connection) == 1
+        names = [row[1] for row in connection.execute("PRAGMA table_info(messages)")]
+        assert "half" not in names
+
+
+def test_the_database_keeps_a_log_ahead_and_its_references(tmp_path: Path) -> None:
+    with closing(open_database(tmp_path / FILE)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+            connection.execute(
+                "INSERT INTO messages (conversation_id, role, content, state, created_at) "
+                "VALUES (99, 'user', 'orphan', 'complete', 0)"
+            )
+
+
+def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    with closing(open_database(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    with pytest.raises(StoreError, match="newer version of Hearth"):
+        open_database(path)
+    store, problem = open_store(tmp_path)
+    assert "Install that version again" in problem
+    store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert version_of(connection) == VERSION + 1
+
+
+def test_a_damaged_file_is_kept_and_chats_go_on_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    path.write_bytes(b"this is no database" * 300)
+    store, problem = open_store(tmp_path)
+    assert str(path) in problem
+    assert "Move the file elsewhere" in problem
+    assert store.messages(store.add_conversation("Still here")) == []
+    store.close()
+    assert path.read_bytes() == b"this is no database" * 300
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    store, problem = open_store(blocked / "data")
+    assert str(blocked / "data") in problem
+    assert "Check its permissions" in problem
+    store.close()
+
+
+def test_a_file_that_cannot_be_written_gives_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_of_version(tmp_path / FILE, VERSION)
+
+    def read_only(path: Path) -> sqlite3.Connection:
+        connection = open_database(path)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    monkeypatch.setattr("app.store.store.open_database", read_only)
+    store, problem = open_store(tmp_path)
+    assert "could not be saved" in problem
+    assert "readonly database" in problem
+    store.add_conversation("In memory")
+    store.close()
+
+
+def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path: Path) -> None:
+    connection = open_database(tmp_path / FILE)
+    store = Store(connection)
+    conversation = store.add_conversation("Full")
+    store.add_prompt(conversation, "before")
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreError, match="database or disk is full"):
+        store.add_prompt(conversation, "x" * 1_000_000)
+    connection.execute("PRAGMA max_page_count = 1000000")
+    store.add_prompt(conversation, "after")
+    assert [m.content for m in store.messages(conversation)] == ["before", "after"]
+    store.close()
+
+
+def test_a_page_damaged_later_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    store, _ = open_store(tmp_path)
+    conversation = store.add_conversation("Long")
+    store.add_prompt(conversation, "x" * 200_000)
+    store.close()
+    content = bytearray(path.read_bytes())
+    content[4096:] = os.urandom(len(content) - 4096)
+    path.write_bytes(content)
+    store, problem = open_store(tmp_path)
+    assert problem
+    assert store.conversations() == []
+    store.close()
+
+
+WRITES_AND_WAITS = """
+import sys, time
+from pathlib import Path
+from app.store.store import open_store
+store, _ = open_store(Path(sys.argv[1]))
+conversation = store.add_conversation("Killed")
+store.add_prompt(conversation, "Tell me everything")
+reply = store.add_reply(conversation, "smollm2")
+store.save_partial(reply, "Everything begins")
+print("saved", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
+def test_what_was_saved_survives_a_killed_process(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", WRITES_AND_WAITS, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"saved\n"
+        process.send_signal(signal.SIGKILL)
+    store, problem = open_store(tmp_path)
+    assert not problem
+    prompt, reply = store.messages(store.conversations()[0].id)
+    assert prompt.content == "Tell me everything"
+    assert (reply.content, reply.state) == ("Everything begins", "failed")
+    assert reply.trouble == INTERRUPTED
+    store.close()
+
+
+def test_conversations_are_listed_by_their_last_message() -> None:
+    times = iter(range(100))
+    store = Store(open_in_memory(), clock=lambda: float(next(times)))
+    first, second = store.add_conversation("First"), store.add_conversation("Second")
+    assert [c.title for c in store.conversations()] == ["Second", "First"]
+    store.add_prompt(first, "again")
+    assert [c.title for c in store.conversations()] == ["First", "Second"]
+    store.rename_conversation(second, "Renamed")
+    assert [c.title for c in store.conversations()] == ["First", "Renamed"]
+    store.close()
+
+
+def test_a_finished_reply_reads_as_it_was_written(store: Store) -> None:
+    conversation = store.add_conversation("Numbers")
+    reply = store.add_reply(conversation, "smollm2")
+    figures = Figures(40, 12, 7, 34.0, 1200.0, 212.0)
+    store.finish_reply(reply, "seven", "stop", figures, NO_TROUBLE)
+    (message,) = store.messages(conversation)
+    assert message.content == "seven"
+    assert (message.state, message.finish_reason) == ("complete", "stop")
+    assert message.figures == figures
+
+
+def test_deleting_can_be_undone_until_the_next_start(tmp_path: Path) -> None:
+    store, _ = open_store(tmp_path)
+    kept, gone = store.add_conversation("Kept"), store.add_conversation("Gone")
+    for conversation in (kept, gone):
+        store.add_prompt(conversation, "Hello")
+        store.delete_conversation(conversation)
+    assert store.conversations() == []
+    store.restore_conversation(kept)
+    assert [m.content for m in store.messages(kept)] == ["Hello"]
+    store.close()
+    store, _ = open_store(tmp_path)
+    assert [c.id for c in store.conversations()] == [kept]
+    assert store.messages(gone) == []  # the messages went with their conversation
+    store.close()
+
+
+def test_a_setting_is_replaced_and_has_a_default(store: Store) -> None:
+    assert store.setting("flash", "auto") == "auto"
+    store.set_setting("flash", "on")
+    store.set_setting("flash", "off")
+    assert store.setting("flash", "auto") == "off"
