@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import torch
@@ -106,8 +107,8 @@ def torch_flash(
         query[0],
         step.keys[0],
         step.values[0],
-        torch.tensor([0, tokens], dtype=torch.int32, device=device),
-        torch.tensor([0, span], dtype=torch.int32, device=device),
+        bounds(tokens, device),
+        bounds(span, device),
         tokens,
         span,
         0.0,
@@ -119,6 +120,15 @@ def torch_flash(
         seqused_k=step.lengths + tokens,
     )[0]
     return out.unsqueeze(0)
+
+
+@lru_cache(maxsize=64)
+def bounds(end: int, device: torch.device) -> Tensor:
+    """int32 [2]: where the only sequence of a batch begins and ends.
+
+    Kept, as every layer of every step would copy the same two numbers to the GPU.
+    """
+    return torch.tensor([0, end], dtype=torch.int32, device=device)
 
 
 def sdpa(
