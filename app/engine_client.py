@@ -32,6 +32,9 @@ KEPT_LINES: Final = 20
 PATIENCE_MS: Final = 2000
 """How long a closed engine may take to leave before it is killed."""
 
+HELLO_MS: Final = 60_000
+"""How long an engine may take to say hello; ample for a cold disk and a virus scanner."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -102,6 +105,7 @@ class EngineClient(QObject):
         self._process = process
         self._set_state(EngineState.STARTING)
         process.start()
+        QTimer.singleShot(HELLO_MS, process, lambda: self._expect_hello(process))
 
     def send(self, command: protocol.Command) -> bool:
         """Queues a command; False when there is no engine to take it."""
@@ -161,7 +165,7 @@ class EngineClient(QObject):
             return
         if self._state is EngineState.STARTING:
             if not isinstance(event, protocol.Hello):
-                self._fail("The engine did not say hello", f"Its first line was a {_tag(event)}.")
+                self._fail("The engine did not say hello", f"It began with: {_tag(event)}.")
                 return
             if event.protocol != protocol.PROTOCOL_VERSION:
                 self._fail_version(event.protocol)
@@ -192,6 +196,10 @@ class EngineClient(QObject):
         if self._process is not None:
             text = bytes(self._process.readAllStandardError().data()).decode("utf-8", "replace")
             self._stderr.extend(line for line in text.splitlines() if line.strip())
+
+    def _expect_hello(self, process: QProcess) -> None:
+        if process is self._process and self._state is EngineState.STARTING:
+            self._fail("The engine does not answer", f"It said nothing for {HELLO_MS // 1000} s.")
 
     # ------------------------------------------------------------------ the end
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import SignalInstance
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -16,6 +17,7 @@ from app.models.loader import ReadyModel
 from app.store.database import open_in_memory
 from app.store.store import Store, open_store
 from app.window import MainWindow
+from engine import protocol
 from resources.theme import LIGHT
 
 STAND_IN = Path(__file__).parent / "stand_in.py"
@@ -122,3 +124,19 @@ def ready(qtbot: QtBot, make_window: MakeWindow) -> MakeWindow:
         return window
 
     return make
+
+
+def wait_for(qtbot: QtBot, signal: SignalInstance, kind: type[protocol.Event]) -> protocol.Event:
+    """Waits until the signal brings an event of this kind."""
+    with qtbot.waitSignal(
+        signal, timeout=TIMEOUT_MS, check_params_cb=lambda event: isinstance(event, kind)
+    ) as received:
+        pass
+    assert received.args
+    event = received.args[0]
+    assert isinstance(event, kind)
+    return event
+
+
+def stop_of(request: str) -> protocol.Stop:
+    return protocol.Stop(request=request)

@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtTest import QSignalSpy
+from pytestqt.qtbot import QtBot
+
+from app.chat.dialogue import Dialogue, title_of
+from app.engine_client import EngineClient, EngineState
+from app.store.database import StoreError, open_database
+from app.store.records import NO_TROUBLE, Figures
+from app.store.store import FILE, Store
+from engine import protocol
+from tests.app.conftest import TIMEOUT_MS, MakeEngine, wait_for
+
+
+class Scripted(EngineClient):
+    """Ready at once; what is sent is kept, and the test says what comes back."""
+
+    def __init__(self) -> None:
+        super().__init__(["unused"])
+        self._state = EngineState.READY
+        self.sent: list[protocol.Command] = []
+        self.on_send = lambda: None
+
+    def send(self, command: protocol.Command) -> bool:
+        self.on_send()
+        self.sent.append(command)
+        return True
+
+    @property
+    def last(self) -> protocol.Generate:
+        return next(c for c in reversed(self.sent) if isinstance(c, protocol.Generate))
+
+    def say(self, *words: str) -> None:
+        for word in words:
+            self.event_received.emit(protocol.Text(request=self.last.request, text=word))
+
+    def finish(self, reason: protocol.FinishReason = "stop") -> None:
+        self.event_received.emit(
+            protocol.Finished(
+                request=self.last.request,
+                finish_reason=reason,
+                prompt_tokens=40,
+                reused_tokens=12,
+                new_tokens=7,
+                time_to_first_token_ms=34.0,
+                prefill_tokens_per_second=1200.0,
+                decode_tokens_per_second=212.0,
+                peak_memory_bytes=0,
+            )
+        )
+
+
+@pytest.fixture
+def engine(qapp: object) -> Scripted:
+    return Scripted()
+
+
+@pytest.fixture
+def dialogue(store: Store, engine: Scripted) -> Dialogue:
+    return Dialogue(store, engine)
+
+
+def current(dialogue: Dialogue) -> int:
+    assert dialogue.conversation is not None
+    return dialogue.conversation
+
+
+def history(command: protocol.Generate) -> list[tuple[str, str]]:
+    return [(message.role, message.content) for message in command.messages]
+
+
+def test_a_prompt_is_in_the_store_before_it_is_sent(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    stored: list[list[str]] = []
+    engine.on_send = lambda: stored.append(
+        [m.content for m in store.messages(current(dialogue)) if m.role == "user"]
+    )
+    assert dialogue.send("Why is the sky dark?", "smollm2")
+    assert stored == [["Why is the sky dark?"]]
+    assert history(engine.last) == [("user", "Why is the sky dark?")]
+    assert [c.title for c in store.conversations()] == ["Why is the sky dark?"]
+
+
+def test_a_reply_is_told_piece_by_piece_and_stored_whole(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    pieces = QSignalSpy(dialogue.text_added)
+    answering = QSignalSpy(dialogue.answering_changed)
+    finished = QSignalSpy(dialogue.finished)
+    dialogue.send("Why?")
+    engine.say("Be", "cause")
+    engine.finish()
+    reply = store.messages(current(dialogue))[1]
+    assert [pieces.at(i)[1] for i in range(pieces.count())] == ["Be", "cause"]
+    assert [answering.at(i)[0] for i in range(answering.count())] == [True, False]
+    assert reply.content == "Because"
+    assert (reply.state, reply.finish_reason) == ("complete", "stop")
+    assert reply.figures == Figures(40, 12, 7, 34.0, 1200.0, 212.0)
+    assert finished.count() == 1
+    assert finished.at(0)[0] == reply
+
+
+def test_the_whole_conversation_is_sent_each_time(dialogue: Dialogue, engine: Scripted) -> None:
+    dialogue.send("One?")
+    engine.say("1")
+    engine.finish()
+    dialogue.send("Two?")
+    assert history(engine.last) == [("user", "One?"), ("assistant", "1"), ("user", "Two?")]
+
+
+def test_a_partial_reply_is_saved_while_it_streams(
+    qtbot: QtBot,
+    store: Store,
+    engine: Scripted,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.chat.dialogue.SAVE_MS", 20)
+    dialogue = Dialogue(store, engine)
+    dialogue.send("Why?")
+    engine.say("Half an ")
+    qtbot.waitUntil(
+        lambda: store.messages(current(dialogue))[1].content == "Half an ", timeout=TIMEOUT_MS
+    )
+    engine.say("answer")
+    qtbot.waitUntil(
+        lambda: store.messages(current(dialogue))[1].content == "Half an answer",
+        timeout=TIMEOUT_MS,
+    )
+    assert store.messages(current(dialogue))[1].state == "streaming"
+    engine.finish()
+
+
+def test_a_partial_reply_is_saved_each_second(dialogue: Dialogue) -> None:
+    assert dialogue._saver.interval() <= 1000
+    assert not dialogue._saver.isActive()
+    dialogue.send("Why?")
+    assert dialogue._saver.isActive()
+
+
+@pytest.mark.parametrize("prompt", ["", " ", "\n\t \n"])
+def test_an_empty_prompt_is_not_sent(
+    dialogue: Dialogue, engine: Scripted, store: Store, prompt: str
+) -> None:
+    assert not dialogue.send(prompt)
+    assert engine.sent == []
+    assert store.conversations() == []
+
+
+def test_one_reply_at_a_time(dialogue: Dialogue, engine: Scripted) -> None:
+    assert dialogue.send("One?")
+    assert not dialogue.send("Two?")
+    assert not dialogue.regenerate()
+    engine.finish()
+    assert dialogue.send("Two?")
+
+
+def test_nothing_is_asked_of_an_engine_that_is_not_ready(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    engine._state = EngineState.STARTING
+    assert not dialogue.send("Why?")
+    assert store.conversations() == []
+
+
+def test_stop_names_the_reply_and_keeps_what_came(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    dialogue.stop()
+    assert engine.sent == []  # nothing to stop yet
+    dialogue.send("Why?")
+    engine.say("Be")
+    dialogue.stop()
+    assert engine.sent[-1] == protocol.Stop(request=engine.last.request)
+    engine.finish("stopped")
+    reply = store.messages(current(dialogue))[1]
+    assert (reply.content, reply.state, reply.finish_reason) == ("Be", "complete", "stopped")
+    dialogue.send("Go on")
+    assert ("assistant", "Be") in history(engine.last)
+
+
+def test_regenerate_replaces_the_last_reply(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    assert not dialogue.regenerate()  # nothing to answer yet
+    dialogue.send("Why?")
+    engine.say("Wrong")
+    engine.finish()
+    removed = QSignalSpy(dialogue.removed)
+    wrong = store.messages(current(dialogue))[1]
+    assert dialogue.regenerate()
+    assert removed.at(0)[0] == wrong.id
+    assert history(engine.last) == [("user", "Why?")]
+    engine.say("Right")
+    engine.finish()
+    assert [m.content for m in store.messages(current(dialogue))] == ["Why?", "Right"]
+
+
+def test_another_conversation_hears_nothing_of_a_reply_that_goes_on(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    other = store.add_conversation("Other")
+    dialogue.send("Why?")
+    first = current(dialogue)
+    engine.say("Be")
+    dialogue.open(other)
+    pieces, finished = QSignalSpy(dialogue.text_added), QSignalSpy(dialogue.finished)
+    engine.say("cau")
+    assert pieces.count() == 0
+    opened = QSignalSpy(dialogue.opened)
+    dialogue.open(first)
+    shown = opened.at(0)[0]
+    assert (shown[1].content, shown[1].state) == ("Becau", "streaming")
+    dialogue.open(other)
+    engine.say("se")
+    engine.finish()
+    assert finished.count() == 0
+    assert not dialogue.answering
+    assert store.messages(first)[1].content == "Because"
+
+
+def test_events_of_another_request_are_not_ours(dialogue: Dialogue, engine: Scripted) -> None:
+    dialogue.send("Why?")
+    pieces = QSignalSpy(dialogue.text_added)
+    engine.event_received.emit(protocol.Text(request="someone else's", text="no"))
+    assert pieces.count() == 0
+    assert dialogue.answering
+
+
+def test_an_error_is_kept_with_its_reply(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    dialogue.send("Why?")
+    engine.event_received.emit(
+        protocol.Error(title="T", detail="D", hint="H", request=engine.last.request)
+    )
+    engine.finish("error")
+    reply = store.messages(current(dialogue))[1]
+    assert reply.state == "failed"
+    assert (reply.trouble.title, reply.trouble.detail, reply.trouble.hint) == ("T", "D", "H")
+
+
+def test_prefill_progress_is_told(dialogue: Dialogue, engine: Scripted) -> None:
+    dialogue.send("Why?")
+    progress = QSignalSpy(dialogue.progressed)
+    engine.event_received.emit(
+        protocol.Prefill(request=engine.last.request, done=512, total=2048, reused=0)
+    )
+    assert (progress.at(0)[1].done, progress.at(0)[1].total) == (512, 2048)
+
+
+def test_an_engine_that_dies_keeps_everything_and_can_go_on(
+    qtbot: QtBot, make_engine: MakeEngine, store: Store
+) -> None:
+    client = make_engine("dies")
+    dialogue = Dialogue(store, client)
+    client.start()
+    wait_for(qtbot, client.event_received, protocol.Hello)
+    with qtbot.waitSignal(dialogue.finished, timeout=TIMEOUT_MS):
+        dialogue.send("Why?")
+    prompt, reply = store.messages(current(dialogue))
+    assert prompt.content == "Why?"
+    assert (reply.content, reply.state) == ("A rainbow is ", "failed")
+    assert reply.trouble.title == "The engine has stopped"
+    assert "Start the engine again" in reply.trouble.hint
+    assert not dialogue.answering
+    client.start()
+    wait_for(qtbot, client.event_received, protocol.Hello)
+    assert dialogue.regenerate()
+
+
+def test_an_engine_ended_on_purpose_leaves_a_stopped_reply(
+    qtbot: QtBot, make_engine: MakeEngine, store: Store
+) -> None:
+    client = make_engine("endless")
+    dialogue = Dialogue(store, client)
+    client.start()
+    wait_for(qtbot, client.event_received, protocol.Hello)
+    with qtbot.waitSignal(dialogue.text_added, timeout=TIMEOUT_MS):
+        dialogue.send("Why?")
+    with qtbot.waitSignal(dialogue.finished, timeout=TIMEOUT_MS):
+        client.restart()
+    reply = store.messages(current(dialogue))[1]
+    assert reply.finish_reason == "stopped"
+    assert reply.content.startswith("A ")
+    assert reply.trouble == NO_TROUBLE
+
+
+def test_a_prompt_that_cannot_be_saved_is_not_sent(tmp_path: Path, engine: Scripted) -> None:
+    connection = open_database(tmp_path / FILE)
+    store = Store(connection)
+    dialogue = Dialogue(store, engine)
+    connection.execute("PRAGMA query_only = ON")
+    failed = QSignalSpy(dialogue.store_failed)
+    assert not dialogue.send("Why?")
+    assert engine.sent == []
+    assert "could not be saved" in failed.at(0)[0]
+    store.close()
+
+
+def test_a_reply_that_cannot_be_saved_is_still_shown(
+    dialogue: Dialogue, engine: Scripted, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("The disk is full.")
+
+    dialogue.send("Why?")
+    engine.say("Because")
+    monkeypatch.setattr(store, "save_partial", full)
+    monkeypatch.setattr(store, "finish_reply", full)
+    finished, failed = QSignalSpy(dialogue.finished), QSignalSpy(dialogue.store_failed)
+    dialogue.save()
+    engine.finish()
+    assert finished.at(0)[0].content == "Because"
+    assert [failed.at(i)[0] for i in range(failed.count())] == ["The disk is full."] * 2
+    assert not dialogue.answering
+
+
+def test_half_a_surrogate_pair_can_be_sent(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    assert dialogue.send("cut \ud83d here")
+    assert store.messages(current(dialogue))[0].content == "cut � here"
+    assert protocol.encode(engine.last)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "title"),
+    [
+        ("\n  Short \nand more", "Short"),
+        ("word " * 30, "word " * 11 + "word…"),
+        ("x" * 80, "x" * 60 + "…"),
+        ("x" * 50 + ", then " + "y" * 20, "x" * 50 + ", then…"),
+        ("x" * 55 + ", " + "y" * 20, "x" * 55 + "…"),
+    ],
+)
+def test_a_title_is_the_first_line_cut_at_a_word(prompt: str, title: str) -> None:
+    assert title_of(prompt) == title
