@@ -2,6 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+SHOWN: Final = 80
+REASON: Final = 200
+"""Characters of a value, and of why a library refused something, in a message."""
+
+
+def shown(value: object) -> str:
+    """For a message: what stands in a file may be as long as the file, and unprintable."""
+    text = ascii(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def reason(error: Exception) -> str:
+    """What a library says, in one line, to stand in a sentence."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said[:REASON].rstrip(".")
+
 
 class HearthError(Exception):
     """Base of all errors meant for a person; `title` names it, `hint` says what to do."""

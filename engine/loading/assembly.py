@@ -8,11 +8,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine.errors import CheckpointError, OutOfMemoryError
-from engine.loading.families import Family
+from engine.errors import CheckpointError, OutOfMemoryError, reason
+from engine.loading.families import Config, Family
 from engine.loading.weights import Weight
 
 Progress = Callable[[str, int, int], None]
+
+
+def config_object(family: Family, settings: Config, name: str) -> Any:
+    """transformers' config. Raises CheckpointError for settings of `name` that it refuses."""
+    try:
+        return family.config(settings)
+    except Exception as error:  # a validator's, a missing key's, a division by zero
+        raise CheckpointError(f"{name} does not describe a model: {reason(error)}.") from error
 
 
 def assemble(
@@ -30,8 +38,7 @@ def assemble(
     `total` is in bytes of the weights' source. Raises CheckpointError for a weight that is missing,
     of no use or of the wrong shape, OutOfMemoryError when the device is full.
     """
-    with torch.device("meta"):
-        model: nn.Module = family.model_type()(config)
+    model = _empty_model(family, config)
     try:
         _fill_buffers(model, device)
         _fill_parameters(model, weights, total, device, dtype, progress)
@@ -40,6 +47,17 @@ def assemble(
             f"The model's weights do not fit into the memory of {device}."
         ) from error
     return model.eval().requires_grad_(requires_grad=False)
+
+
+def _empty_model(family: Family, config: Any) -> nn.Module:
+    try:
+        with torch.device("meta"):
+            model: nn.Module = family.model_type()(config)
+    except Exception as error:  # sizes that contradict each other, an unknown activation
+        raise CheckpointError(
+            f"This model's settings make no sense together: {reason(error)}."
+        ) from error
+    return model
 
 
 def _fill_buffers(model: nn.Module, device: torch.device) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from engine.errors import CheckpointError
+from engine.errors import CheckpointError, UnsupportedError, shown
 from engine.loading.families import Config, Family
 from engine.loading.gguf_header import GGUFHeader, LongArray
 
@@ -15,12 +16,17 @@ REQUIRED: Final = {
     "num_attention_heads": "attention.head_count",
     "max_position_embeddings": "context_length",
 }
-OPTIONAL: Final = {
+SIZES: Final = {
     "num_key_value_heads": "attention.head_count_kv",
     "sliding_window": "attention.sliding_window",
+}
+SOFTCAPS: Final = {
     "attn_logit_softcapping": "attn_logit_softcapping",
     "final_logit_softcapping": "final_logit_softcapping",
 }
+BLOCK: Final = re.compile(r"blk\.(\d{1,9})\.")
+UNSCALED: Final = (None, "none", "linear")
+"""Ways to scale rotary positions that are understood here, beside Llama 3.1's tensor."""
 TOKENS: Final = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
 """transformers' name of a special token -> GGUF's."""
 HEAD_SIZE_OF_GEMMA: Final = 256
@@ -32,14 +38,13 @@ LAYERS_OF_GEMMA_27B: Final = {"gemma2": 46, "gemma3_text": 62}
 def settings(header: GGUFHeader, family: Family) -> Config:
     """Raises CheckpointError when a size is missing or nonsense."""
     found: Config = {name: _size(header, key) for name, key in REQUIRED.items()}
-    for name, key in OPTIONAL.items():
-        value = header.number(key)
-        if value is not None:
-            found[name] = value
+    _check_layers(header, found["num_hidden_layers"])
+    found |= {n: _size(header, key) for n, key in SIZES.items() if header.number(key) is not None}
+    found |= {n: value for n, key in SOFTCAPS.items() if (value := header.number(key)) is not None}
     found.setdefault("num_key_value_heads", found["num_attention_heads"])
     found["head_dim"] = _head_size(header, family, found)
     found["rms_norm_eps"] = header.number("attention.layer_norm_rms_epsilon") or 1e-6
-    found["vocab_size"] = _embedding_rows(header)
+    found["vocab_size"] = embedding_rows(header)
     found["tie_word_embeddings"] = "output.weight" not in header.tensors
     found |= _rope(header, family)
     if family.name in LAYERS_OF_GEMMA_27B:
@@ -51,9 +56,9 @@ def settings(header: GGUFHeader, family: Family) -> Config:
 def token_id(header: GGUFHeader, name: str) -> int | None:
     """The id of the special token `name` (GGUF's: bos, eos, eot, ...), or None."""
     value = header.metadata.get(f"tokenizer.ggml.{name}_token_id")
-    if value is None or (isinstance(value, int) and 0 <= value < _embedding_rows(header)):
+    if value is None or (isinstance(value, int) and 0 <= value < embedding_rows(header)):
         return value
-    raise CheckpointError(f"{header.path.name} is damaged: its {name} token is {value!r}.")
+    raise CheckpointError(f"{header.path.name} is damaged: its {name} token is {shown(value)}.")
 
 
 def _size(header: GGUFHeader, key: str) -> int:
@@ -61,6 +66,16 @@ def _size(header: GGUFHeader, key: str) -> int:
     if not isinstance(value, int) or not 0 < value < 2**31:
         raise CheckpointError(f"{header.path.name} is damaged: its {key} is {value}.")
     return value
+
+
+def _check_layers(header: GGUFHeader, declared: int) -> None:
+    """Before a model is built: one of a billion layers would fill the memory, weights or not."""
+    stored = {int(found[1]) for name in header.tensors if (found := BLOCK.match(name))}
+    if declared != len(stored) or stored != set(range(declared)):
+        raise CheckpointError(
+            f"{header.path.name} is damaged: it names {declared} layers, its weights have "
+            f"{len(stored)}."
+        )
 
 
 def _head_size(header: GGUFHeader, family: Family, found: Config) -> int:
@@ -72,7 +87,7 @@ def _head_size(header: GGUFHeader, family: Family, found: Config) -> int:
     return int(found["hidden_size"]) // int(found["num_attention_heads"])
 
 
-def _embedding_rows(header: GGUFHeader) -> int:
+def embedding_rows(header: GGUFHeader) -> int:
     if "token_embd.weight" not in header.tensors:
         raise CheckpointError(f"{header.path.name} has no token embedding.")
     return header.tensors["token_embd.weight"].shape[0]
@@ -84,8 +99,14 @@ def _rope(header: GGUFHeader, family: Family) -> Config:
     Llama 3.1's scaling is no setting in GGUF but a tensor: see gguf_weights.ROPE_FACTORS.
     """
     rope: Config = {"rope_type": "default", "rope_theta": header.number("rope.freq_base") or 1e4}
+    scaling = header.metadata.get(f"{header.architecture}.rope.scaling.type")
+    if scaling not in UNSCALED:
+        raise UnsupportedError(
+            f"{header.path.name} scales its positions in a way that Hearth does not know "
+            f"({shown(scaling)})."
+        )
     factor = header.number("rope.scaling.factor")
-    if header.metadata.get(f"{header.architecture}.rope.scaling.type") == "linear" and factor:
+    if scaling == "linear" and factor:
         rope |= {"rope_type": "linear", "factor": float(factor)}
     if family.name != "gemma3_text":
         return {"rope_parameters": rope}

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from engine.errors import CheckpointError
 from engine.loading import families, gguf_header, gguf_weights
-from engine.loading.assembly import Progress, assemble
+from engine.loading.assembly import Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
     Checkpoint,
@@ -35,7 +36,7 @@ def load(
     conversion = converted(header, family, lambda: progress("converting", 0, 0))
     tokenizer = fast_tokenizer(conversion)
     control = control_tokens(tokenizer)
-    config = family.config(dict(conversion.config, dtype=dtype))
+    config = config_object(family, dict(conversion.config, dtype=dtype), path.name)
     config._attn_implementation = attn_implementation  # noqa: SLF001
     model = assemble(
         family,
@@ -84,4 +85,6 @@ def _divide_frequencies(model: nn.Module, factors: torch.Tensor | None) -> None:
         return
     for name, buffer in model.named_buffers():
         if name.endswith("inv_freq"):
+            if factors.shape != buffer.shape or not (factors > 0).all():
+                raise CheckpointError("This model scales its positions by nonsense (rope_freqs).")
             buffer.div_(factors.to(buffer.device))

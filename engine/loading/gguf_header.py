@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from engine.errors import CheckpointError, UnsupportedError
+from engine.errors import CheckpointError, UnsupportedError, shown
 from engine.loading.gguf_types import TENSOR_TYPES, TensorType
 
 MAGIC: Final = b"GGUF"
@@ -29,8 +29,6 @@ LONG_ARRAY: Final = 64
 MAX_DIMENSIONS: Final = 4
 MAX_NAME: Final = 65_535
 """Bytes of a key or tensor name, as the format says."""
-SHOWN: Final = 80
-"""Characters of a name or value in a message."""
 STRING: Final = 8
 ARRAY: Final = 9
 SCALARS: Final = {
@@ -110,9 +108,7 @@ class GGUFHeader:
             value = value[0]
         if value is None or (isinstance(value, int | float) and math.isfinite(value)):
             return value
-        raise CheckpointError(
-            f"{self.path.name} says {_shown(value)} where {key} must be a number."
-        )
+        raise CheckpointError(f"{self.path.name} says {shown(value)} where {key} must be a number.")
 
     def items(self, key: str) -> list[Scalar]:
         """The items of an array, long or not; empty when there is none."""
@@ -160,12 +156,6 @@ def _mapped(path: Path) -> Iterator[mmap.mmap]:
         ) from error
 
 
-def _shown(value: object) -> str:
-    """For a message: what stands in the file may be as long as the file."""
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-
-
 class _Cursor:
     """A place in the file that never leaves it."""
 
@@ -183,7 +173,7 @@ class _Cursor:
         entries = [self._tensor_entry() for _ in range(tensor_count)]
         alignment = metadata.get("general.alignment", 32)
         if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
-            raise self._broken(f"its alignment is {_shown(alignment)}")
+            raise self._broken(f"its alignment is {shown(alignment)}")
         parts = metadata.get("split.count", 1)
         if isinstance(parts, int) and parts > 1:
             raise UnsupportedError(
@@ -230,7 +220,7 @@ class _Cursor:
         for _ in range(count):
             key = self.string(MAX_NAME)
             if key in metadata:
-                raise self._broken(f"{_shown(key)} occurs twice")
+                raise self._broken(f"{shown(key)} occurs twice")
             metadata[key] = self._value(self._u32())
         return metadata
 
@@ -278,7 +268,7 @@ class _Cursor:
         name = self.string(MAX_NAME)
         dimensions = self._u32()
         if not 1 <= dimensions <= MAX_DIMENSIONS:
-            raise self._broken(f"tensor {_shown(name)} has {dimensions} dimensions")
+            raise self._broken(f"tensor {shown(name)} has {dimensions} dimensions")
         shape = tuple(reversed([self._u64() for _ in range(dimensions)]))
         return name, shape, self._u32(), self._u64()
 
@@ -286,7 +276,7 @@ class _Cursor:
         tensors: dict[str, TensorInfo] = {}
         for name, shape, type_id, offset in entries:
             if name in tensors:
-                raise self._broken(f"tensor {_shown(name)} occurs twice")
+                raise self._broken(f"tensor {shown(name)} occurs twice")
             if type_id not in TENSOR_TYPES:
                 raise UnsupportedError(
                     f"{self.name} has weights of a type that Hearth does not know ({type_id}).",
@@ -294,12 +284,12 @@ class _Cursor:
                 )
             kind = TENSOR_TYPES[type_id]
             if 0 in shape or shape[-1] % kind.block:
-                raise self._broken(f"tensor {_shown(name)} cannot be {list(shape)} of {kind.name}")
+                raise self._broken(f"tensor {shown(name)} cannot be {list(shape)} of {kind.name}")
             size = math.prod(shape) // kind.block * kind.size
             if offset % alignment:
-                raise self._broken(f"tensor {_shown(name)} is not aligned")
+                raise self._broken(f"tensor {shown(name)} is not aligned")
             if begin + offset + size > self.size:
-                raise self._cut_off(f"tensor {_shown(name)} lies outside of it")
+                raise self._cut_off(f"tensor {shown(name)} lies outside of it")
             tensors[name] = TensorInfo(name, shape, kind, type_id, begin + offset, size)
         self._check_overlaps(tensors)
         return tensors
@@ -308,7 +298,7 @@ class _Cursor:
         end = 0
         for tensor in sorted(tensors.values(), key=lambda tensor: tensor.offset):
             if tensor.offset < end:
-                raise self._broken(f"tensor {_shown(tensor.name)} overlaps another")
+                raise self._broken(f"tensor {shown(tensor.name)} overlaps another")
             end = tensor.offset + tensor.size
 
     def _count(self, item_size: int) -> int:

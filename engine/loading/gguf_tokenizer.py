@@ -20,8 +20,8 @@ from tokenizers import (
     processors,
 )
 
-from engine.errors import CheckpointError, UnsupportedError
-from engine.loading.gguf_config import flag, token_id
+from engine.errors import CheckpointError, UnsupportedError, shown
+from engine.loading.gguf_config import embedding_rows, flag, token_id
 from engine.loading.gguf_header import GGUFHeader
 
 CONTROL: Final = 3
@@ -47,24 +47,42 @@ WHOLE_WORDS_FIRST: Final = ("llama-bpe", "llama3", "llama-v3")
 """Where a piece that is in the vocabulary is taken whole, whatever the merges say."""
 
 
+Builder = Callable[[GGUFHeader, list[str]], Tokenizer]
+
+
 def tokenizer(header: GGUFHeader) -> Tokenizer:
     """Raises CheckpointError without a vocabulary, UnsupportedError for an unknown kind."""
-    kind = str(header.metadata.get("tokenizer.ggml.model", ""))
+    kind = header.metadata.get("tokenizer.ggml.model", "")
     tokens = [str(token) for token in header.items("tokenizer.ggml.tokens")]
     if not tokens:
         raise CheckpointError(f"{header.path.name} has no vocabulary.")
+    if len(tokens) > embedding_rows(header):
+        raise CheckpointError(f"{header.path.name} is damaged: it has tokens without embeddings.")
     if kind not in _BUILDERS:
-        raise UnsupportedError(f"{header.path.name} has a tokenizer of the unknown kind {kind!r}.")
-    made = _BUILDERS[kind](header, tokens)
+        raise UnsupportedError(
+            f"{header.path.name} has a tokenizer of the unknown kind {shown(kind)}."
+        )
+    try:
+        return _made(header, _BUILDERS[kind], tokens)
+    except (CheckpointError, UnsupportedError):
+        raise
+    except Exception as error:  # tokenizers raises nothing more special
+        raise CheckpointError(
+            f"{header.path.name} is damaged: its vocabulary contradicts itself."
+        ) from error
+
+
+def _made(header: GGUFHeader, builder: Builder, tokens: list[str]) -> Tokenizer:
+    made = builder(header, tokens)
     _add_tokens(made, header, tokens)
     _add_begin(made, header, tokens)
     return made
 
 
 def _byte_level(header: GGUFHeader, tokens: list[str]) -> Tokenizer:
-    pre = str(header.metadata.get("tokenizer.ggml.pre", "default"))
-    if pre not in SPLITS:
-        raise UnsupportedError(f"{header.path.name} cuts text in an unknown way ({pre!r}).")
+    pre = header.metadata.get("tokenizer.ggml.pre", "default")
+    if not isinstance(pre, str) or pre not in SPLITS:
+        raise UnsupportedError(f"{header.path.name} cuts text in an unknown way ({shown(pre)}).")
     merges = [_pair(str(merge), header) for merge in header.items("tokenizer.ggml.merges")]
     model = models.BPE(_ids(tokens), merges, ignore_merges=pre in WHOLE_WORDS_FIRST)
     made = Tokenizer(model)
@@ -169,7 +187,7 @@ def _add_begin(made: Tokenizer, header: GGUFHeader, tokens: list[str]) -> None:
     )
 
 
-_BUILDERS: Final[dict[str, Callable[[GGUFHeader, list[str]], Tokenizer]]] = {
+_BUILDERS: Final[dict[object, Builder]] = {
     "gpt2": _byte_level,
     "llama": _sentencepiece,
 }

@@ -14,9 +14,9 @@ from typing import Any, Final
 import torch
 from safetensors import SafetensorError, safe_open
 
-from engine.errors import CheckpointError
+from engine.errors import CheckpointError, reason, shown
 from engine.loading import model_folder
-from engine.loading.assembly import Progress, assemble
+from engine.loading.assembly import Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
     Checkpoint,
@@ -39,7 +39,7 @@ LIMITS: Final = {
 """Settings of generation_config.json, and between which values one makes sense."""
 COMPUTED: Final = re.compile(r"rotary_emb\.inv_freq$")
 """Buffers that old checkpoints carry and the model computes."""
-LAYER: Final = re.compile(r"(?:^|\.)layers\.(\d+)\.")
+LAYER: Final = re.compile(r"(?:^|\.)layers\.(\d{1,9})\.")
 
 
 def load(
@@ -54,7 +54,7 @@ def load(
     folder = model_folder.open_folder(path)
     tokenizer = fast_tokenizer(folder)
     control = control_tokens(tokenizer)
-    config = config_object(folder, dtype)
+    config = text_config(folder, dtype)
     config._attn_implementation = attn_implementation  # noqa: SLF001
     kept = names(folder)
     total = sum(tensor.size for tensor in folder.tensors if tensor.name in kept)
@@ -80,24 +80,26 @@ def load(
     )
 
 
-def config_object(folder: ModelFolder, dtype: torch.dtype) -> Any:
+def text_config(folder: ModelFolder, dtype: torch.dtype) -> Any:
     """transformers' config. Raises CheckpointError for settings that it or the weights refute."""
     settings = {k: v for k, v in folder.text_config.items() if k not in ("dtype", "torch_dtype")}
-    try:
-        config = folder.family.config(dict(settings, dtype=dtype))
-        declared = int(config.num_hidden_layers)
-    except Exception as error:
-        raise CheckpointError(
-            f"The config.json of {folder.path.name} does not describe a model: {_first(error)}."
-        ) from error
-    stored = {int(found[1]) for name in names(folder).values() if (found := LAYER.search(name))}
-    if declared != len(stored) or max(stored, default=-1) != declared - 1:
-        raise CheckpointError(
-            f"The config.json of {folder.path.name} names {declared} layers, its weights have "
-            f"{len(stored)}.",
-            "Download the missing files into the folder.",
-        )
+    # Before it is used too: transformers lists the layers, and there may be said to be a billion.
+    _check_layers(folder, settings.get("num_hidden_layers"))
+    name = f"The config.json of {folder.path.name}"
+    config = config_object(folder.family, dict(settings, dtype=dtype), name)
+    _check_layers(folder, config.num_hidden_layers)
     return config
+
+
+def _check_layers(folder: ModelFolder, declared: object) -> None:
+    stored = {int(found[1]) for name in names(folder).values() if (found := LAYER.search(name))}
+    if declared is None or (declared == len(stored) and stored == set(range(len(stored)))):
+        return
+    raise CheckpointError(
+        f"The config.json of {folder.path.name} names {shown(declared)} layers, its weights have "
+        f"{len(stored)}.",
+        "Download the missing files into the folder.",
+    )
 
 
 def names(folder: ModelFolder) -> dict[str, str]:
@@ -126,7 +128,7 @@ def weights(folder: ModelFolder, kept: Mapping[str, str], device: torch.device) 
                 for name in kept.keys() & tensors.keys():
                     yield Weight(kept[name], file.get_tensor(name), tensors[name].size)
         except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{path.name} cannot be read: {_first(error)}.") from error
+            raise CheckpointError(f"{path.name} cannot be read: {reason(error)}.") from error
 
 
 def fast_tokenizer(folder: ModelFolder) -> Any:
@@ -149,7 +151,7 @@ def fast_tokenizer(folder: ModelFolder) -> Any:
             **{name: token for name, token in spelled.items() if token},
         )
     except Exception as error:
-        raise CheckpointError(f"tokenizer.json is damaged: {_first(error)}.") from error
+        raise CheckpointError(f"tokenizer.json is damaged: {reason(error)}.") from error
 
 
 def _spelling(token: object) -> str:
@@ -192,8 +194,3 @@ def _sensible(name: str, said: Config) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         return None
     return int(value) if name == "top_k" else float(value)
-
-
-def _first(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).rstrip(".")

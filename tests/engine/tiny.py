@@ -14,6 +14,7 @@ from typing import Any
 import gguf
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from torch import nn
 from transformers import (
@@ -26,6 +27,9 @@ from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
 )
+
+from engine.loading import load as loading
+from engine.loading.checkpoint import Checkpoint
 
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -115,9 +119,14 @@ def finish(writer: Any) -> None:
 
 
 def write_gguf(
-    path: Path, made: Any, change: Callable[[Any], None] = lambda _: None, template: str = TEMPLATE
+    path: Path,
+    made: Any,
+    change: Callable[[Any], None] = lambda _: None,
+    *,
+    template: str = TEMPLATE,
+    leave_out: str = "nothing",
 ) -> Path:
-    """The model as float32 tensors; `change` may add to the metadata."""
+    """The model as float32 tensors; `change` may add to the metadata and tensors."""
     config = made.config
     architecture = config.model_type.removesuffix("_text")
     writer = gguf_writer(path, architecture)
@@ -132,7 +141,8 @@ def write_gguf(
         if name == "lm_head.weight" and config.tie_word_embeddings:
             continue
         written = names.get_name(name, try_suffixes=(".weight",))
-        writer.add_tensor(written, _as_stored(name, tensor, config).numpy())
+        if leave_out not in written:
+            writer.add_tensor(written, _as_stored(name, tensor, config).numpy())
     _write_rope_factors(writer, config)
     finish(writer)
     return path
@@ -214,16 +224,54 @@ def _write_rope_factors(writer: Any, config: Any) -> None:
 # ---------------------------------------------------------------------------- safetensors
 
 
-def write_folder(path: Path, made: Any, **options: Any) -> Path:
-    made.save_pretrained(path, **options)
+def write_folder(
+    path: Path, made: Any, *, template: str = TEMPLATE, max_shard_size: str = "5GB"
+) -> Path:
+    made.save_pretrained(path, max_shard_size=max_shard_size)
     tokenizer().save(str(path / "tokenizer.json"))
     settings = {
         "bos_token": "<|endoftext|>",
         "eos_token": {"content": "<|im_end|>", "special": True},
-        "chat_template": TEMPLATE,
+        "chat_template": template,
     }
     write_json(path / "tokenizer_config.json", settings)
     return path
+
+
+def write_multimodal(path: Path, made: Any, prefix: str) -> Path:
+    """Gemma 3 as published: the text model beside a vision tower, config and weights nested."""
+    write_folder(path, made)
+    tensors = load_file(path / "model.safetensors")
+    nested = {prefix + name.removeprefix("model."): tensor for name, tensor in tensors.items()}
+    vision = {
+        "vision_tower.vision_model.post_layernorm.weight": torch.zeros(8),
+        "multi_modal_projector.mm_input_projection_weight": torch.zeros(8, 8),
+    }
+    save_file({**nested, **vision}, path / "model.safetensors", {"format": "pt"})
+    text = json.loads((path / "config.json").read_text("utf-8"))
+    whole = {
+        "model_type": "gemma3",
+        "architectures": ["Gemma3ForConditionalGeneration"],
+        "text_config": text,
+        "vision_config": {"model_type": "siglip_vision_model", "num_hidden_layers": 27},
+    }
+    write_json(path / "config.json", whole)
+    return path
+
+
+def load(
+    path: Path,
+    dtype: torch.dtype = torch.float32,
+    *,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
+) -> Checkpoint:
+    return loading.load(
+        path,
+        device=torch.device("cpu"),
+        dtype=dtype,
+        attn_implementation="eager",
+        progress=progress,
+    )
 
 
 def tokenizer() -> Tokenizer:

@@ -1,0 +1,171 @@
+"""Random models written as GGUF and as safetensors load back to the same logits, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine.errors import CheckpointError, UnsupportedError
+from engine.loading.checkpoint import NO_TEMPLATE
+from tests.engine import tiny
+from tests.engine.tiny import load
+
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_gguf_has_the_logits_of_the_model_it_was_written_from(family: str, tmp_path: Path) -> None:
+    made = tiny.model(family)
+    found = load(tiny.write_gguf(tmp_path / "tiny.gguf", made))
+    torch.testing.assert_close(tiny.logits(found.model), tiny.logits(made), **CLOSE)
+    assert not found.model.training
+    assert not any(parameter.requires_grad for parameter in found.model.parameters())
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_folder_has_the_logits_of_the_model_it_was_written_from(
+    family: str, tmp_path: Path
+) -> None:
+    made = tiny.model(family)
+    found = load(tiny.write_folder(tmp_path / "tiny", made))
+    torch.testing.assert_close(tiny.logits(found.model), tiny.logits(made), **CLOSE)
+    assert found.architecture == made.config.model_type
+
+
+def test_sharded_folder_has_the_same_logits(tmp_path: Path) -> None:
+    made = tiny.model("llama")
+    folder = tiny.write_folder(tmp_path / "tiny", made, max_shard_size="100KB")
+    assert len(list(folder.glob("*.safetensors"))) > 2
+    torch.testing.assert_close(tiny.logits(load(folder).model), tiny.logits(made), **CLOSE)
+
+
+@pytest.mark.parametrize("names", ["language_model.model.", "model.language_model."])
+def test_gemma_3_inside_a_multimodal_folder(names: str, tmp_path: Path) -> None:
+    made = tiny.model("gemma3")
+    folder = tiny.write_multimodal(tmp_path / "tiny", made, names)
+    found = load(folder)
+    torch.testing.assert_close(tiny.logits(found.model), tiny.logits(made), **CLOSE)
+    assert found.architecture == "gemma3"
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_parameters_are_in_the_dtype_asked_for(dtype: torch.dtype, tmp_path: Path) -> None:
+    made = tiny.model("gemma3")
+    for path in (
+        tiny.write_gguf(tmp_path / "tiny.gguf", made),
+        tiny.write_folder(tmp_path / "tiny", made),
+    ):
+        found = load(path, dtype)
+        assert {p.dtype for p in found.model.parameters()} == {dtype}
+        frequencies = [b for n, b in found.model.named_buffers() if n.endswith("inv_freq")]
+        assert {buffer.dtype for buffer in frequencies} == {torch.float32}
+        assert torch.isfinite(tiny.logits(found.model)).all()
+
+
+@pytest.mark.parametrize("write", [tiny.write_gguf, tiny.write_folder])
+def test_progress_counts_bytes_to_the_whole(write: Callable[..., Path], tmp_path: Path) -> None:
+    path = write(tmp_path / "tiny.gguf", tiny.model("llama"))
+    steps: list[tuple[str, int, int]] = []
+    load(path, progress=lambda *step: steps.append(step))
+    weights = [step[1:] for step in steps if step[0] == "weights"]
+    total = 4 * sum(p.numel() for p in tiny.model("llama").parameters())
+    assert weights[-1] == (total, total)
+    assert weights == sorted(weights)
+
+
+@pytest.mark.parametrize("write", [tiny.write_gguf, tiny.write_folder])
+def test_what_comes_with_a_model(write: Callable[..., Path], tmp_path: Path) -> None:
+    found = load(write(tmp_path / "tiny.gguf", tiny.model("llama")))
+    assert found.chat_template == tiny.TEMPLATE
+    assert found.notes == ()
+    assert found.control_tokens == {t: tiny.VOCABULARY.index(t) for t in tiny.CONTROL}
+    ends = {tiny.VOCABULARY.index(t) for t in ("<|im_end|>", "<|endoftext|>")}
+    assert found.generation.eos_token_ids == ends
+    assert found.tokenizer.eos_token == "<|im_end|>"  # noqa: S105
+    text = "the hearth\n  in 2024 🔥 是"
+    assert found.tokenizer.decode(found.tokenizer(text).input_ids) == text
+
+
+@pytest.mark.parametrize("write", [tiny.write_gguf, tiny.write_folder])
+def test_model_without_a_template_says_so(write: Callable[..., Path], tmp_path: Path) -> None:
+    path = write(tmp_path / "tiny.gguf", tiny.model("llama"), template="")
+    found = load(path)
+    assert found.chat_template is None
+    assert found.notes == (NO_TEMPLATE,)
+
+
+def test_missing_path(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no file or folder"):
+        load(tmp_path / "none")
+
+
+# ---------------------------------------------------------------------------- GGUF that is wrong
+
+
+def changed(tmp_path: Path, key: str, value: int, family: str = "llama") -> Path:
+    """A file whose metadata says something else than its weights."""
+
+    def change(writer: Any) -> None:
+        for data in writer.kv_data:
+            if key in data:
+                data[key].value = value
+
+    return tiny.write_gguf(tmp_path / "changed.gguf", tiny.model(family), change)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("llama.block_count", 0, "block_count is 0"),
+        ("llama.block_count", 5, "names 5 layers, its weights have 6"),
+        ("llama.block_count", 2_000_000_000, "names 2000000000 layers"),
+        ("llama.embedding_length", 2**32 - 1, "embedding_length is 4294967295"),
+        ("llama.embedding_length", 2**31 - 1, "does not describe a model: .* not a multiple"),
+        ("llama.attention.head_count", 5, "does not describe a model: .* not a multiple"),
+        ("llama.attention.head_count_kv", 0, "head_count_kv is 0"),
+        ("llama.attention.head_count_kv", 7, "7 heads"),
+        ("llama.attention.key_length", 24, "is .*, not"),
+        ("tokenizer.ggml.eos_token_id", 100_000, "eos token is 100000"),
+    ],
+)
+def test_gguf_whose_sizes_are_not_its_weights(
+    key: str, value: int, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError, match=said):
+        load(changed(tmp_path, key, value))
+
+
+def test_gguf_of_an_unknown_architecture(tmp_path: Path) -> None:
+    writer = tiny.gguf_writer(tmp_path / "x.gguf", "mamba")
+    tiny.finish(writer)
+    with pytest.raises(UnsupportedError, match="mamba") as caught:
+        load(tmp_path / "x.gguf")
+    assert "Llama 1-3.2 and Gemma 1-3" in caught.value.hint
+
+
+def test_gguf_that_scales_positions_in_an_unknown_way(tmp_path: Path) -> None:
+    made = tiny.model("llama")
+    path = tiny.write_gguf(
+        tmp_path / "x.gguf", made, lambda w: w.add_string("llama.rope.scaling.type", "yarn")
+    )
+    with pytest.raises(UnsupportedError, match="'yarn'"):
+        load(path)
+
+
+def test_gguf_with_a_weight_that_is_not_known(tmp_path: Path) -> None:
+    def change(writer: Any) -> None:
+        writer.add_tensor("blk.0.ssm_a", torch.zeros(8).numpy())
+
+    path = tiny.write_gguf(tmp_path / "x.gguf", tiny.model("llama"), change)
+    with pytest.raises(UnsupportedError, match=r"blk\.0\.ssm_a"):
+        load(path)
+
+
+def test_gguf_that_lacks_a_weight(tmp_path: Path) -> None:
+    path = tiny.write_gguf(tmp_path / "x.gguf", tiny.model("llama"), leave_out="attn_norm")
+    with pytest.raises(CheckpointError, match="lacks 6 weights"):
+        load(path)
