@@ -1,6 +1,8 @@
 """What a GGUF file says about config and tokenizer, converted once and kept in the cache folder.
 
-The marker is written last and the folder renamed into place, so that half of one is never used.
+The marker is written last and the folder renamed into place, so that half of one is never used. It
+has the other files' digest: a computer that lost power keeps the names of files without what was
+in them.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,14 +25,18 @@ from engine.loading import gguf_config
 from engine.loading.families import Config, Family
 from engine.loading.gguf_header import GGUFHeader
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised when a conversion comes out differently, so that older ones are made again."""
 MARKER: Final = "complete"
 CONFIG: Final = "config.json"
 TOKENIZER: Final = "tokenizer.json"
 TOKENIZER_CONFIG: Final = "tokenizer_config.json"
+FILES: Final = (CONFIG, TOKENIZER, TOKENIZER_CONFIG)
 KEPT: Final = 16
 """Conversions of that many files are kept, the latest used."""
+MAKING: Final = ".making-"
+ABANDONED: Final = 3600.0
+"""Seconds after which a conversion that is still being made is none: its process was ended."""
 
 _log = logging.getLogger(__name__)
 
@@ -68,27 +75,36 @@ def key(path: Path) -> str:
 def _read(folder: Path) -> Conversion | None:
     """None for one that is missing, not complete or damaged."""
     try:
-        if not (folder / MARKER).exists() or not (folder / TOKENIZER).stat().st_size:
+        if not (folder / MARKER).exists():
             return None
         (folder / MARKER).touch()
-        config = json.loads((folder / CONFIG).read_bytes())
-        tokenizer_config = json.loads((folder / TOKENIZER_CONFIG).read_bytes())
+        content = {name: (folder / name).read_bytes() for name in FILES}
+        if (folder / MARKER).read_text("ascii") != _digest(content.values()):
+            raise ValueError("its files are not what was written")
     except (OSError, ValueError) as error:
         _log.warning("converting again, %s cannot be used: %s", folder, error)
         return None
+    config, tokenizer_config = (json.loads(content[name]) for name in (CONFIG, TOKENIZER_CONFIG))
     return Conversion(config, folder / TOKENIZER, tokenizer_config)
+
+
+def _digest(contents: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for content in contents:
+        digest.update(content)
+    return digest.hexdigest()
 
 
 def _write(folder: Path, header: GGUFHeader, family: Family) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+        _forget_abandoned(folder.parent)
+        made = Path(tempfile.mkdtemp(prefix=MAKING, dir=folder.parent))
     except OSError as error:
         raise _storage_error(error, folder) from error
     try:
         _fill(made, header, family)
-        shutil.rmtree(folder, ignore_errors=True)
-        made.rename(folder)
+        _put(made, folder)
         _forget_old(folder.parent)
     except OSError as error:
         raise _storage_error(error, folder) from error
@@ -106,14 +122,11 @@ def _fill(made: Path, header: GGUFHeader, family: Family) -> None:
         # tokenizers' own `save` hides why it failed.
         TOKENIZER: tokenizer.to_str(),
         TOKENIZER_CONFIG: json.dumps(_tokenizer_config(header, config, tokenizer)),
-        MARKER: "",
     }
-    for name, text in files.items():
-        write_text(made / name, text)
-
-
-def write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    contents = {name: files[name].encode() for name in FILES}
+    for name, content in contents.items():
+        (made / name).write_bytes(content)
+    (made / MARKER).write_text(_digest(contents.values()), "ascii")
 
 
 def _tokenizer_config(header: GGUFHeader, config: Config, tokenizer: Any) -> Config:
@@ -125,6 +138,23 @@ def _tokenizer_config(header: GGUFHeader, config: Config, tokenizer: Any) -> Con
     ends = [gguf_config.token_id(header, name) for name in ("eot", "eom")]
     template = gguf_config.chat_template(header)
     return {**spelled, "end_token_ids": ends, "chat_template": template}
+
+
+def _put(made: Path, folder: Path) -> None:
+    """Where another process has put the same conversion in the meantime, its is as good."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        made.rename(folder)
+    except OSError:
+        if _read(folder) is None:
+            raise
+
+
+def _forget_abandoned(parent: Path) -> None:
+    """Cancelling a load ends its process, wherever it is."""
+    for folder in parent.glob(f"{MAKING}*"):
+        if time.time() - folder.stat().st_mtime > ABANDONED:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _forget_old(parent: Path) -> None:
