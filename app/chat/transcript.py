@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
+    QClipboard,
     QColor,
     QContextMenuEvent,
     QGuiApplication,
@@ -75,6 +76,7 @@ class Transcript(QAbstractScrollArea):
         self._placing = False
         self._selection = Selection()
         self._pending: list[str] = []
+        self._font = ""
         self._flush = Throttle(FRAME_MS, self._take_pending, self)
         self._to_end = self._end_button()
 
@@ -347,11 +349,20 @@ class Transcript(QAbstractScrollArea):
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() is QEvent.Type.FontChange:
-            for block in list(self._live):
-                self._release(block)
-            self._pool.clear()
-            self._estimate()
-            self._lay_out()
+            # A style sheet sets fonts one widget after another, and the old one in between.
+            QTimer.singleShot(0, self, self._refit)
+
+    def _refit(self) -> None:
+        """Measures all anew when the font is another one."""
+        font = self.font().key()
+        if font == self._font:
+            return
+        self._font = font
+        self._estimate()
+        for index, block in enumerate(self._blocks):
+            if block in self._live:
+                self._measure(index)
+        self._lay_out()
 
     # ------------------------------------------------------------------ widgets
 
@@ -488,6 +499,13 @@ class Transcript(QAbstractScrollArea):
         self.viewport().setCursor(
             Qt.CursorShape.IBeamCursor if over else Qt.CursorShape.ArrowCursor
         )
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """Where the system pastes what is selected with the middle button, it can."""
+        event.accept()
+        clipboard, text = QGuiApplication.clipboard(), self.selected_text()
+        if text and clipboard.supportsSelection():
+            clipboard.setText(text, QClipboard.Mode.Selection)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         if not self._blocks:

@@ -42,8 +42,7 @@ def look(qapp: QApplication) -> Look:
 
 @pytest.fixture(autouse=True)
 def light(look: Look) -> Iterator[None]:
-    """Every test begins in the light theme."""
-    look.show(LIGHT)
+    """Every test begins in the light theme, as the offscreen platform does."""
     yield
     if theme() is not LIGHT:
         look.show(LIGHT)

@@ -1,0 +1,478 @@
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
+from PySide6.QtGui import QGuiApplication, QMouseEvent
+from PySide6.QtTest import QSignalSpy, QTest
+from PySide6.QtWidgets import QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.chat.blocks import Footer, Prose, TroubleCard
+from app.chat.transcript import COLUMN, SIDE, Transcript
+from app.look import Look
+from app.store.records import StoredMessage, Trouble
+from resources.theme import DARK, LIGHT
+
+MOST_WIDGETS = 60
+LINE = "The quick brown fox jumps over the lazy dog and then goes home. "
+
+
+@pytest.fixture
+def transcript(qtbot: QtBot, look: Look) -> Transcript:
+    made = Transcript()
+    qtbot.addWidget(made)
+    made.resize(800, 600)
+    made.show()
+    qtbot.waitExposed(made)
+    return made
+
+
+def user(number: int, text: str) -> StoredMessage:
+    return StoredMessage(number, "user", text)
+
+
+def reply(number: int, text: str, **more: object) -> StoredMessage:
+    return StoredMessage(number, "assistant", text, **more)  # type: ignore[arg-type]
+
+
+def streaming(number: int) -> StoredMessage:
+    return StoredMessage(number, "assistant", "", "streaming")
+
+
+def many(count: int) -> list[StoredMessage]:
+    return [
+        user(n, f"Question {n}?") if n % 2 else reply(n, f"Answer {n}. " + LINE * 20 + "\n")
+        for n in range(1, count + 1)
+    ]
+
+
+def live(transcript: Transcript, kind: type[QWidget]) -> list[QWidget]:
+    """Widgets in sight, from top to bottom."""
+    shown = [w for w in transcript.viewport().findChildren(kind) if w.isVisible()]
+    return sorted(shown, key=lambda widget: widget.y())
+
+
+def words(widget: QWidget) -> str:
+    assert isinstance(widget, Prose)
+    return widget.toPlainText()
+
+
+def in_view(transcript: Transcript, widget: QWidget) -> bool:
+    return widget.geometry().intersects(transcript.viewport().rect())
+
+
+def flushed(qtbot: QtBot, transcript: Transcript) -> None:
+    qtbot.waitUntil(lambda: not transcript._pending)
+
+
+def button(footer: QWidget, text: str) -> QPushButton:
+    return next(b for b in footer.findChildren(QPushButton) if b.text() == text)
+
+
+def at_end(transcript: Transcript) -> bool:
+    bar = transcript.verticalScrollBar()
+    return bar.value() == bar.maximum()
+
+
+# ---------------------------------------------------------------------------- what is shown
+
+
+def test_messages_stand_in_order_prompts_to_the_right(transcript: Transcript) -> None:
+    transcript.show_messages([user(1, "Why?"), reply(2, "Because")])
+    prompt, answer = live(transcript, Prose)
+    assert (words(prompt), words(answer)) == ("Why?", "Because")
+    assert prompt.accessibleName() == "You wrote"
+    assert answer.accessibleName() == "Reply"
+    assert answer.y() > prompt.geometry().bottom()
+    assert prompt.x() > answer.x()
+    assert transcript.text() == "Why?\n\nBecause"
+
+
+def test_the_column_is_centred_and_no_wider_than_is_read_well(transcript: Transcript) -> None:
+    transcript.resize(1200, 600)
+    transcript.show_messages(many(9))
+    assert transcript.verticalScrollBar().maximum() > 0
+    answer = next(w for w in live(transcript, Prose) if words(w).startswith("Answer"))
+    assert answer.width() == COLUMN
+    assert answer.x() == (1200 - COLUMN) // 2
+
+
+def test_text_is_as_high_as_it_needs_to_be(transcript: Transcript) -> None:
+    transcript.show_messages([reply(1, LINE * 30)])
+    (answer,) = live(transcript, Prose)
+    assert isinstance(answer, Prose)
+    assert answer.document().size().height() <= answer.height()
+
+
+def test_a_new_conversation_replaces_the_old(transcript: Transcript) -> None:
+    transcript.show_messages(many(20))
+    transcript.show_messages([user(1, "Fresh")])
+    assert transcript.text() == "Fresh"
+    assert [words(w) for w in live(transcript, Prose)] == ["Fresh"]
+    transcript.show_messages([])
+    assert live(transcript, Prose) == []
+    assert transcript.text() == ""
+
+
+def test_trouble_is_a_card_and_can_be_answered_again(transcript: Transcript) -> None:
+    trouble = Trouble("There is not enough memory", "18 GB are needed.", "Choose a smaller one.")
+    transcript.show_messages([user(1, "Why?"), reply(2, "Be", state="failed", trouble=trouble)])
+    (card,) = live(transcript, TroubleCard)
+    assert card.accessibleName().startswith("There is not enough memory. 18 GB are needed.")
+    (footer,) = live(transcript, Footer)
+    again = QSignalSpy(transcript.regenerate_requested)
+    QTest.mouseClick(button(footer, "Regenerate"), Qt.MouseButton.LeftButton)
+    assert again.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "note"),
+    [("stopped", "Stopped"), ("length", "Ended at the length limit"), ("stop", "")],
+)
+def test_the_footer_says_why_a_reply_ended(transcript: Transcript, reason: str, note: str) -> None:
+    transcript.show_messages([user(1, "Why?"), reply(2, "Because", finish_reason=reason)])
+    (footer,) = live(transcript, Footer)
+    assert isinstance(footer, Footer)
+    assert footer._note.text() == note
+
+
+def test_only_the_last_reply_can_be_regenerated(transcript: Transcript) -> None:
+    transcript.show_messages([user(1, "a"), reply(2, "b"), user(3, "c"), reply(4, "d")])
+    first, last = live(transcript, Footer)
+    assert not button(first, "Regenerate").isVisible()
+    assert button(last, "Regenerate").isVisible()
+    assert button(first, "Copy").isVisible()
+
+
+def test_copy_takes_the_whole_reply_as_it_was_written(transcript: Transcript) -> None:
+    text = "\n".join(f"{n}: {LINE}" for n in range(200))
+    transcript.show_messages([user(1, "Why?"), reply(2, text)])
+    footer = live(transcript, Footer)[-1]
+    QTest.mouseClick(button(footer, "Copy"), Qt.MouseButton.LeftButton)
+    assert QGuiApplication.clipboard().text() == text
+
+
+def test_markup_in_a_reply_is_text(transcript: Transcript) -> None:
+    text = "<b>bold</b> <img src='https://example.org/x.png'> &amp;"
+    transcript.show_messages([user(1, text), reply(2, text)])
+    assert [words(w) for w in live(transcript, Prose)] == [text, text]
+
+
+def test_another_theme_keeps_the_widgets_and_where_one_reads(
+    transcript: Transcript, look: Look
+) -> None:
+    transcript.show_messages(many(60))
+    transcript.verticalScrollBar().setValue(3000)
+    before = {id(w): w.geometry() for w in live(transcript, Prose)}
+    for theme in (DARK, LIGHT, DARK):
+        look.show(theme)
+        QCoreApplication.processEvents()
+    assert {id(w): w.geometry() for w in live(transcript, Prose)} == before
+
+
+def test_another_font_is_measured_anew(qtbot: QtBot, transcript: Transcript) -> None:
+    transcript.show_messages([reply(1, LINE * 10)])
+    (answer,) = live(transcript, Prose)
+    before = answer.height()
+    transcript.setStyleSheet("Transcript, Prose { font-size: 28px; }")
+    qtbot.waitUntil(lambda: answer.height() > 2 * before)
+    assert isinstance(answer, Prose)
+    assert answer.document().size().height() <= answer.height()
+
+
+# ---------------------------------------------------------------------------- streaming
+
+
+def test_a_reply_grows_where_it_stands(qtbot: QtBot, transcript: Transcript) -> None:
+    transcript.show_messages([user(1, "Why?")])
+    transcript.add_message(streaming(2))
+    for word in ("Be", "cau", "se"):
+        transcript.append_text(2, word)
+    flushed(qtbot, transcript)
+    assert words(live(transcript, Prose)[1]) == "Because"
+    (footer,) = live(transcript, Footer)
+    assert button(footer, "Stop").isVisible()
+    assert not button(footer, "Copy").isVisible()
+    stopped = QSignalSpy(transcript.stop_requested)
+    QTest.mouseClick(button(footer, "Stop"), Qt.MouseButton.LeftButton)
+    assert stopped.count() == 1
+
+
+def test_text_of_another_message_is_not_taken(qtbot: QtBot, transcript: Transcript) -> None:
+    transcript.show_messages([user(1, "Why?")])
+    transcript.add_message(streaming(2))
+    transcript.append_text(1, "no")
+    transcript.append_text(2, "yes")
+    flushed(qtbot, transcript)
+    assert transcript.text() == "Why?\n\nyes"
+
+
+def test_reading_progress_gives_way_to_the_first_word(qtbot: QtBot, transcript: Transcript) -> None:
+    transcript.show_messages([user(1, "Why?")])
+    transcript.add_message(streaming(2))
+    transcript.set_progress(2, "Reading the prompt")
+    (footer,) = live(transcript, Footer)
+    assert isinstance(footer, Footer)
+    assert footer._note.text() == "Reading the prompt"
+    transcript.append_text(2, "Be")
+    flushed(qtbot, transcript)
+    assert footer._note.text() == ""
+
+
+def test_a_finished_reply_has_its_last_words_at_once(transcript: Transcript) -> None:
+    transcript.show_messages([user(1, "Why?")])
+    transcript.add_message(streaming(2))
+    transcript.append_text(2, "Be")
+    transcript.append_text(2, "cause")
+    transcript.finish_message(reply(2, "Because"))
+    assert words(live(transcript, Prose)[1]) == "Because"
+    (footer,) = live(transcript, Footer)
+    assert not button(footer, "Stop").isVisible()
+    assert button(footer, "Regenerate").isVisible()
+
+
+def test_a_reply_can_be_taken_away_and_come_again(transcript: Transcript) -> None:
+    transcript.show_messages([user(1, "Why?"), reply(2, "Wrong")])
+    transcript.remove_message(2)
+    assert transcript.text() == "Why?"
+    transcript.add_message(streaming(3))
+    transcript.append_text(3, "Right")
+    transcript.finish_message(reply(3, "Right"))
+    assert transcript.text() == "Why?\n\nRight"
+
+
+@pytest.mark.parametrize(
+    "paragraph", [LINE * 4 + "\n\n", LINE, "x" * 64], ids=["paragraphs", "one line", "one word"]
+)
+def test_a_reply_of_100_000_characters_streams_in_few_widgets(
+    qtbot: QtBot, transcript: Transcript, paragraph: str
+) -> None:
+    text = (paragraph * (100_000 // len(paragraph) + 1))[:100_000]
+    transcript.show_messages([user(1, "Write a book")])
+    transcript.add_message(streaming(2))
+    longest = most = 0
+    for start in range(0, len(text), 500):
+        transcript.append_text(2, text[start : start + 500])
+        transcript._flush.flush()
+        shown = live(transcript, Prose)
+        most = max(most, len(shown))
+        longest = max(longest, *(len(words(w)) for w in shown))
+        assert at_end(transcript)
+    transcript.finish_message(reply(2, text))
+    assert transcript.text() == "Write a book\n\n" + text
+    assert most <= MOST_WIDGETS
+    assert longest <= 4500  # what one widget lays out stays bounded, so that no frame grows
+
+
+def test_a_long_prompt_is_one_bubble(transcript: Transcript) -> None:
+    text = "\n".join(f"{n}: {LINE}" for n in range(300))
+    transcript.show_messages([user(1, text)])
+    assert transcript.text() == text
+    assert len(transcript._bubbles()) == 1
+    bubble = transcript._bubbles()[0]
+    assert all(
+        bubble.left() <= w.x() and w.geometry().right() <= bubble.right()
+        for w in live(transcript, Prose)
+    )
+
+
+# ---------------------------------------------------------------------------- scrolling
+
+
+def test_the_end_is_followed_while_one_is_at_it(qtbot: QtBot, transcript: Transcript) -> None:
+    transcript.show_messages(many(21))
+    transcript.add_message(streaming(99))
+    for _ in range(30):
+        transcript.append_text(99, LINE * 3 + "\n")
+        transcript._flush.flush()
+        assert at_end(transcript)
+    assert in_view(transcript, live(transcript, Footer)[-1])
+
+
+def test_one_who_reads_above_is_not_moved(qtbot: QtBot, transcript: Transcript) -> None:
+    transcript.show_messages(many(21))
+    transcript.add_message(streaming(99))
+    transcript.verticalScrollBar().setValue(1000)
+    before = [(words(w), w.y()) for w in live(transcript, Prose) if in_view(transcript, w)]
+    assert before
+    for _ in range(30):
+        transcript.append_text(99, LINE * 3)
+        transcript._flush.flush()
+    transcript.finish_message(reply(99, LINE * 90))
+    after = [(words(w), w.y()) for w in live(transcript, Prose) if in_view(transcript, w)]
+    assert after == before
+
+
+def test_a_button_leads_back_to_the_end(qtbot: QtBot, transcript: Transcript) -> None:
+    transcript.show_messages(many(21))
+    assert not transcript._to_end.isVisible()
+    transcript.verticalScrollBar().setValue(500)
+    assert transcript._to_end.isVisible()
+    QTest.mouseClick(transcript._to_end, Qt.MouseButton.LeftButton)
+    assert at_end(transcript)
+    assert not transcript._to_end.isVisible()
+
+
+def test_sending_goes_to_the_end(transcript: Transcript) -> None:
+    transcript.show_messages(many(21))
+    transcript.verticalScrollBar().setValue(0)
+    transcript.add_message(user(99, "And then?"))
+    assert at_end(transcript)
+    assert words(live(transcript, Prose)[-1]) == "And then?"
+
+
+def test_home_and_end_keys(transcript: Transcript) -> None:
+    transcript.show_messages(many(21))
+    QTest.keyClick(transcript, Qt.Key.Key_Home)
+    assert transcript.verticalScrollBar().value() == 0
+    assert words(live(transcript, Prose)[0]) == "Question 1?"
+    QTest.keyClick(transcript, Qt.Key.Key_End)
+    assert at_end(transcript)
+
+
+def test_a_resize_keeps_the_line_that_is_read(transcript: Transcript) -> None:
+    transcript.show_messages(many(60))
+    transcript.verticalScrollBar().setValue(3000)
+    first = next(w for w in live(transcript, Prose) if in_view(transcript, w))
+    text = words(first)
+    for width in (500, 1000, 620):
+        transcript.resize(width, 600)
+        shown = [w for w in live(transcript, Prose) if in_view(transcript, w)]
+        assert words(shown[0]) == text
+        assert all(w.width() <= width - 2 * SIDE for w in shown)
+        assert all(
+            isinstance(w, Prose) and w.document().size().height() <= w.height() for w in shown
+        )
+
+
+def test_a_thousand_messages_are_a_few_widgets(transcript: Transcript) -> None:
+    transcript.show_messages(many(1000))
+    assert at_end(transcript)
+    assert words(live(transcript, Prose)[-1]).startswith("Answer 1000")
+    bar = transcript.verticalScrollBar()
+    seen = set()
+    for step in range(41):
+        bar.setValue(bar.maximum() * step // 40)
+        shown = live(transcript, Prose)
+        assert len(shown) <= MOST_WIDGETS
+        assert any(in_view(transcript, w) for w in shown)
+        seen |= {words(w)[:12] for w in shown}
+    assert "Question 1?" in seen
+    assert len(seen) > 40
+    assert transcript.text().count("Question") == 500
+
+
+def test_going_through_all_of_it_meets_every_message_once_in_order(
+    transcript: Transcript,
+) -> None:
+    transcript.show_messages(many(60))
+    bar = transcript.verticalScrollBar()
+    bar.setValue(0)
+    order: list[str] = []
+    while True:
+        for widget in live(transcript, Prose):
+            start = words(widget)[:12]
+            if in_view(transcript, widget) and start not in order:
+                order.append(start)
+        if bar.value() == bar.maximum():
+            break
+        bar.setValue(bar.value() + 300)
+    assert [int("".join(filter(str.isdigit, start))) for start in order] == list(range(1, 61))
+
+
+# ---------------------------------------------------------------------------- selection
+
+
+def drag(transcript: Transcript, start: QPoint, stop: QPoint) -> None:
+    viewport = transcript.viewport()
+    QTest.mousePress(viewport, Qt.MouseButton.LeftButton, pos=start)
+    move = QMouseEvent(
+        QEvent.Type.MouseMove,
+        stop.toPointF(),
+        viewport.mapToGlobal(stop).toPointF(),
+        Qt.MouseButton.NoButton,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    QGuiApplication.sendEvent(viewport, move)
+    QTest.mouseRelease(viewport, Qt.MouseButton.LeftButton, pos=stop)
+
+
+def test_a_selection_goes_across_messages(transcript: Transcript) -> None:
+    transcript.show_messages([user(1, "Why?"), reply(2, "Because"), user(3, "Oh")])
+    prompt, answer, last = live(transcript, Prose)
+    drag(
+        transcript,
+        QPoint(prompt.x() - 5, prompt.geometry().center().y()),
+        QPoint(answer.geometry().right(), answer.geometry().center().y()),
+    )
+    assert transcript.selected_text() == "Why?\n\nBecause"
+    QTest.keyClick(transcript, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert QGuiApplication.clipboard().text() == "Why?\n\nBecause"
+    assert isinstance(last, Prose)
+    assert not last.textCursor().hasSelection()
+
+
+def test_select_all_takes_what_is_out_of_sight_too(transcript: Transcript) -> None:
+    messages = many(100)
+    transcript.show_messages(messages)
+    QTest.keyClick(transcript, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+    assert transcript.selected_text() == "\n\n".join(m.content for m in messages)
+    marked = [w for w in live(transcript, Prose) if isinstance(w, Prose)]
+    assert all(w.textCursor().hasSelection() for w in marked)
+
+
+def test_a_selection_is_marked_in_what_scrolls_into_sight(transcript: Transcript) -> None:
+    transcript.show_messages(many(100))
+    transcript.select_all()
+    transcript.verticalScrollBar().setValue(0)
+    shown = [w for w in live(transcript, Prose) if isinstance(w, Prose)]
+    assert all(w.textCursor().selectedText() for w in shown)
+
+
+def test_a_click_ends_a_selection(transcript: Transcript) -> None:
+    transcript.show_messages([user(1, "Why?"), reply(2, "Because")])
+    transcript.select_all()
+    answer = live(transcript, Prose)[1]
+    QTest.mouseClick(
+        transcript.viewport(), Qt.MouseButton.LeftButton, pos=answer.geometry().center()
+    )
+    assert transcript.selected_text() == ""
+    QGuiApplication.clipboard().setText("kept")
+    QTest.keyClick(transcript, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert QGuiApplication.clipboard().text() == "kept"
+
+
+def test_a_double_click_takes_a_word_beside_characters_of_two_units(
+    transcript: Transcript,
+) -> None:
+    transcript.show_messages([reply(1, "🔥🔥 rainbow 🔥")])
+    (answer,) = live(transcript, Prose)
+    assert isinstance(answer, Prose)
+    cursor = answer.document().find("rainbow")
+    where = answer.cursorRect(cursor).center() + answer.pos() - QPoint(12, 0)
+    QTest.mouseDClick(transcript.viewport(), Qt.MouseButton.LeftButton, pos=where)
+    assert transcript.selected_text() == "rainbow"
+
+
+def test_dragging_beyond_the_edge_scrolls(transcript: Transcript) -> None:
+    transcript.show_messages(many(60))
+    transcript.verticalScrollBar().setValue(1000)
+    drag(transcript, QPoint(200, 300), QPoint(200, 640))
+    assert transcript.verticalScrollBar().value() > 1000
+    assert transcript.selected_text()
+
+
+def test_a_shift_click_extends_the_selection(transcript: Transcript) -> None:
+    transcript.show_messages([user(1, "Why?"), reply(2, "Because")])
+    prompt, answer = live(transcript, Prose)
+    viewport = transcript.viewport()
+    left = QPoint(prompt.x() - 5, prompt.geometry().center().y())
+    QTest.mouseClick(viewport, Qt.MouseButton.LeftButton, pos=left)
+    QTest.mouseClick(
+        viewport,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.ShiftModifier,
+        QPoint(answer.geometry().right(), answer.geometry().center().y()),
+    )
+    assert transcript.selected_text() == "Why?\n\nBecause"
