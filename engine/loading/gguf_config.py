@@ -64,7 +64,8 @@ def token_id(header: GGUFHeader, name: str) -> int | None:
 def _size(header: GGUFHeader, key: str) -> int:
     value: object = header.number(key)
     if not isinstance(value, int) or not 0 < value < 2**31:
-        raise CheckpointError(f"{header.path.name} is damaged: its {key} is {value}.")
+        said = "missing" if value is None else value
+        raise CheckpointError(f"{header.path.name} is damaged: its {key} is {said}.")
     return value
 
 

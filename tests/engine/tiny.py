@@ -118,6 +118,10 @@ def finish(writer: Any) -> None:
     writer.close()
 
 
+def zeros(*shape: int) -> Any:
+    return np.zeros(shape, np.float32)
+
+
 def write_gguf(
     path: Path,
     made: Any,
