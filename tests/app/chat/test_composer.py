@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication, QInputMethodEvent
+from PySide6.QtTest import QSignalSpy, QTest
+from pytestqt.qtbot import QtBot
+
+from app.chat.composer import MOST_LINES, Composer
+from app.look import Look
+
+NO = Qt.KeyboardModifier.NoModifier
+
+
+@pytest.fixture
+def composer(qtbot: QtBot, look: Look) -> Composer:
+    made = Composer()
+    qtbot.addWidget(made)
+    made.resize(600, 120)
+    made.show()
+    qtbot.waitExposed(made)
+    made.setFocus()
+    qtbot.waitUntil(made.field.hasFocus)
+    return made
+
+
+def typed(composer: Composer, text: str) -> None:
+    QTest.keyClicks(composer.field, text)
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter])
+def test_enter_sends(composer: Composer, key: Qt.Key) -> None:
+    sent = QSignalSpy(composer.sent)
+    typed(composer, "Why?")
+    keypad = Qt.KeyboardModifier.KeypadModifier if key == Qt.Key.Key_Enter else NO
+    QTest.keyClick(composer.field, key, keypad)
+    assert [sent.at(i)[0] for i in range(sent.count())] == ["Why?"]
+    assert composer.field.toPlainText() == "Why?"  # its owner clears it when it is saved
+
+
+def test_shift_enter_begins_a_line(composer: Composer) -> None:
+    sent = QSignalSpy(composer.sent)
+    typed(composer, "One")
+    QTest.keyClick(composer.field, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
+    typed(composer, "Two")
+    assert sent.count() == 0
+    assert composer.field.toPlainText() == "One\nTwo"
+    QTest.keyClick(composer.field, Qt.Key.Key_Return)
+    assert sent.at(0)[0] == "One\nTwo"
+
+
+def test_the_button_sends_too(composer: Composer) -> None:
+    sent = QSignalSpy(composer.sent)
+    typed(composer, "Why?")
+    QTest.mouseClick(composer._button, Qt.MouseButton.LeftButton)
+    assert sent.at(0)[0] == "Why?"
+
+
+def test_an_input_method_composes_without_sending(composer: Composer) -> None:
+    sent = QSignalSpy(composer.sent)
+    QGuiApplication.sendEvent(composer.field, QInputMethodEvent("ひか", []))
+    assert not composer._button.isEnabled()
+    commit = QInputMethodEvent()
+    commit.setCommitString("火")
+    QGuiApplication.sendEvent(composer.field, commit)
+    assert composer.field.toPlainText() == "火"
+    assert sent.count() == 0
+    assert composer._button.isEnabled()
+    QTest.keyClick(composer.field, Qt.Key.Key_Return)
+    assert sent.at(0)[0] == "火"
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\n"])
+def test_an_empty_prompt_is_not_sent(composer: Composer, text: str) -> None:
+    sent = QSignalSpy(composer.sent)
+    composer.set_text(text)
+    QTest.keyClick(composer.field, Qt.Key.Key_Return)
+    QTest.mouseClick(composer._button, Qt.MouseButton.LeftButton)
+    assert sent.count() == 0
+    assert not composer._button.isEnabled()
+
+
+def test_the_reason_is_shown_and_what_is_written_stays(composer: Composer) -> None:
+    sent = QSignalSpy(composer.sent)
+    composer.set_reason("The model is loading")
+    typed(composer, "Why?")
+    QTest.keyClick(composer.field, Qt.Key.Key_Return)
+    assert sent.count() == 0
+    assert composer._hint.text() == "The model is loading"
+    assert not composer._button.isEnabled()
+    composer.set_reason("")
+    assert "Enter sends" in composer._hint.text()
+    QTest.keyClick(composer.field, Qt.Key.Key_Return)
+    assert sent.at(0)[0] == "Why?"
+
+
+def test_while_a_reply_streams_the_button_stops_it(composer: Composer) -> None:
+    sent, stopped = QSignalSpy(composer.sent), QSignalSpy(composer.stop_requested)
+    composer.set_answering(True)
+    assert composer._button.isEnabled()
+    assert composer._button.accessibleName() == "Stop the reply"
+    QTest.mouseClick(composer._button, Qt.MouseButton.LeftButton)
+    assert stopped.count() == 1
+    typed(composer, "next")
+    QTest.keyClick(composer.field, Qt.Key.Key_Return)
+    assert sent.count() == 0
+    QTest.keyClick(composer.field, Qt.Key.Key_Escape)
+    assert stopped.count() == 2
+    composer.set_answering(False)
+    assert composer._button.accessibleName() == "Send"
+    QTest.keyClick(composer.field, Qt.Key.Key_Escape)
+    assert stopped.count() == 2
+    assert composer.field.toPlainText() == "next"
+
+
+def test_the_field_grows_with_its_lines_then_scrolls(composer: Composer) -> None:
+    heights = []
+    for count in (1, 2, MOST_LINES, MOST_LINES + 10):
+        composer.set_text("\n".join("line" for _ in range(count)))
+        heights.append(composer.field.height())
+    one, two, most, more = heights
+    assert one < two < most == more
+    policy = composer.field.verticalScrollBarPolicy()
+    assert policy is Qt.ScrollBarPolicy.ScrollBarAsNeeded
+    composer.clear()
+    assert composer.field.height() == one
+
+
+def test_a_long_line_wraps_and_grows(composer: Composer) -> None:
+    before = composer.field.height()
+    composer.set_text("word " * 60)
+    assert composer.field.height() > before
+
+
+def test_a_pasted_picture_or_markup_is_plain_text(composer: Composer) -> None:
+    QGuiApplication.clipboard().setText("<b>bold</b>")
+    composer.field.paste()
+    assert composer.field.toPlainText() == "<b>bold</b>"
+
+
+def test_the_focus_ring_follows_the_field(composer: Composer, qtbot: QtBot) -> None:
+    assert composer.property("focused") is True
+    composer.field.clearFocus()
+    assert composer.property("focused") is False
+
+
+def test_the_placeholder_names_the_model(composer: Composer) -> None:
+    composer.set_model("SmolLM2 135M Instruct")
+    assert composer.field.placeholderText() == "Message SmolLM2 135M Instruct…"
+    composer.set_model("")
+    assert composer.field.placeholderText() == "Write a message…"

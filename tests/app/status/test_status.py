@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel, QPushButton
+from pytestqt.qtbot import QtBot
+
+from app.look import Look
+from app.status.line import StatusLine
+from app.status.popover import AttentionPopover, breakable
+from app.status.verdict import CHECKING, NO_MODEL, report, verdict
+from engine import protocol
+from tests.app.stand_in import MODEL, phase
+
+FLASH = protocol.Attention(prefill=phase(flash=True), decode=phase(flash=True))
+PLAIN = protocol.Attention(prefill=phase(flash=False), decode=phase(flash=False))
+HALF = protocol.Attention(prefill=phase(flash=True), decode=phase(flash=False))
+UNSEEN = protocol.Attention(
+    prefill=msgspec.structs.replace(phase(flash=False), observed=""),
+    decode=msgspec.structs.replace(phase(flash=False), observed=""),
+)
+
+
+def loaded(device: str = "cpu", **more: object) -> protocol.Loaded:
+    given: dict[str, object] = {
+        "model": MODEL,
+        "device": device,
+        "dtype": "bfloat16",
+        "context_length": 8192,
+        "use_flash_attn": False,
+        "load_ms": 1000.0,
+    }
+    return protocol.Loaded(**given | more)  # type: ignore[arg-type]
+
+
+def telemetry(**more: object) -> protocol.Telemetry:
+    given: dict[str, object] = {
+        "cpu_percent": 7.4,
+        "engine_ram_bytes": 2_250_000_000,
+        "ram_used_bytes": 6 * 2**30,
+        "ram_total_bytes": 16 * 2**30,
+    }
+    return protocol.Telemetry(**given | more)  # type: ignore[arg-type]
+
+
+def device(kind: str) -> protocol.Device:
+    return protocol.Device(kind=kind, name=kind, torch="2", transformers="5")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def line(qtbot: QtBot, look: Look) -> StatusLine:
+    made = StatusLine()
+    qtbot.addWidget(made)
+    made.resize(1180, 32)
+    made.show()
+    qtbot.waitExposed(made)
+    return made
+
+
+# ---------------------------------------------------------------------------- badge
+
+
+@pytest.mark.parametrize(
+    ("observed", "kind", "words", "tone"),
+    [
+        (FLASH, "cuda", "Flash attention active", "good"),
+        (PLAIN, "cuda", "Standard attention", "caution"),
+        (HALF, "cuda", "Standard attention", "caution"),
+        (PLAIN, "cpu", "CPU", "neutral"),
+        (PLAIN, "mps", "MPS", "neutral"),
+        (UNSEEN, "cuda", "Standard attention", "caution"),
+        (UNSEEN, "cpu", "CPU", "neutral"),
+    ],
+)
+def test_the_badge_says_what_was_observed(
+    line: StatusLine, observed: protocol.Attention, kind: str, words: str, tone: str
+) -> None:
+    line.take(device(kind))
+    line.take(loaded(kind))
+    assert line.badge.text() == CHECKING.words
+    line.take(protocol.AttentionObserved(attention=observed))
+    assert line.badge.text() == words
+    assert line.badge.property("tone") == tone
+    assert line.badge.accessibleName() == f"Attention: {words}"
+
+
+def test_active_is_never_said_from_the_branch_that_was_taken() -> None:
+    chosen = msgspec.structs.replace(phase(flash=False), resolved="flash-attn 2.8.3")
+    attention = protocol.Attention(prefill=chosen, decode=chosen)
+    shown = verdict(loaded("cuda", use_flash_attn=True), attention, "cuda")
+    assert shown.words == "Standard attention"
+
+
+def test_the_badge_goes_with_the_model(line: StatusLine) -> None:
+    assert line.badge.text() == NO_MODEL.words
+    line.take(device("cuda"))
+    line.take(loaded("cuda"))
+    line.take(protocol.AttentionObserved(attention=FLASH))
+    line.take(protocol.Loading(model="other", stage="weights"))
+    assert line.badge.text() == NO_MODEL.words
+    line.take(loaded("cuda"))
+    assert line.badge.text() == CHECKING.words  # what another model showed says nothing
+    line.take(protocol.Unloaded())
+    assert line.badge.text() == NO_MODEL.words
+
+
+def test_the_badge_has_no_room_to_spare(line: StatusLine) -> None:
+    line.take(device("cpu"))
+    line.take(loaded())
+    line.take(protocol.AttentionObserved(attention=PLAIN))
+    words = line.badge.fontMetrics().horizontalAdvance("CPU")
+    assert words + 21 + 8 <= line.badge.sizeHint().width() <= words + 21 + 8 + 8
+
+
+# ---------------------------------------------------------------------------- figures
+
+
+def test_memory_of_the_gpu_or_of_the_computer(line: StatusLine) -> None:
+    line.take(telemetry())
+    assert line.memory.text() == "RAM  6.0 / 16.0 GB"
+    assert line.machine.text() == "CPU 7 % · Engine 2.1 GB"
+    line.take(
+        telemetry(
+            gpu_name="NVIDIA H200",
+            gpu_memory_used_bytes=int(17.9 * 2**30),
+            gpu_memory_total_bytes=141 * 2**30,
+        )
+    )
+    assert line.memory.text() == "H200  17.9 / 141 GB"
+
+
+def test_speed_is_shown_while_it_streams_and_after(line: StatusLine) -> None:
+    line.take(telemetry())
+    assert line.rate.text() == ""
+    line.take(telemetry(tokens_per_second=9.87))
+    assert ">9.9</b> tokens/s" in line.rate.text()
+    line.take(finished(decode_tokens_per_second=212.4))
+    assert ">212</b> tokens/s" in line.rate.text()
+    assert line.reply.text() == "first token 34 ms · 1,204 reused"
+    line.take(telemetry())
+    assert ">212</b> tokens/s" in line.rate.text()
+
+
+def test_a_reply_without_a_token_shows_no_figures(line: StatusLine) -> None:
+    line.take(finished(new_tokens=0, decode_tokens_per_second=0.0))
+    assert line.rate.text() == ""
+    assert line.reply.text() == ""
+
+
+def test_a_dead_engine_has_no_figures(line: StatusLine) -> None:
+    line.take(loaded())
+    line.take(telemetry(tokens_per_second=5.0))
+    line.clear()
+    assert [label.text() for label in (line.memory, line.rate, line.reply, line.machine)] == [
+        ""
+    ] * 4
+    assert line.badge.text() == NO_MODEL.words
+
+
+def test_a_narrow_line_keeps_badge_memory_and_speed(line: StatusLine) -> None:
+    line.show_narrow(True)
+    assert [w.isVisible() for w in (line.badge, line.memory, line.rate)] == [True] * 3
+    assert not line.reply.isVisible()
+    assert not line.machine.isVisible()
+    line.show_narrow(False)
+    assert line.reply.isVisible()
+    assert line.machine.isVisible()
+
+
+def finished(**more: object) -> protocol.Finished:
+    given: dict[str, object] = {
+        "request": "r",
+        "finish_reason": "stop",
+        "prompt_tokens": 40,
+        "reused_tokens": 1204,
+        "new_tokens": 12,
+        "time_to_first_token_ms": 34.0,
+        "prefill_tokens_per_second": 1200.0,
+        "decode_tokens_per_second": 212.0,
+        "peak_memory_bytes": 0,
+    }
+    return protocol.Finished(**given | more)  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------------------- popover
+
+
+def words(popover: AttentionPopover) -> list[str]:
+    return [label.text().replace("\u200b", "") for label in popover.findChildren(QLabel)]
+
+
+@pytest.fixture
+def opened(line: StatusLine, qtbot: QtBot) -> AttentionPopover:
+    line.take(device("cuda"))
+    line.take(loaded("cuda", use_flash_attn=True))
+    line.take(protocol.AttentionObserved(attention=HALF))
+    QTest.mouseClick(line.badge, Qt.MouseButton.LeftButton)
+    popover = line.findChild(AttentionPopover)
+    assert isinstance(popover, AttentionPopover)
+    qtbot.waitExposed(popover)
+    return popover
+
+
+POPUP = pytest.mark.qt_log_ignore(r"This plugin does not support (raise\(\)|grabbing)")
+
+
+@POPUP
+def test_the_popover_tells_requested_resolved_observed_and_why(
+    opened: AttentionPopover,
+) -> None:
+    shown = words(opened)
+    assert shown[0] == "Flash attention is off"
+    assert shown[1:4] == ["Requested", "Resolved", "Observed"]
+    assert shown[4:8] == ["Prefill", "auto", "torch flash", "flash_fwd_kernel"]
+    assert shown[8:12] == ["Decode", "auto", "SDPA, plain", "_scaled_dot_product_attention_math"]
+    reasons = shown[12]
+    assert "head size 64" in reasons
+    assert "There is no CUDA GPU" in reasons
+    assert "error 0.002" in reasons
+
+
+@POPUP
+def test_nothing_in_the_popover_is_cut(opened: AttentionPopover) -> None:
+    for label in opened.findChildren(QLabel):
+        need = (
+            label.heightForWidth(label.width()) if label.wordWrap() else label.sizeHint().height()
+        )
+        assert label.height() >= need, label.text()
+        assert opened.rect().contains(label.geometry()), label.text()
+
+
+@POPUP
+def test_escape_closes_the_popover(opened: AttentionPopover, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(opened.destroyed):
+        QTest.keyClick(opened, Qt.Key.Key_Escape)
+
+
+@POPUP
+def test_the_report_is_copied_as_text(opened: AttentionPopover) -> None:
+    (copy,) = opened.findChildren(QPushButton)
+    QTest.mouseClick(copy, Qt.MouseButton.LeftButton)
+    text = QGuiApplication.clipboard().text()
+    assert text == report(loaded("cuda", use_flash_attn=True), HALF)
+    assert "Model: smollm2-135m (llama)" in text
+    assert "use_flash_attn: True" in text
+    assert (
+        "Decode: requested auto, resolved SDPA, plain, "
+        "observed _scaled_dot_product_attention_math, max error 0.002" in text
+    )
+
+
+@POPUP
+@pytest.mark.parametrize(
+    ("events", "title", "reason"),
+    [
+        ([], "No model is loaded", "Load a model to see"),
+        ([loaded()], "Attention is being checked", "A short run shows"),
+        (
+            [loaded(), protocol.AttentionObserved(attention=PLAIN)],
+            "Flash attention is off: this model runs on the CPU",
+            "There is no CUDA GPU",
+        ),
+    ],
+)
+def test_the_popover_has_words_for_every_state(
+    line: StatusLine, qtbot: QtBot, events: list[protocol.Event], title: str, reason: str
+) -> None:
+    for event in events:
+        line.take(event)
+    popover = line.open_popover()
+    qtbot.waitExposed(popover)
+    shown = words(popover)
+    assert shown[0] == title
+    assert reason in shown[-1]
+    popover.close()
+
+
+@POPUP
+def test_what_was_not_observed_is_said_so(line: StatusLine, qtbot: QtBot) -> None:
+    line.take(loaded())
+    line.take(protocol.AttentionObserved(attention=UNSEEN))
+    popover = line.open_popover()
+    qtbot.waitExposed(popover)
+    assert words(popover).count("not observed") == 2
+    assert "observed not observed" in report(loaded(), UNSEEN)
+    popover.close()
+
+
+def test_a_kernel_name_can_be_broken_but_reads_the_same() -> None:
+    name = "pytorch_flash::flash_fwd_splitkv_kernel<128>"
+    assert len(breakable(name).split("\u200b")) == 7
+    assert breakable(name).replace("\u200b", "") == name
