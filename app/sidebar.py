@@ -49,6 +49,7 @@ class ChatList(QListWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._current: int | None = None
         self.setObjectName("chats")
         self.setAccessibleName("Chats")
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -59,12 +60,18 @@ class ChatList(QListWidget):
         self.clicked.connect(self._open)
 
     def show_conversations(self, conversations: list[Conversation], current: int | None) -> None:
+        """Lists them; scrolls to the current one when it is another than before."""
+        scrolled, same = self.verticalScrollBar().value(), current == self._current
+        self._current = current
         self.clear()
         today = datetime.now().astimezone().date()
         for heading, group in groupby(conversations, lambda c: day_group(c.updated_at, today)):
             self._add_heading(heading)
             for conversation in group:
                 self._add(conversation, selected=conversation.id == current)
+        if same:
+            self.doItemsLayout()
+            self.verticalScrollBar().setValue(scrolled)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         chosen = self.currentItem()

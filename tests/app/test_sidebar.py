@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import time
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QSignalSpy, QTest
+from PySide6.QtWidgets import QInputDialog, QLineEdit, QMenu
+from pytestqt.qtbot import QtBot
+from shiboken6 import isValid
+
+from app.elided import ElidedLabel
+from app.header import Header
+from app.look import Look
+from app.models.loader import FailedModel, LoadingModel, NoModel, ReadyModel
+from app.sidebar import ID, Sidebar, day_group
+from app.store.records import Conversation
+from engine import protocol
+from tests.app.conftest import POPUP
+from tests.app.stand_in import MODEL
+
+LONG = "Rust lifetimes, once more: a title so long that no sidebar has room for all of it"
+DAY = 86400
+
+
+def conversations(count: int) -> list[Conversation]:
+    now = time.time()
+    return [Conversation(n, f"Chat {n}", now - n) for n in range(1, count + 1)]
+
+
+@pytest.fixture
+def sidebar(qtbot: QtBot, look: Look) -> Sidebar:
+    made = Sidebar()
+    qtbot.addWidget(made)
+    made.resize(264, 600)
+    made.show()
+    qtbot.waitExposed(made)
+    return made
+
+
+def titles(sidebar: Sidebar) -> list[str]:
+    items = (sidebar.chats.item(row) for row in range(sidebar.chats.count()))
+    return [item.text() for item in items if item.data(ID) is not None]
+
+
+@pytest.mark.parametrize(
+    ("days", "heading"),
+    [
+        (-1, "Today"),
+        (0, "Today"),
+        (1, "Yesterday"),
+        (2, "Last 7 days"),
+        (6, "Last 7 days"),
+        (7, "Older"),
+    ],
+)
+def test_conversations_stand_under_their_day(days: int, heading: str) -> None:
+    noon = datetime(2026, 3, 15, 12).astimezone()
+    updated = (noon - timedelta(days=days)).timestamp()
+    assert day_group(updated, date(2026, 3, 15)) == heading
+
+
+def test_headings_cannot_be_chosen(sidebar: Sidebar) -> None:
+    now = time.time()
+    sidebar.show_conversations(
+        [Conversation(1, "New", now), Conversation(2, "Old", now - 30 * DAY)], current=1
+    )
+    assert titles(sidebar) == ["New", "Old"]
+    assert sidebar.chats.count() == 4
+    heading = sidebar.chats.item(0)
+    assert not heading.flags() & Qt.ItemFlag.ItemIsSelectable
+    opened = QSignalSpy(sidebar.opened)
+    QTest.mouseClick(
+        sidebar.chats.viewport(),
+        Qt.MouseButton.LeftButton,
+        pos=sidebar.chats.visualItemRect(heading).center(),
+    )
+    assert opened.count() == 0
+
+
+def test_a_click_or_enter_opens(sidebar: Sidebar) -> None:
+    sidebar.show_conversations(conversations(3), current=1)
+    opened = QSignalSpy(sidebar.opened)
+    row = sidebar.chats.item(2)
+    QTest.mouseClick(
+        sidebar.chats.viewport(),
+        Qt.MouseButton.LeftButton,
+        pos=sidebar.chats.visualItemRect(row).center(),
+    )
+    QTest.keyClick(sidebar.chats, Qt.Key.Key_Down)
+    QTest.keyClick(sidebar.chats, Qt.Key.Key_Return)
+    assert [opened.at(i)[0] for i in range(opened.count())] == [2, 3]
+
+
+def test_the_open_conversation_is_marked_and_in_sight(sidebar: Sidebar) -> None:
+    sidebar.show_conversations(conversations(300), current=250)
+    item = sidebar.chats.currentItem()
+    assert item is not None
+    assert item.data(ID) == 250
+    assert sidebar.chats.viewport().rect().intersects(sidebar.chats.visualItemRect(item))
+
+
+def test_listing_again_keeps_where_one_has_scrolled(sidebar: Sidebar) -> None:
+    sidebar.show_conversations(conversations(300), current=1)
+    sidebar.chats.verticalScrollBar().setValue(2000)
+    sidebar.show_conversations(conversations(300), current=1)
+    assert sidebar.chats.verticalScrollBar().value() == 2000
+
+
+def test_a_long_title_is_cut_in_the_middle_and_whole_in_the_tooltip(sidebar: Sidebar) -> None:
+    sidebar.show_conversations([Conversation(1, LONG, time.time())], current=None)
+    item = sidebar.chats.item(1)
+    assert item.toolTip() == LONG
+    assert sidebar.chats.textElideMode() is Qt.TextElideMode.ElideMiddle
+    assert not sidebar.chats.horizontalScrollBar().isVisible()
+
+
+def test_a_title_is_never_markup(sidebar: Sidebar) -> None:
+    title = "<b>bold</b> & <img src=x>"
+    sidebar.show_conversations([Conversation(1, title, time.time())], current=None)
+    assert titles(sidebar) == [title]
+
+
+@POPUP
+def test_f2_renames(sidebar: Sidebar, qtbot: QtBot) -> None:
+    sidebar.show_conversations(conversations(2), current=2)
+    renamed = QSignalSpy(sidebar.renamed)
+    QTest.keyClick(sidebar.chats, Qt.Key.Key_F2)
+    dialog = sidebar.findChild(QInputDialog)
+    assert isinstance(dialog, QInputDialog)
+    field = dialog.findChild(QLineEdit)
+    assert isinstance(field, QLineEdit)
+    assert field.text() == "Chat 2"
+    field.setText("  Better ")
+    dialog.accept()
+    qtbot.waitUntil(lambda: not isValid(dialog))
+    assert renamed.at(0) == [2, "Better"]
+
+
+@POPUP
+def test_an_empty_name_is_not_taken(sidebar: Sidebar, qtbot: QtBot) -> None:
+    sidebar.show_conversations(conversations(1), current=1)
+    renamed = QSignalSpy(sidebar.renamed)
+    QTest.keyClick(sidebar.chats, Qt.Key.Key_F2)
+    dialog = sidebar.findChild(QInputDialog)
+    assert isinstance(dialog, QInputDialog)
+    dialog.setTextValue("  ")
+    dialog.accept()
+    qtbot.waitUntil(lambda: not isValid(dialog))
+    assert renamed.count() == 0
+
+
+def test_delete_asks_for_deletion(sidebar: Sidebar) -> None:
+    sidebar.show_conversations(conversations(2), current=2)
+    asked = QSignalSpy(sidebar.delete_requested)
+    QTest.keyClick(sidebar.chats, Qt.Key.Key_Delete)
+    assert asked.at(0) == [2]
+
+
+@POPUP
+def test_the_menu_renames_and_deletes(sidebar: Sidebar, qtbot: QtBot) -> None:
+    sidebar.show_conversations(conversations(2), current=None)
+    asked = QSignalSpy(sidebar.delete_requested)
+    where = sidebar.chats.visualItemRect(sidebar.chats.item(1)).center()
+    sidebar.chats.customContextMenuRequested.emit(where)
+    menu = sidebar.chats.findChild(QMenu)
+    assert isinstance(menu, QMenu)
+    rename, delete = menu.actions()
+    assert rename.text().startswith("Rename")
+    delete.trigger()
+    assert asked.at(0) == [1]
+    menu.close()
+    sidebar.chats.customContextMenuRequested.emit(QPoint(10, 590))  # below the last row
+
+
+def test_new_chat(sidebar: Sidebar) -> None:
+    asked = QSignalSpy(sidebar.new_chat)
+    QTest.mouseClick(sidebar._new, Qt.MouseButton.LeftButton)
+    assert asked.count() == 1
+
+
+# ---------------------------------------------------------------------------- header
+
+
+@pytest.fixture
+def header(qtbot: QtBot, look: Look) -> Header:
+    made = Header()
+    qtbot.addWidget(made)
+    made.resize(900, 52)
+    made.show()
+    qtbot.waitExposed(made)
+    return made
+
+
+def ready(name: str = MODEL.name) -> ReadyModel:
+    return ReadyModel(
+        protocol.Loaded(
+            model=protocol.ModelInfo(
+                id="m", name=name, path="/m", source="embedded", format="gguf"
+            ),
+            device="cpu",
+            dtype="bfloat16",
+            context_length=8192,
+            use_flash_attn=False,
+            load_ms=1.0,
+        )
+    )
+
+
+def test_the_header_tells_how_far_a_model_is_loaded(header: Header) -> None:
+    header.show_model(LoadingModel("m", "SmolLM2", "weights", 45_000_000, 270_000_000))
+    assert header.progress_words.text() == "Loading weights 45 of 270 MB"
+    assert header.bar.isVisible()
+    assert header.bar.value() == 166
+    assert header.model.text() == "SmolLM2"
+    cancelled = QSignalSpy(header.cancel_requested)
+    QTest.mouseClick(header.cancel, Qt.MouseButton.LeftButton)
+    assert cancelled.count() == 1
+
+
+def test_unknown_length_of_loading_is_shown_as_that(header: Header) -> None:
+    header.show_model(LoadingModel("m", "SmolLM2", "converting"))
+    assert header.progress_words.text() == "Preparing the model"
+    assert header.bar.maximum() == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "spoken"),
+    [
+        (NoModel(), "Choose a model", "Choose a model"),
+        (ready(), "SmolLM2 135M Instruct", "Model: SmolLM2 135M Instruct"),
+        (
+            FailedModel("m", "m", protocol.Error(title="", detail="", hint="")),
+            "Choose a model",
+            "Choose a model",
+        ),
+    ],
+)
+def test_the_header_names_the_model(
+    header: Header, state: NoModel | ReadyModel | FailedModel, text: str, spoken: str
+) -> None:
+    header.show_model(LoadingModel("m", "SmolLM2", "weights", 1, 2))
+    header.show_model(state)
+    assert header.model.text() == text
+    assert header.model.accessibleName() == spoken
+    assert not header.bar.isVisible()
+    assert not header.cancel.isVisible()
+
+
+@pytest.mark.parametrize("width", [480, 640, 916])
+@pytest.mark.parametrize("state", [ready(LONG), LoadingModel("m", LONG, "weights", 1, 3 * 10**9)])
+def test_nothing_in_the_header_overlaps_or_is_cut(
+    header: Header, width: int, state: ReadyModel | LoadingModel
+) -> None:
+    header.resize(width, 52)
+    header.show_title(LONG)
+    header.show_model(state)
+    assert header.minimumSizeHint().width() <= width
+    header.layout().activate()  # type: ignore[union-attr]
+    shown = [header.menu, header.title, header.progress_words, header.bar, header.cancel]
+    row = [widget for widget in [*shown, header.model] if widget.isVisible()]
+    for left, right in pairwise(row):
+        assert left.geometry().right() < right.x()
+    assert row[-1].geometry().right() <= width
+    for widget in (header.progress_words, header.cancel, header.model):
+        assert not widget.isVisible() or widget.width() >= widget.sizeHint().width()
+    assert header.title.width() >= 60
+    if isinstance(state, LoadingModel):
+        assert header.cancel.isVisible()
+
+
+def test_a_cut_title_is_whole_in_the_tooltip(qtbot: QtBot, look: Look) -> None:
+    label = ElidedLabel(LONG)
+    qtbot.addWidget(label)
+    label.resize(120, 20)
+    label.grab()
+    assert label.toolTip() == LONG
+    label.resize(2000, 20)
+    label.grab()
+    assert label.toolTip() == ""
