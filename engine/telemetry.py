@@ -18,11 +18,12 @@ INTERVAL: Final = 0.5
 
 
 class Rate:
-    """Events a second over the last second, counted by one thread and read by another."""
+    """Tokens a second of one reply over the last second, counted by one thread, read by another."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: float) -> None:
+        """`first` is when the first token came, in seconds; it is not counted."""
         self._count = 0
-        self._samples: deque[tuple[float, int]] = deque([(float("-inf"), 0)])
+        self._samples: deque[tuple[float, int]] = deque([(first, 0)])
 
     def count(self) -> None:
         """One more; costs the counting thread one addition."""
@@ -34,24 +35,34 @@ class Rate:
         while len(self._samples) > 2 and self._samples[1][0] <= now - 1.0:
             self._samples.popleft()
         start, before = self._samples[0]
-        return (self._count - before) / (now - start)
+        return (self._count - before) / (now - start) if now > start else 0.0
 
 
 class Meter:
     """Where the engine thread leaves what telemetry shows: its device, and each token."""
 
     def __init__(self) -> None:
-        self._rate = Rate()
+        self._rate: Rate | None = None
         self._gpu_uuid: str | None = ""
 
     def count(self) -> None:
-        self._rate.count()
+        """A token of the reply in progress."""
+        if self._rate is None:
+            self._rate = Rate(time.monotonic())
+        else:
+            self._rate.count()
+
+    def end(self) -> None:
+        """No reply is in progress any more."""
+        self._rate = None
 
     def use(self, device: Device) -> None:
         """From the engine thread, once the device is known."""
         self._gpu_uuid = cuda_uuid() if device.kind == "cuda" else None
 
     def sample(self, now: float) -> Telemetry:
+        """`now` as time.monotonic() has it."""
+        rate = self._rate
         ram = psutil.virtual_memory()
         gpu = nvml.GpuSample() if self._gpu_uuid is None else nvml.sample(self._gpu_uuid)
         return Telemetry(
@@ -63,7 +74,7 @@ class Meter:
             gpu_memory_used_bytes=gpu.memory_used,
             gpu_memory_total_bytes=gpu.memory_total,
             gpu_percent=gpu.percent,
-            tokens_per_second=self._rate.per_second(now),
+            tokens_per_second=rate.per_second(now) if rate else 0.0,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,8 +21,8 @@ LIMIT = 10.0
 
 
 def rates(steps: list[tuple[float, int]]) -> list[float]:
-    """What `per_second` says at each time, after so many more events."""
-    rate = Rate()
+    """What `per_second` says at each time, after so many more tokens; the first one came at 0 s."""
+    rate = Rate(0.0)
     said = []
     for now, more in steps:
         for _ in range(more):
@@ -30,23 +31,36 @@ def rates(steps: list[tuple[float, int]]) -> list[float]:
     return said
 
 
-def test_rate_is_zero_until_a_second_is_known() -> None:
-    assert rates([(100.0, 0), (100.5, 40)]) == [0, 0]
+def test_rate_is_right_within_the_first_second() -> None:
+    assert rates([(0.25, 10), (0.5, 10)]) == [40, 40]
 
 
 def test_rate_is_what_came_within_the_last_second() -> None:
-    said = rates([(0.0, 0), (0.5, 10), (1.0, 10), (1.5, 30), (2.0, 30)])
-    assert said[2:] == [20, 40, 60]
+    assert rates([(0.5, 10), (1.0, 10), (1.5, 30), (2.0, 30)]) == [20, 20, 40, 60]
 
 
 def test_rate_falls_to_zero_when_nothing_comes() -> None:
-    said = rates([(0.0, 0), (1.0, 50), (1.5, 0), (2.0, 0), (2.5, 0)])
-    assert said[1] == 50
-    assert said[-2:] == [0, 0]
+    assert rates([(1.0, 50), (1.5, 0), (2.0, 0), (2.5, 0)])[-2:] == [0, 0]
 
 
 def test_rate_takes_samples_that_come_late() -> None:
-    assert rates([(0.0, 0), (4.0, 40), (8.0, 80)])[-1] == 20
+    assert rates([(4.0, 40), (8.0, 80)]) == [10, 20]
+
+
+def test_rate_of_no_time_is_zero() -> None:
+    assert rates([(0.0, 1)]) == [0]
+
+
+def test_rate_is_of_the_reply_in_progress_alone() -> None:
+    meter = Meter()
+    meter.count()
+    for _ in range(1000):
+        meter.count()
+    assert meter.sample(time.monotonic()).tokens_per_second > 0
+    meter.end()
+    assert meter.sample(time.monotonic()).tokens_per_second == 0
+    meter.count()
+    assert meter.sample(time.monotonic()).tokens_per_second == 0
 
 
 def test_sample_is_of_this_process_and_machine() -> None:
