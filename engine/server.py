@@ -17,7 +17,9 @@ from typing import BinaryIO, Final, NoReturn
 import psutil
 
 import engine
-from engine import catalog, log, nvml, protocol, telemetry, worker
+from engine import catalog, folders, log, nvml, protocol, telemetry, worker
+from engine.errors import StorageError
+from engine.faults import as_event
 from engine.outbox import Outbox
 from engine.shelf import Shelf
 from engine.telemetry import Meter
@@ -50,6 +52,7 @@ def claim_pipes() -> tuple[BinaryIO, BinaryIO]:
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
+    sys.stdout = sys.stderr
     return commands, events
 
 
@@ -89,11 +92,19 @@ class Server:
     def _start(self) -> None:
         self._outbox.start()
         self._outbox.put(hello())
+        self._check_data_folder()
         self._shelf.submit(protocol.ListModels())
         self._shelf.start()
         self._shelf.wait_for_list(FIRST_LIST)
         self._worker.start()
         telemetry.start(self._meter, self._outbox.put)
+
+    def _check_data_folder(self) -> None:
+        """Said at once: that nothing is kept should not come out when something was to be."""
+        try:
+            folders.data()
+        except StorageError as error:
+            self._outbox.put(as_event(error))
 
     def _read(self, line: bytes) -> None:
         try:
@@ -122,9 +133,7 @@ class Server:
 
 
 def leave(code: int = 0) -> NoReturn:
-    """At once, whatever the other threads are in the middle of."""
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.flush()
+    """At once, whatever the other threads are in the middle of, a write to stderr included."""
     os._exit(code)
 
 

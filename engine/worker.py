@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from engine.errors import HearthError
 from engine.faults import DeviceFaultError, as_event, as_hearth_error, record
 from engine.protocol import (
     Attention,
@@ -56,9 +57,15 @@ class Session(Protocol):
 
 
 def open_session() -> Session:
-    """The real one; imports torch."""
-    from engine.session import Session as TorchSession
-
+    """The real one; imports torch. Raises HearthError when that fails."""
+    try:
+        from engine.session import Session as TorchSession
+    except (ImportError, OSError) as error:
+        _log.exception("the engine's packages cannot be imported")
+        raise HearthError(
+            "PyTorch, or a package that the engine needs beside it, cannot be imported.",
+            "`hearth doctor` says which one it is and what to do.",
+        ) from error
     return TorchSession()
 
 
@@ -160,6 +167,7 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - becomes an error event
             self._fail(error, command.request)
         finally:
+            self._meter.end()
             self._requests.done()
 
     def _answer(self, command: Generate, stopped: threading.Event) -> Finished:
