@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from engine.errors import UnsupportedError
+from engine.errors import SHOWN, UnsupportedError
 
 Config = dict[str, Any]
 
@@ -139,17 +139,18 @@ def of_gguf(architecture: str) -> Family:
 
 def of_config(config: Config) -> Family:
     """The row for a config.json. Raises UnsupportedError for an architecture without one."""
-    architectures = config.get("architectures") or []
+    named = config.get("architectures") or []
+    architectures = list(map(str, named)) if isinstance(named, list) else [str(named)]
     for family in FAMILIES:
         if family.name == config.get("model_type") and (
             not architectures or set(architectures) & set(family.architectures)
         ):
             return family
-    raise unsupported(", ".join(map(str, architectures)) or str(config.get("model_type")))
+    raise unsupported(", ".join(architectures) or str(config.get("model_type") or ""))
 
 
 def unsupported(architecture: str) -> UnsupportedError:
     return UnsupportedError(
-        f"Its architecture is {architecture or 'unknown'}, which Hearth cannot run.",
+        f"Its architecture is {architecture[:SHOWN] or 'unknown'}, which Hearth cannot run.",
         f"These work: {NAMES}.",
     )

@@ -6,13 +6,14 @@ Imports neither torch nor transformers: the catalog reads folders too.
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import CheckpointError, UnsupportedError
+from engine.errors import CheckpointError, UnsupportedError, shown
 from engine.loading import families, safetensors_header
 from engine.loading.families import Config, Family
 from engine.loading.safetensors_header import StoredTensor
@@ -50,24 +51,24 @@ class ModelFolder:
 
     def json(self, name: str) -> Config:
         """A JSON file of the folder, cleaned; empty when there is none."""
-        return read_json(self.path / name) if (self.path / name).is_file() else {}
+        return read_json(self.path / name) if exists(self.path / name) else {}
 
 
 def open_folder(path: Path) -> ModelFolder:
     """Raises CheckpointError without a config, UnsupportedError for another architecture."""
     config = config_of(path)
-    family = families.of_config(config)
-    if config.get("quantization_config"):
+    folder = ModelFolder(path, config, families.of_config(config))
+    if config.get("quantization_config") or folder.text_config.get("quantization_config"):
         raise UnsupportedError(
             f"{path.name} is quantised in a way that Hearth cannot read.",
             "Choose the model's original folder, or a quantised .gguf file.",
         )
-    return ModelFolder(path, config, family)
+    return folder
 
 
 def config_of(path: Path) -> Config:
     """The config of the folder at `path`, cleaned. Raises CheckpointError when there is none."""
-    if not (path / "config.json").is_file():
+    if not exists(path / "config.json"):
         raise CheckpointError(
             f"The folder {path.name} has no config.json.",
             "Choose the folder that the model was downloaded to, or a .gguf file.",
@@ -77,12 +78,9 @@ def config_of(path: Path) -> Config:
 
 def read_json(path: Path) -> Config:
     """An object, cleaned of all that asks for code. Raises CheckpointError."""
+    content = read_bytes(path)
     try:
-        if path.stat().st_size > MAX_JSON:
-            raise CheckpointError(f"{path.name} is too large.")
-        found = json.loads(path.read_bytes())
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+        found = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path.name} is damaged: it is no JSON.") from error
     if not isinstance(found, dict):
@@ -91,8 +89,43 @@ def read_json(path: Path) -> Config:
     return cleaned
 
 
+def read_bytes(path: Path) -> bytes:
+    """Of a file that is not weights. Raises CheckpointError for one that cannot be, or too large.
+
+    What is no file is not opened: a pipe would be waited on.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise CheckpointError(f"{path.name} is not a file.")
+        if status.st_size > MAX_JSON:
+            raise CheckpointError(f"{path.name} is too large.")
+        return path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def exists(path: Path) -> bool:
+    """Raises CheckpointError for what may not be looked at."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return True
+
+
+def unreadable(path: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(
+        f"{path} cannot be read: {error.strerror}.", "Check the permissions of the file."
+    )
+
+
 def clean(value: Any) -> Any:
-    """Without the keys that name code, at every depth."""
+    """Without the keys that name code, at every depth, and without what cannot be encoded."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
         return {key: clean(item) for key, item in value.items() if not _names_code(key)}
     if isinstance(value, list):
@@ -106,11 +139,15 @@ def _names_code(key: str) -> bool:
 
 def _shard_paths(folder: Path) -> list[Path]:
     single = folder / "model.safetensors"
-    if (folder / INDEX).is_file():
+    try:
+        present = {path.name for path in folder.iterdir()}
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    if INDEX in present:
         return _indexed(folder, read_json(folder / INDEX).get("weight_map"))
-    if single.is_file():
+    if single.name in present:
         return [single]
-    if any(path.suffix in PICKLES for path in folder.iterdir()):
+    if any(name.endswith(PICKLES) for name in present):
         raise CheckpointError(
             f"{folder.name} has its weights in pickle files. Pickle files can run code.",
             "Use safetensors: download the model in that format, or as a .gguf file.",
@@ -127,7 +164,7 @@ def _indexed(folder: Path, weight_map: object) -> list[Path]:
     if missing:
         raise CheckpointError(
             f"The folder {folder.name} lacks {len(missing)} of {len(names)} files of weights, "
-            f"such as {missing[0]}.",
+            f"such as {shown(missing[0])}.",
             "Download the missing files into it.",
         )
     return [folder / name for name in names]
@@ -137,4 +174,4 @@ def _check_names(names: Iterable[str]) -> None:
     for name in names:
         plain = name not in ("", ".", "..") and not set(name) & set("/\\:\0")
         if not plain or not name.endswith(".safetensors"):
-            raise CheckpointError(f"{INDEX} names a file that is no part of it: {name!r}.")
+            raise CheckpointError(f"{INDEX} names a file that is no part of it: {shown(name)}.")

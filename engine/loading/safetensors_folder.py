@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
+from tokenizers import Tokenizer
 
 from engine.errors import CheckpointError, reason, shown
 from engine.loading import model_folder
@@ -54,6 +55,8 @@ def load(
     folder = model_folder.open_folder(path)
     tokenizer = fast_tokenizer(folder)
     control = control_tokens(tokenizer)
+    template = chat_template(folder)
+    generation = generation_defaults(folder, tokenizer, control)
     config = text_config(folder, dtype)
     config._attn_implementation = attn_implementation  # noqa: SLF001
     kept = names(folder)
@@ -67,12 +70,11 @@ def load(
         dtype=dtype,
         progress=progress,
     )
-    template = chat_template(folder)
     return Checkpoint(
         model=model,
         tokenizer=tokenizer,
         config=config,
-        generation=generation_defaults(folder, tokenizer, control),
+        generation=generation,
         chat_template=template,
         notes=() if template else (NO_TEMPLATE,),
         architecture=folder.family.name,
@@ -125,7 +127,7 @@ def weights(folder: ModelFolder, kept: Mapping[str, str], device: torch.device) 
     for path, tensors in folder.shards.items():
         try:
             with safe_open(path, framework="pt", device=str(device)) as file:
-                for name in kept.keys() & tensors.keys():
+                for name in sorted(kept.keys() & tensors.keys(), key=lambda n: tensors[n].begin):
                     yield Weight(kept[name], file.get_tensor(name), tensors[name].size)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{path.name} cannot be read: {reason(error)}.") from error
@@ -135,18 +137,17 @@ def fast_tokenizer(folder: ModelFolder) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     file = folder.path / "tokenizer.json"
-    if not file.is_file():
+    if not model_folder.exists(file):
         raise CheckpointError(
             f"The folder {folder.path.name} has no tokenizer.json.",
             "Download tokenizer.json and tokenizer_config.json into it.",
         )
-    if file.stat().st_size > model_folder.MAX_JSON:
-        raise CheckpointError("tokenizer.json is too large.")
+    content = model_folder.read_bytes(file)
     settings = folder.json("tokenizer_config.json")
     spelled = {name: _spelling(settings.get(name)) for name in SPECIAL}
     try:
         return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-            tokenizer_file=str(file),
+            tokenizer_object=Tokenizer.from_buffer(content),
             clean_up_tokenization_spaces=False,
             **{name: token for name, token in spelled.items() if token},
         )
@@ -164,8 +165,8 @@ def _spelling(token: object) -> str:
 def chat_template(folder: ModelFolder) -> str | None:
     """From the file of its own, else from the tokenizer's settings."""
     file = folder.path / "chat_template.jinja"
-    if file.is_file() and file.stat().st_size <= model_folder.MAX_JSON:
-        return file.read_text(encoding="utf-8", errors="replace")
+    if model_folder.exists(file):
+        return model_folder.read_bytes(file).decode("utf-8", "replace")
     for name in ("tokenizer_config.json", "chat_template.json"):
         template = folder.json(name).get("chat_template")
         if isinstance(template, list):

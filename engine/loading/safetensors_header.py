@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import math
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import CheckpointError, UnsupportedError
+from engine.errors import CheckpointError, UnsupportedError, shown
 
 MAX_HEADER: Final = 100_000_000
 """Bytes; the limit of the safetensors library."""
@@ -55,17 +56,23 @@ class StoredTensor:
 def read(path: Path) -> dict[str, StoredTensor]:
     """Tensors by name. Raises CheckpointError for what is cut off or contradicts itself."""
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise _broken(path, "it is not a file")  # a pipe would be waited on
+        size = status.st_size
         with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(0)
             length = int.from_bytes(file.read(8), "little")
+            if not size:
+                raise CheckpointError(f"{path.name} is empty.")
             if size < 8 or length > size - 8:
                 raise _cut_off(path, "its header is not all there")
             if length > MAX_HEADER:
                 raise _broken(path, "its header is too long")
             text = file.read(length)
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+        raise CheckpointError(
+            f"{path} cannot be read: {error.strerror}.", "Check the permissions of the file."
+        ) from error
     try:
         entries = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -84,11 +91,13 @@ def _tensor(path: Path, name: str, entry: Any) -> StoredTensor:
         shape = tuple(map(_natural, entry["shape"]))
         dtype = str(entry["dtype"])
     except (KeyError, TypeError, ValueError) as error:
-        raise _broken(path, f"tensor {name!r} is not described") from error
+        raise _broken(path, f"tensor {shown(name)} is not described") from error
     if dtype not in BITS:
-        raise UnsupportedError(f"{path.name} has weights of a type that is not known: {dtype}.")
+        raise UnsupportedError(
+            f"{path.name} has weights of a type that is not known: {shown(dtype)}."
+        )
     if (end - begin) * 8 != math.prod(shape) * BITS[dtype]:
-        raise _broken(path, f"tensor {name!r} has not the size of its shape")
+        raise _broken(path, f"tensor {shown(name)} has not the size of its shape")
     return StoredTensor(name, dtype, shape, begin, end)
 
 
@@ -102,10 +111,14 @@ def _check_layout(path: Path, tensors: dict[str, StoredTensor], size: int) -> No
     reached = 0
     for tensor in sorted(tensors.values(), key=lambda tensor: (tensor.begin, tensor.end)):
         if tensor.end > size:
-            raise _cut_off(path, f"tensor {tensor.name!r} lies outside of it")
+            raise _cut_off(path, f"tensor {shown(tensor.name)} lies outside of it")
         if tensor.begin < reached:
-            raise _broken(path, f"tensor {tensor.name!r} overlaps another")
+            raise _broken(path, f"tensor {shown(tensor.name)} overlaps another")
+        if tensor.begin > reached:
+            raise _broken(path, f"there is a hole before tensor {shown(tensor.name)}")
         reached = tensor.end
+    if reached != size:
+        raise _broken(path, "there is more in it than its tensors")
 
 
 def _cut_off(path: Path, how: str) -> CheckpointError:
