@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import Final
 
+from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from app.engine_client import EngineClient
@@ -12,14 +15,31 @@ from app.look import Look
 from app.store.store import open_store
 from app.window import MainWindow
 
+NO_PLATFORM: Final = (
+    "hearth: the display cannot be opened. Check DISPLAY or WAYLAND_DISPLAY, and whether the "
+    "system libraries that Qt needs are there (`python3 start.py` names them), or use "
+    "`hearth ask PROMPT` on the terminal."
+)
+
 
 def application() -> QApplication:
+    before = qInstallMessageHandler(_while_opening)
     made = QApplication(sys.argv[:1])
+    qInstallMessageHandler(before)
     made.setApplicationName("hearth")
     made.setApplicationDisplayName("Hearth")
     made.setDesktopFileName("hearth")
     made.setQuitOnLastWindowClosed(False)  # the engine leaves first
     return made
+
+
+def _while_opening(kind: QtMsgType, context: QMessageLogContext, message: str) -> None:  # noqa: ARG001
+    """Qt aborts the process when no display can be opened: a person gets a sentence first."""
+    if kind is QtMsgType.QtFatalMsg:
+        sys.stderr.write(f"{NO_PLATFORM}\n")
+        sys.stderr.flush()
+        os._exit(2)
+    sys.stderr.write(f"{message}\n")
 
 
 def open_window(running: QApplication) -> MainWindow:

@@ -1,0 +1,585 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAccessible
+from PySide6.QtTest import QSignalSpy, QTest
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QApplication,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QTextEdit,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
+
+from app.chat.blocks import Footer, Prose
+from app.chat.transcript import Transcript
+from app.engine_client import EngineState
+from app.interpreter import ROOT
+from app.models.loader import LoadingModel, ReadyModel
+from app.models.picker import ModelPicker
+from app.store.records import NO_TROUBLE, Figures
+from app.store.store import Store, open_store
+from app.window import FOLD_WIDTH, MainWindow
+from tests.app.conftest import POPUP, TIMEOUT_MS, MakeWindow
+
+CONTROL = Qt.KeyboardModifier.ControlModifier
+ANSWER = "A rainbow is light that rain has sorted by colour. "
+
+
+def write(window: MainWindow, prompt: str) -> None:
+    QTest.keyClicks(window.page.composer.field, prompt)
+    QTest.keyClick(window.page.composer.field, Qt.Key.Key_Return)
+
+
+def ask(qtbot: QtBot, window: MainWindow, prompt: str) -> None:
+    with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
+        write(window, prompt)
+
+
+def streams(qtbot: QtBot, window: MainWindow, prompt: str) -> None:
+    with qtbot.waitSignal(window.dialogue.text_added, timeout=TIMEOUT_MS):
+        write(window, prompt)
+
+
+def until_ready(qtbot: QtBot, window: MainWindow) -> None:
+    qtbot.waitUntil(lambda: isinstance(window.loader.state, ReadyModel), timeout=TIMEOUT_MS)
+
+
+def listed(window: MainWindow) -> list[str]:
+    return list(window.sidebar._titles.values())
+
+
+def current(window: MainWindow) -> int:
+    assert window.dialogue.conversation is not None
+    return window.dialogue.conversation
+
+
+def in_footer(window: MainWindow, text: str) -> QPushButton:
+    footer = window.page.transcript.viewport().findChildren(Footer)[-1]
+    return next(b for b in footer.findChildren(QPushButton) if b.text() == text)
+
+
+# ---------------------------------------------------------------------------- a chat
+
+
+def test_the_engine_starts_after_the_first_paint(qtbot: QtBot, make_window: MakeWindow) -> None:
+    window = make_window()
+    painted = QSignalSpy(window.painted)
+    assert window.engine.state is EngineState.CLOSED
+    qtbot.waitUntil(lambda: painted.count() > 0)
+    window.update()
+    QApplication.processEvents()
+    assert painted.count() == 1
+
+
+def test_a_prompt_is_answered_and_kept(qtbot: QtBot, ready: MakeWindow, store: Store) -> None:
+    window = ready()
+    ask(qtbot, window, "Why is it round?")
+    assert window.page.composer.field.toPlainText() == ""
+    assert window.page.transcript.text() == "Why is it round?\n\n" + ANSWER
+    assert listed(window) == ["Why is it round?"]
+    assert window.header.title.text() == "Why is it round?"
+    assert [m.content for m in store.messages(current(window))] == ["Why is it round?", ANSWER]
+    assert ">212</b>" in window.status.rate.text()
+
+
+def test_what_is_written_while_the_model_loads_stays_and_can_then_be_sent(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    window = make_window("", "--load-ms", "200")
+    composer = window.page.composer
+    assert "starting" in composer._hint.text()
+    window.start_engine()
+    qtbot.waitUntil(lambda: isinstance(window.loader.state, LoadingModel), timeout=TIMEOUT_MS)
+    assert "model is loading" in composer._hint.text()
+    write(window, "Early")
+    assert composer.field.toPlainText() == "Early"
+    until_ready(qtbot, window)
+    assert "Enter sends" in composer._hint.text()
+    with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
+        QTest.keyClick(composer.field, Qt.Key.Key_Return)
+    assert composer.field.toPlainText() == ""
+
+
+def test_an_example_is_put_into_the_composer(ready: MakeWindow) -> None:
+    window = ready()
+    welcome = window.page.welcome
+    assert welcome.isVisible()
+    assert welcome.model.text() == "SmolLM2 135M Instruct is ready."
+    example = next(b for b in welcome.findChildren(QPushButton))
+    QTest.mouseClick(example, Qt.MouseButton.LeftButton)
+    assert window.page.composer.field.toPlainText() == example.text()
+    assert not window.dialogue.answering
+
+
+@pytest.mark.parametrize("way", ["button", "escape", "footer"])
+def test_a_reply_is_stopped_and_the_chat_goes_on(
+    qtbot: QtBot, ready: MakeWindow, store: Store, way: str
+) -> None:
+    window = ready("endless")
+    streams(qtbot, window, "Tell me")
+    qtbot.waitUntil(lambda: len(window.page.transcript.text()) > 20, timeout=TIMEOUT_MS)
+    with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
+        if way == "button":
+            QTest.mouseClick(window.page.composer._button, Qt.MouseButton.LeftButton)
+        elif way == "escape":
+            QTest.keyClick(window.page.transcript, Qt.Key.Key_Escape)
+        else:
+            QTest.mouseClick(in_footer(window, "Stop"), Qt.MouseButton.LeftButton)
+    reply = store.messages(current(window))[1]
+    assert reply.finish_reason == "stopped"
+    assert reply.content.startswith("A rainbow")
+    assert window.page.transcript.text().endswith(reply.content)
+    assert window.page.composer.can_send
+
+
+def test_regenerate_answers_again_in_place(qtbot: QtBot, ready: MakeWindow, store: Store) -> None:
+    window = ready()
+    ask(qtbot, window, "Why?")
+    with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
+        QTest.mouseClick(in_footer(window, "Regenerate"), Qt.MouseButton.LeftButton)
+    assert window.page.transcript.text() == "Why?\n\n" + ANSWER
+    assert len(store.messages(current(window))) == 2
+
+
+def test_another_chat_can_be_read_while_a_reply_streams(qtbot: QtBot, ready: MakeWindow) -> None:
+    window = ready("endless")
+    streams(qtbot, window, "Tell me")
+    first = current(window)
+    window.new_chat()
+    assert window.page.transcript.text() == ""
+    assert window.header.title.text() == "New chat"
+    window.sidebar.opened.emit(first)
+    assert window.page.transcript.text().startswith("Tell me\n\nA")
+    with qtbot.waitSignal(window.dialogue.text_added, timeout=TIMEOUT_MS):
+        pass
+    with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
+        window.dialogue.stop()
+
+
+# ---------------------------------------------------------------------------- faults
+
+
+def test_a_dead_engine_keeps_everything_and_is_started_again(
+    qtbot: QtBot, ready: MakeWindow, store: Store
+) -> None:
+    window = ready("dies")
+    ask(qtbot, window, "What happened?")
+    banner = window.page.banner
+    assert banner.isVisible()
+    assert banner.title.text() == "The engine has stopped"
+    assert "illegal memory access" in banner.detail.text()
+    assert "Your chats are kept." in banner.detail.text()
+    assert window.page.transcript.text() == "What happened?\n\nA rainbow is "
+    assert window.page.composer._hint.text() == "The engine has stopped"
+    assert window.status.badge.text() == "No model"
+    write(window, "Still there?")
+    assert window.page.composer.field.toPlainText() == "Still there?"
+    QTest.mouseClick(banner.button, Qt.MouseButton.LeftButton)
+    until_ready(qtbot, window)
+    assert not banner.isVisible()
+    assert window.page.composer.can_send
+    assert [m.content for m in store.messages(current(window))] == [
+        "What happened?",
+        "A rainbow is ",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("script", "title"),
+    [
+        ("newer", "Window and engine are of different versions"),
+        ("garbage_first", "The engine did not say hello"),
+    ],
+)
+def test_an_engine_that_cannot_be_used_is_said_so(
+    qtbot: QtBot, make_window: MakeWindow, script: str, title: str
+) -> None:
+    window = make_window(script)
+    with qtbot.waitSignal(window.engine.died, timeout=TIMEOUT_MS):
+        window.start_engine()
+    assert window.page.banner.title.text() == title
+    assert window.page.banner.button.text() == "Start the engine again"
+    assert not window.page.composer.can_send
+
+
+def test_a_model_that_cannot_be_loaded_offers_another(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    window = make_window("load_fails")
+    window.start_engine()
+    qtbot.waitUntil(window.page.banner.isVisible, timeout=TIMEOUT_MS)
+    assert window.page.banner.title.text() == "There is not enough memory"
+    assert "Choose a smaller model." in window.page.banner.detail.text()
+    assert window.page.banner.button.text() == "Choose a model"
+    assert "Choose a model first" in window.page.composer._hint.text()
+
+
+def test_a_reply_that_fails_is_told_in_its_place(qtbot: QtBot, ready: MakeWindow) -> None:
+    window = ready("reply_fails")
+    ask(qtbot, window, "Why?")
+    transcript = window.page.transcript
+    cards = list(transcript.viewport().findChildren(QWidget, "troubleCard"))
+    assert [card.accessibleName() for card in cards] == [
+        "There is not enough memory. The GPU has no room for the cache. Choose a shorter context."
+    ]
+    assert in_footer(window, "Regenerate").isVisible()
+    assert window.page.composer.can_send
+
+
+def test_that_nothing_will_be_saved_stays_said(qtbot: QtBot, ready: MakeWindow) -> None:
+    window = ready(problem="The file is damaged. Move it elsewhere.")
+    ask(qtbot, window, "Why?")
+    banner = window.page.storage_banner
+    assert banner.isVisible()
+    assert banner.title.text() == "Nothing will be saved"
+    assert banner.detail.text() == "The file is damaged. Move it elsewhere."
+
+
+def test_a_full_disk_is_said_and_the_prompt_stays_written(
+    qtbot: QtBot, ready: MakeWindow, store: Store
+) -> None:
+    window = ready()
+    store._db.execute("PRAGMA query_only = ON")
+    write(window, "Why?")
+    assert window.page.composer.field.toPlainText() == "Why?"
+    assert window.page.storage_banner.isVisible()
+    assert "could not be saved" in window.page.storage_banner.detail.text()
+    window._delete(1)
+    window._rename(1, "Other")
+    store._db.execute("PRAGMA query_only = OFF")
+    ask(qtbot, window, "")
+    assert [m.content for m in store.messages(current(window))] == ["Why?", ANSWER]
+
+
+# ---------------------------------------------------------------------------- conversations
+
+
+def filled(store: Store, count: int) -> list[int]:
+    made = []
+    for number in range(count):
+        conversation = store.add_conversation(f"Chat {number}")
+        store.add_prompt(conversation, f"Question {number}?")
+        reply = store.add_reply(conversation, "m")
+        store.finish_reply(reply, f"Answer {number}.", "stop", Figures(), NO_TROUBLE)
+        made.append(conversation)
+    return made
+
+
+def test_a_deleted_chat_comes_back_with_undo(make_window: MakeWindow, store: Store) -> None:
+    _, second = filled(store, 2)
+    window = make_window()
+    window._open(second)
+    window.sidebar.delete_requested.emit(second)
+    assert listed(window) == ["Chat 0"]
+    assert window.page.transcript.text() == ""
+    assert window._toast.isVisible()
+    assert window._toast._words.text() == "Deleted “Chat 1”"
+    composer = window.page.composer
+    assert (
+        window._toast.geometry().bottom()
+        < composer.mapTo(window.page, composer.rect().topLeft()).y()
+    )
+    QTest.mouseClick(window._toast.button, Qt.MouseButton.LeftButton)
+    assert listed(window) == ["Chat 1", "Chat 0"]
+    assert window.page.transcript.text() == "Question 1?\n\nAnswer 1."
+    assert not window._toast.isVisible()
+
+
+def test_deleting_another_chat_leaves_the_open_one(make_window: MakeWindow, store: Store) -> None:
+    first, second = filled(store, 2)
+    window = make_window()
+    window._open(first)
+    window.sidebar.delete_requested.emit(second)
+    assert window.dialogue.conversation == first
+    assert window.page.transcript.text() == "Question 0?\n\nAnswer 0."
+
+
+def test_deleting_the_chat_that_streams_stops_its_reply(
+    qtbot: QtBot, ready: MakeWindow, store: Store
+) -> None:
+    window = ready("endless")
+    streams(qtbot, window, "Tell me")
+    conversation = current(window)
+    with qtbot.waitSignal(window.dialogue.answering_changed, timeout=TIMEOUT_MS):
+        window.sidebar.delete_requested.emit(conversation)
+    assert store.messages(conversation)[1].finish_reason == "stopped"
+    assert window.page.composer.can_send
+
+
+def test_a_chat_is_renamed_in_list_and_header(make_window: MakeWindow, store: Store) -> None:
+    (first,) = filled(store, 1)
+    window = make_window()
+    window._open(first)
+    window.sidebar.renamed.emit(first, "Better")
+    assert listed(window) == ["Better"]
+    assert window.header.title.text() == "Better"
+
+
+# ---------------------------------------------------------------------------- closing
+
+
+def test_closing_while_a_reply_streams_keeps_what_came_and_ends_the_engine(
+    qtbot: QtBot, ready: MakeWindow, file_store: Store, tmp_path: Path
+) -> None:
+    window = ready("endless", store=file_store)
+    streams(qtbot, window, "Tell me")
+    shown = window.page.transcript.text
+    qtbot.waitUntil(lambda: len(shown()) > 20, timeout=TIMEOUT_MS)
+    with qtbot.waitSignal(window.closed, timeout=TIMEOUT_MS):
+        window.close()
+    assert window.engine.process_id == 0
+    later, problem = open_store(tmp_path / "data")
+    assert not problem
+    prompt, reply = later.messages(current(window))
+    assert prompt.content == "Tell me"
+    assert reply.content.startswith("A rainbow")
+    assert (reply.state, reply.finish_reason) == ("complete", "stopped")
+    later.close()
+
+
+def test_size_and_place_are_those_of_last_time(
+    qtbot: QtBot, make_window: MakeWindow, store: Store
+) -> None:
+    window = make_window()
+    assert (window.width(), window.height()) == (1180, 760) or window.width() <= 1180
+    window.resize(700, 500)
+    with qtbot.waitSignal(window.closed, timeout=TIMEOUT_MS):
+        window.close()
+    again = make_window()
+    assert (again.width(), again.height()) == (700, 500)
+
+
+# ---------------------------------------------------------------------------- sizes
+
+
+def test_a_small_window_folds_the_sidebar(make_window: MakeWindow, store: Store) -> None:
+    (first,) = filled(store, 1)
+    window = make_window()
+    window.resize(FOLD_WIDTH, 600)
+    assert window.sidebar.isVisible()
+    assert not window.header.menu.isVisible()
+    window.resize(FOLD_WIDTH - 1, 600)
+    assert not window.sidebar.isVisible()
+    assert not window.status.machine.isVisible()
+    assert window.header.menu.isVisible()
+    QTest.mouseClick(window.header.menu, Qt.MouseButton.LeftButton)
+    assert window.sidebar.isVisible()
+    window.sidebar.opened.emit(first)
+    assert not window.sidebar.isVisible()
+    window.resize(1180, 600)
+    assert window.sidebar.isVisible()
+
+
+def test_a_height_alone_folds_nothing_again(make_window: MakeWindow) -> None:
+    window = make_window()
+    window.resize(700, 600)
+    QTest.mouseClick(window.header.menu, Qt.MouseButton.LeftButton)
+    window.resize(700, 500)
+    assert window.sidebar.isVisible()
+
+
+@pytest.mark.parametrize("size", [(480, 400), (640, 480), (1180, 760)])
+def test_nothing_of_the_welcome_is_cut_or_overlaps(
+    qtbot: QtBot, ready: MakeWindow, size: tuple[int, int]
+) -> None:
+    window = ready()
+    window.resize(*size)
+    QApplication.processEvents()
+    welcome = window.page.welcome
+    parts = [w for w in welcome.findChildren(QWidget) if w.isVisible()]
+    parts.sort(key=lambda widget: widget.y())
+    assert len(parts) >= 5
+    for upper, lower in pairwise(parts):
+        assert upper.geometry().bottom() < lower.y()
+    for part in parts:
+        if isinstance(part, QLabel | QPushButton):
+            assert part.height() >= part.minimumSizeHint().height()
+
+
+# ---------------------------------------------------------------------------- keys and names
+
+
+@POPUP
+def test_shortcuts(qtbot: QtBot, ready: MakeWindow) -> None:
+    window = ready()
+    ask(qtbot, window, "Why?")
+    QTest.keyClick(window, Qt.Key.Key_N, CONTROL)
+    assert window.dialogue.conversation is None
+    assert window.page.composer.field.hasFocus()
+    QTest.keyClick(window, Qt.Key.Key_B, CONTROL)
+    assert not window.sidebar.isVisible()
+    QTest.keyClick(window, Qt.Key.Key_B, CONTROL)
+    assert window.sidebar.isVisible()
+    QTest.keyClick(window, Qt.Key.Key_M, CONTROL)
+    picker = window.findChild(ModelPicker)
+    assert isinstance(picker, ModelPicker)
+    picker.reject()
+
+
+def interactive(window: QWidget) -> list[QWidget]:
+    kinds = (QAbstractButton, QLineEdit, QComboBox, QAbstractItemView, Transcript)
+    found = [w for kind in kinds for w in window.findChildren(kind)]
+    return [w for w in found if w.isVisible() and w.isEnabled() and not is_inner(w)]
+
+
+def tabbed(window: QWidget) -> set[QWidget]:
+    """Every widget that Tab leads to, round once."""
+    seen: list[QWidget] = []
+    while (widget := QApplication.focusWidget()) not in seen:
+        assert widget is not None
+        seen.append(widget)
+        QTest.keyClick(widget, Qt.Key.Key_Tab)
+    return set(seen)
+
+
+def test_tab_reaches_everything(qtbot: QtBot, ready: MakeWindow, store: Store) -> None:
+    (first,) = filled(store, 1)
+    window = ready()
+    window.page.composer.set_text("Something to send")
+    window.page.composer.setFocus()
+    reached = tabbed(window)
+    missing = [w for w in interactive(window) if w not in reached]
+    assert missing == []
+    window._open(first)
+    assert window.page.composer.field.hasFocus()
+    reached = tabbed(window)
+    missing = [w for w in interactive(window) if w not in reached]
+    assert missing == []
+    assert in_footer(window, "Regenerate") in reached
+    assert not any(isinstance(w, Prose) for w in reached)
+
+
+@POPUP
+def test_tab_reaches_everything_in_the_picker(qtbot: QtBot, ready: MakeWindow) -> None:
+    window = ready()
+    window.open_picker()
+    picker = window.findChild(ModelPicker)
+    assert isinstance(picker, ModelPicker)
+    qtbot.waitUntil(picker.filter.hasFocus)
+    picker.view.selectRow(1)
+    reached = tabbed(picker)
+    assert [w for w in interactive(picker) if w not in reached] == []
+    picker.reject()
+
+
+@POPUP
+def test_everything_one_can_act_on_has_a_name(
+    qtbot: QtBot, ready: MakeWindow, store: Store
+) -> None:
+    (first,) = filled(store, 1)
+    window = ready("endless")
+    window._open(first)
+    streams(qtbot, window, "Tell me")
+    window.page.banner.say("Title", "Detail", "Hint", "Do it", lambda: None)
+    window._toast.say("Deleted", lambda: None)
+    window.open_picker()
+    picker = window.findChild(ModelPicker)
+    assert isinstance(picker, ModelPicker)
+    kinds = (QAbstractButton, QLineEdit, QComboBox, QAbstractItemView, QProgressBar, QTextEdit)
+    nameless = [
+        f"{type(w).__name__} {w.objectName()}"
+        for root in (window, picker)
+        for kind in kinds
+        for w in root.findChildren(kind)
+        if not spoken(w) and not is_inner(w)
+    ]
+    assert nameless == []
+    assert spoken(window.page.transcript) == "Conversation"
+    assert spoken(window.page.composer.field) == "Prompt"
+    picker.reject()
+    with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
+        window.dialogue.stop()
+
+
+def spoken(widget: QWidget) -> str:
+    """The name that a screen reader is given."""
+    interface = QAccessible.queryAccessibleInterface(widget)
+    name = interface.text(QAccessible.Text.Name) if interface else ""
+    return name or widget.accessibleName()
+
+
+def is_inner(widget: QWidget) -> bool:
+    """A part that Qt itself puts into one of its widgets, or that waits for its next use."""
+    if widget.objectName().startswith("qt_") or type(widget).__name__ in (
+        "QTableCornerButton",
+        "QHeaderView",
+        "QComboBoxListView",
+        "QLineEditIconButton",
+    ):
+        return True
+    parent = widget.parent()
+    return not widget.isVisible() or isinstance(parent, QComboBox | QAbstractItemView)
+
+
+# ---------------------------------------------------------------------------- the program
+
+
+def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    }
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "app", *arguments],
+        env={**clean, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere there is a display")
+def test_without_a_display_a_sentence_says_what_to_do() -> None:
+    left = run([])
+    assert left.returncode == 2
+    assert left.stdout == ""
+    (line,) = left.stderr.splitlines()
+    assert line.startswith("hearth: there is no display to open a window on.")
+    assert line.endswith("or use `hearth ask PROMPT` on the terminal.")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="X11 is Linux's")
+def test_a_display_that_cannot_be_opened_is_a_sentence_too() -> None:
+    left = run([], DISPLAY=":4711")
+    assert left.returncode == 2
+    assert "Traceback" not in left.stderr
+    assert "could not connect to display :4711" in left.stderr
+    assert left.stderr.splitlines()[-1].startswith("hearth: the display cannot be opened.")
+
+
+def test_help_names_the_verbs() -> None:
+    left = run(["--help"])
+    assert left.returncode == 0
+    for verb in ("ask", "models", "doctor", "--smoke"):
+        assert verb in left.stdout
+
+
+def test_the_window_imports_no_torch() -> None:
+    script = (
+        "import sys, app.program, app.smoke, app.models.picker; "
+        "print([m for m in ('torch', 'transformers', 'numpy') if m in sys.modules])"
+    )
+    left = subprocess.run(
+        [sys.executable, "-P", "-c", script],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert left.stdout.strip() == "[]"
