@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import re
@@ -19,6 +20,8 @@ TIME_LIMIT: Final = 2.0
 """Seconds for one rendering; ordinary ones take a millisecond."""
 START_LIMIT: Final = 30.0
 """Seconds for the process to start, on a slow disk."""
+NO_WINDOW: Final = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
+"""Or Windows would open a console: the engine has none of its own."""
 PLAIN: Final = (
     "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}\n\n"
     "{% else %}{{ m.role | capitalize }}: {{ m.content }}\n{% endif %}{% endfor %}Assistant:"
@@ -39,7 +42,8 @@ def encode_chat(checkpoint: Checkpoint, messages: Messages) -> list[int]:
     """Token ids of the conversation, up to where the reply begins.
 
     Control tokens count only where the template wrote them; the same letters in a message are
-    ordinary text. Raises PromptError when the template refuses the conversation.
+    ordinary text. Raises PromptError when the template refuses the conversation, or writes what
+    the model cannot read.
     """
     control = checkpoint.control_tokens
     pattern = _any_of(control)
@@ -51,6 +55,11 @@ def encode_chat(checkpoint: Checkpoint, messages: Messages) -> list[int]:
             ids.append(control[part])
         elif part:
             ids += _plain_ids(checkpoint.tokenizer, _unmask(part, originals))
+    if not ids or max(ids) >= checkpoint.config.vocab_size:
+        raise PromptError(
+            "The model's chat template makes nothing of this conversation that the model can read.",
+            "Choose another model.",
+        )
     return ids
 
 
@@ -144,16 +153,25 @@ class _Renderer:
 
     def render(self, request: dict[str, Any]) -> str:
         if self._process is None or self._process.poll() is not None:
+            self.close()
             self._process = self._started()
         answer = self._ask(self._process, request, TIME_LIMIT)
         if "error" in answer:
             raise TemplateError(answer["error"].rstrip("."))
         return answer["text"]
 
+    def close(self) -> None:
+        if self._process is not None:
+            self._end(self._process)
+            self._process = None
+
     def _started(self) -> subprocess.Popen[bytes]:
         program = Path(__file__).with_name("template_child.py")
         process = subprocess.Popen(
-            [sys.executable, "-P", str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-P", str(program)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            creationflags=NO_WINDOW,
         )
         empty = {"template": "", "messages": [], "variables": {}}
         try:
@@ -167,19 +185,26 @@ class _Renderer:
     ) -> dict[str, str]:
         assert process.stdin is not None  # noqa: S101 - both are pipes
         assert process.stdout is not None  # noqa: S101
-        timer = threading.Timer(limit, process.kill)
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            process.kill()
+
+        timer = threading.Timer(limit, expire)
         timer.start()
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
             line = process.stdout.readline()
-        except BrokenPipeError:
+        except OSError:  # a broken pipe has another number on Windows
             line = b""
         finally:
             timer.cancel()
         if not line.endswith(b"\n"):
             self._end(process)
-            raise TemplateError(f"it did not end within {limit:g} seconds")
+            late = f"it did not end within {limit:g} seconds"
+            raise TemplateError(late if expired.is_set() else "it ended its process")
         answer: dict[str, str] = json.loads(line)
         return answer
 
@@ -187,9 +212,10 @@ class _Renderer:
         process.kill()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
+                with contextlib.suppress(OSError):
                     pipe.close()
         process.wait()
 
 
 _renderer = _Renderer()
+atexit.register(_renderer.close)

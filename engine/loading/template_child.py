@@ -1,37 +1,104 @@
 """The process that renders chat templates, which are programs of strangers.
 
 Started by path, so that nothing of Hearth and no torch is imported. One JSON object a line in
-(template, messages, variables), one out (text or error). Whoever starts it sets the time limit.
+(template, messages, variables), one out (text or error). Whoever starts it ends it when a template
+takes too long; should that one have died, it ends itself.
 """
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import json
+import os
+import signal
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NoReturn
 
 import jinja2
-from jinja2.ext import loopcontrols
+from jinja2.ext import Extension, loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MEMORY = 1 << 30
 """Bytes of address space."""
+ABANDONED = 10.0
+"""Seconds after which nobody can be waiting for a rendering any more."""
+MAX_TEXT = 20_000_000
+"""Characters that a rendering may have; a long conversation has half a million."""
+
+
+class Generation(Extension):
+    """`{% generation %}`, with which training marks the replies: its body is rendered as it is."""
+
+    tags = {"generation"}  # noqa: RUF012 - as jinja2 declares it
+
+    def parse(self, parser: jinja2.parser.Parser) -> jinja2.nodes.CallBlock:
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return jinja2.nodes.CallBlock(self.call_method("body"), [], [], body).set_lineno(line)
+
+    def body(self, caller: Callable[[], str]) -> str:
+        return caller()
+
+
+class Dict:
+    """`dict` without what the type itself has."""
+
+    def __call__(self, *args: Any, **items: Any) -> dict[Any, Any]:
+        return dict(*args, **items)
+
+    def fromkeys(self, *args: Any) -> dict[Any, Any]:
+        return dict.fromkeys(*args)
+
+
+class Namespace(jinja2.utils.Namespace):
+    """Without underscored names, by which Python's internals could be reached."""
+
+    def __init__(*args: Any, **names: Any) -> None:  # `self` may be one of the names
+        attributes = dict(*args[1:], **names)
+        for name in attributes:
+            check_name(name)
+        jinja2.utils.Namespace.__init__(args[0], attributes)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        check_name(name)
+        super().__setitem__(name, value)
+
+
+def check_name(name: Any) -> None:
+    if str(name).startswith("_"):
+        raise jinja2.exceptions.SecurityError(f"a namespace may not have the name {name!r}")
 
 
 def environment() -> ImmutableSandboxedEnvironment:
     """As transformers' `_compile_jinja_template` has it: templates are written for that."""
     made = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
     )
     made.filters["tojson"] = tojson
     made.globals["raise_exception"] = raise_exception
     made.globals["strftime_now"] = strftime_now
+    made.globals["dict"] = Dict()
+    made.globals["namespace"] = Namespace
     return made
 
 
-def tojson(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+def tojson(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    return json.dumps(
+        value,
+        ensure_ascii=ensure_ascii,
+        indent=indent,
+        separators=separators,
+        sort_keys=sort_keys,
+    )
 
 
 def raise_exception(message: str) -> NoReturn:
@@ -54,6 +121,8 @@ def render(request: dict[str, Any]) -> dict[str, str]:
         )
     except Exception as error:  # noqa: BLE001 - whatever a template does wrong is its error
         return {"error": str(error) or type(error).__name__}
+    if len(text) > MAX_TEXT:
+        return {"error": f"it wrote {len(text):,} characters"}
     return {"text": text}
 
 
@@ -61,16 +130,22 @@ def limit_memory() -> None:
     if sys.platform != "win32":
         import resource
 
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, hard))
+        # macOS refuses a limit below what the system has mapped into every process.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
 def main() -> None:
     limit_memory()
-    for line in sys.stdin.buffer:
-        answer = json.dumps(render(json.loads(line)))
-        sys.stdout.buffer.write(answer.encode() + b"\n")
-        sys.stdout.buffer.flush()
+    # Ctrl-C in a terminal goes to every process of it; this one ends with its stdin.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        for line in sys.stdin.buffer:
+            faulthandler.dump_traceback_later(ABANDONED, exit=True, file=nowhere)
+            answer = json.dumps(render(json.loads(line)))
+            faulthandler.cancel_dump_traceback_later()
+            sys.stdout.buffer.write(answer.encode() + b"\n")
+            sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":
