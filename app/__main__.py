@@ -15,7 +15,6 @@ VERBS: Final = {
     "ask": "answer one prompt on the terminal",
     "models": "list the models on this computer",
     "doctor": "say what this computer can do, and what is missing",
-    "bench": "measure the speed of a model",
     "serve": "run the engine alone, for a window or a program",
 }
 
