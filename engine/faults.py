@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import re
 import traceback
 
 from engine.errors import HearthError, OutOfMemoryError
 from engine.protocol import Error
 
 _log = logging.getLogger(__name__)
+
+_CUDA_FAULT = re.compile(r"CUDA error: |cuDNN error: ")
+"""Of CUDA's libraries (cuBLAS, cuDNN), which torch raises as a plain RuntimeError."""
 
 
 class DeviceFaultError(HearthError):
@@ -27,7 +31,7 @@ def as_hearth_error(error: BaseException) -> HearthError:
         return OutOfMemoryError("The memory was used up.")
     if "DefaultCPUAllocator" in str(error):
         return OutOfMemoryError("The computer's memory was used up.")
-    if _is_torch(error, "AcceleratorError"):
+    if _is_torch(error, "AcceleratorError") or _CUDA_FAULT.match(str(error)):
         return DeviceFaultError("The computation on the graphics card was broken off.")
     return HearthError(f"The engine met an unexpected fault ({type(error).__name__}).")
 
@@ -39,17 +43,19 @@ def as_event(error: HearthError, request: str = "") -> Error:
 
 
 def record(error: BaseException) -> None:
-    """Logs where it happened, for an error that is not meant for a person.
+    """Logs what happened and, for an error that is not meant for a person, where.
 
-    Only RuntimeError (what torch raises) is logged with its message: the message of a template or
-    lookup error can carry the prompt's text, and no log may.
+    A person at a terminal sees what is logged from warnings on: what is told as a sentence is not
+    said again there, and where it happened is for the file. Only RuntimeError (what torch raises)
+    is logged with its message: the message of a template or lookup error can carry the prompt's
+    text, and no log may.
     """
     if isinstance(error, HearthError):
-        _log.warning("%s: %s", type(error).__name__, error.code)
+        _log.info("%s: %s", type(error).__name__, error.code)
         return
     message = str(error) if isinstance(error, RuntimeError | ImportError) else ""
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    _log.error("%s: %s\n%s", type(error).__name__, message, frames)
+    _log.error("%s: %s", type(error).__name__, message)
+    _log.info("at\n%s", "".join(traceback.format_tb(error.__traceback__)))
 
 
 def _is_torch(error: BaseException, name: str) -> bool:

@@ -61,7 +61,7 @@ def open_session() -> Session:
     try:
         from engine.session import Session as TorchSession
     except (ImportError, OSError) as error:
-        _log.exception("the engine's packages cannot be imported")
+        _log.error("the engine's packages cannot be imported: %s", error)
         raise HearthError(
             "PyTorch, or a package that the engine needs beside it, cannot be imported.",
             "`hearth doctor` says which one it is and what to do.",
