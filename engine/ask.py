@@ -18,25 +18,22 @@ from engine import protocol
 from engine.errors import CheckpointError, HearthError
 from engine.protocol import AnyEvent, Command, Error, Finished, Generate, Hello, Load, Stop, Text
 
-INTERRUPTED: Final = 130
+SERVE: Final = ("-P", "-m", "engine", "serve")
 
 Show = Callable[[bytes, AnyEvent], None]
 """Shows one event, given as its line and decoded."""
 
 
 def ask(load: Load, generate: Generate, show: Show) -> int:
-    """The exit code: 0, 1 after an error, 130 after Ctrl-C.
+    """The exit code: 0, or 1 after an error.
 
-    Raises HearthError when the engine ends before the answer does, and BrokenPipeError when nobody
-    reads the output any more.
+    Raises HearthError when the engine ends before the answer does, KeyboardInterrupt after Ctrl-C,
+    and BrokenPipeError when nobody reads the output any more.
     """
     with _engine() as process:
         asked = _Asked(process, load, generate, show)
         with _on_interrupt(asked.interrupt):
-            try:
-                return asked.run()
-            except KeyboardInterrupt:
-                return INTERRUPTED
+            return asked.run()
 
 
 def show_events(line: bytes, _: AnyEvent) -> None:
@@ -70,6 +67,7 @@ class _Asked:
         self._load = load
         self._generate = generate
         self._show = show
+        self._loading = False
         self._generating = False
         self._interrupted = False
 
@@ -80,12 +78,15 @@ class _Asked:
             match event:
                 case Hello():
                     self._send(self._with_default(event))
+                case protocol.Loading():
+                    self._loading = True
                 case protocol.Loaded():
-                    self._generating = True
+                    self._loading = False
                     self._send(self._generate)
+                    self._generating = True
                 case Error():
                     print(sentence(event), file=sys.stderr)
-                    if not self._generating:
+                    if self._loading:
                         return 1
                 case Finished():
                     return self._exit_code(event)
@@ -102,7 +103,7 @@ class _Asked:
 
     def _exit_code(self, finished: Finished) -> int:
         if self._interrupted:
-            return INTERRUPTED
+            raise KeyboardInterrupt
         return 1 if finished.finish_reason == "error" else 0
 
     def _with_default(self, hello: Hello) -> Load:
@@ -115,7 +116,8 @@ class _Asked:
 
     def _events(self) -> Iterator[tuple[bytes, AnyEvent]]:
         for line in _pipe(self._process.stdout):
-            yield line, protocol.decode_event(line)
+            if line.endswith(b"\n"):  # else the engine died over it
+                yield line, protocol.decode_event(line)
 
     def _send(self, command: Command) -> None:
         stdin = _pipe(self._process.stdin)
@@ -132,15 +134,23 @@ def sentence(error: Error | HearthError) -> str:
 
 @contextlib.contextmanager
 def _engine() -> Iterator[subprocess.Popen[bytes]]:
-    """The engine process; it ends when its input does, and at the latest after a while."""
+    """The engine process; it ends when its input does, and at the latest after a while.
+
+    Ctrl-C reaches every process of a terminal. The engine ignores it, and until it has come to
+    that, it has inherited so.
+    """
     root = str(Path(engine.__file__).parents[1])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "engine", "serve"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": path},
-    )
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, *SERVE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     try:
         yield process
     finally:

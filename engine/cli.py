@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Final, get_args
+from typing import Final, TypeVar, get_args
 
 import msgspec
 
@@ -19,6 +20,10 @@ from engine.protocol import Dtype, Flash, Generate, Load, Message, ModelInfo, Sa
 OK: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+INT64: Final = 2**63
+"""Above it no seed is taken, and no count makes sense."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,8 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HearthError as error:
         print(f"{error.title}: {error.detail} / {error.hint}", file=sys.stderr)
         return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except BrokenPipeError:
         _drop_stdout()
+        return FAILED
+    except OSError as error:
+        _drop_stdout()
+        print(f"hearth: {error.strerror}", file=sys.stderr)
         return FAILED
 
 
@@ -78,9 +89,9 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
     )
     sampling.add_argument("--temperature", type=_not_negative, metavar="T", help="0 is greedy")
     sampling.add_argument("--top-k", type=_count, metavar="K", help="0 is off")
-    sampling.add_argument("--top-p", type=_share, metavar="P", help="0 to 1; 1 is off")
-    sampling.add_argument("--min-p", type=_share, metavar="P", help="0 to 1; 0 is off")
-    sampling.add_argument("--repetition-penalty", type=_not_negative, metavar="R", help="1 is off")
+    sampling.add_argument("--top-p", type=_share, metavar="P", help="above 0 to 1; 1 is off")
+    sampling.add_argument("--min-p", type=_least_share, metavar="P", help="0 to below 1; 0 is off")
+    sampling.add_argument("--repetition-penalty", type=_above_zero, metavar="R", help="1 is off")
     sampling.add_argument("--seed", type=_count, metavar="S", help="for the same answer again")
     ask.set_defaults(run=_ask)
 
@@ -179,33 +190,27 @@ def _drop_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is less than 0")
-    return value
+N = TypeVar("N", int, float)
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return value
+def _number(read: Callable[[str], N], allowed: Callable[[N], bool], said: str) -> Callable[..., N]:
+    """A type for argparse, whose own message would name a Python function."""
+
+    def parse(text: str) -> N:
+        with contextlib.suppress(ValueError):
+            if allowed(value := read(text)):
+                return value
+        raise argparse.ArgumentTypeError(f"{text!r} is not {said}")
+
+    return parse
 
 
-def _not_negative(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 up")
-    return value
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
-
+_count = _number(int, lambda n: 0 <= n < INT64, "a whole number from 0 up")
+_positive = _number(int, lambda n: 1 <= n < INT64, "a whole number from 1 up")
+_not_negative = _number(float, lambda x: 0 <= x < math.inf, "a number from 0 up")
+_above_zero = _number(float, lambda x: 0 < x < math.inf, "a number above 0")
+_share = _number(float, lambda x: 0 < x <= 1, "a number above 0 and up to 1")
+_least_share = _number(float, lambda x: 0 <= x < 1, "a number from 0 to below 1")
 
 _ASK: Final = """Streams the answer of a model to stdout, by way of the same engine process that
 the window uses. Ctrl-C ends the answer."""

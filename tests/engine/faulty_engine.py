@@ -9,14 +9,31 @@ import ctypes
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from engine import server
-from engine.protocol import Attention, Device, Finished, Generate, Load, Loaded, Prefill, Text
+from engine.protocol import (
+    Attention,
+    AttentionPhase,
+    Device,
+    Finished,
+    Generate,
+    Load,
+    Loaded,
+    ModelInfo,
+    Prefill,
+    Text,
+)
 from engine.worker import unanswered
 
-FLOOD = 200_000
+FLOOD: Final = 200_000
 """Pieces of text, some 10 MB as events of their own."""
+
+PHASE: Final = AttentionPhase(
+    requested="auto", resolved="none", observed="none", reason="A stand-in.", flash=False
+)
 
 
 class AcceleratorError(RuntimeError):
@@ -30,25 +47,38 @@ class FaultySession:
         return Device(kind="cpu", name="CPU", torch="0", transformers="0")
 
     def load(self, command: Load, progress: Callable[[str, int, int], None], /) -> Loaded:
-        raise NotImplementedError
+        for done in range(10_000 if command.model == "slow" else 1):
+            progress("weights", done, 10_000)
+            time.sleep(0.01)
+        model = ModelInfo(id="faulty", name="Faulty", path="", source="folder", format="unknown")
+        return Loaded(
+            model=model,
+            device="CPU",
+            dtype="float32",
+            context_length=1,
+            use_flash_attn=False,
+            load_ms=0.0,
+        )
 
     def probe(self) -> Attention:
-        raise NotImplementedError
+        return Attention(prefill=PHASE, decode=PHASE)
 
     def unload(self) -> None:
-        raise NotImplementedError
+        pass
 
     def generate(
         self, command: Generate, stopped: Callable[[], bool], /
     ) -> Iterator[Prefill | Text | Finished]:
-        faults[command.messages[-1].content]()
-        for _ in range(FLOOD if command.messages[-1].content == "flood" else 1):
-            yield Text(request=command.request, text="x")
+        for text in faults[command.messages[-1].content](stopped):
+            yield Text(request=command.request, text=text)
         sys.stderr.write("generated\n")
-        yield unanswered(command.request, "stop")
+        yield unanswered(command.request, "stopped" if stopped() else "stop")
 
 
-def chatter() -> None:
+Fault = Callable[[Callable[[], bool]], Iterator[str]]
+
+
+def chatter(_: Callable[[], bool]) -> Iterator[str]:
     """Everything that a library may write to stdout."""
     print("from Python")  # noqa: T201 - the point of it
     sys.__stdout__.write("from the first stdout\n")  # type: ignore[union-attr]
@@ -59,16 +89,49 @@ def chatter() -> None:
         libc = ctypes.CDLL(None)
         libc.puts(b"from C")
         libc.fflush(None)
+    yield "x"
 
 
-def break_down() -> None:
+def flood(_: Callable[[], bool]) -> Iterator[str]:
+    for _ in range(FLOOD):
+        yield "x"
+
+
+def talk(stopped: Callable[[], bool]) -> Iterator[str]:
+    while not stopped():
+        yield "x"
+        time.sleep(0.01)
+
+
+def talk_on(_: Callable[[], bool]) -> Iterator[str]:
+    """Does not hear a stop."""
+    return talk(lambda: False)
+
+
+def lose_device(_: Callable[[], bool]) -> Iterator[str]:
+    yield "x"
     raise AcceleratorError("an illegal memory access was encountered")
 
 
-faults: dict[str, Callable[[], None]] = {
+def fail(_: Callable[[], bool]) -> Iterator[str]:
+    yield "x"
+    raise KeyError("secret")
+
+
+def die(_: Callable[[], bool]) -> Iterator[str]:
+    yield "x"
+    time.sleep(0.1)
+    os._exit(9)
+
+
+faults: dict[str, Fault] = {
     "chatter": chatter,
-    "flood": lambda: None,
-    "break down": break_down,
+    "flood": flood,
+    "talk": talk,
+    "talk on": talk_on,
+    "lose the device": lose_device,
+    "fail": fail,
+    "die": die,
 }
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -88,7 +89,7 @@ def test_hello_and_models_come_before_torch(bare: EngineProcess) -> None:
 
 def test_engine_without_torch_says_so_and_lists_models_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so is missing')")
-    with running(environment={"PYTHONPATH": f"{tmp_path}:{ROOT}"}) as process:
+    with running(environment={"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}) as process:
         process.wait_for(Models)
         error = process.wait_for(Error)
         assert is_for_a_person(error)
@@ -375,7 +376,7 @@ def test_shutdown_ends_the_engine() -> None:
 
 def test_fault_of_the_device_is_told_before_the_process_ends() -> None:
     with running(FAULTY, stderr=subprocess.DEVNULL) as process:
-        process.send(ask("break down"))
+        process.send(ask("lose the device"))
         assert process.wait_for(Error, "r").code == "device"
         assert process.wait_for(Finished, "r").finish_reason == "error"
         process.seconds_to_end()
