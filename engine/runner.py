@@ -10,8 +10,11 @@ from torch import Tensor, nn
 
 from engine.kv_cache import KVCache
 
-CHUNK = {"cuda": 2048, "mps": 512, "cpu": 128}
-"""Tokens a prefill step: large enough to fill the device, small enough to stop within."""
+CHUNK = {"cuda": 1024, "mps": 512, "cpu": 128}
+"""Tokens a prefill step: large enough to fill the device, small enough to stop within.
+
+Fixed and not paced by the clock, so that the same prompt is computed in the same way each time.
+"""
 
 
 class Runner:
@@ -24,10 +27,16 @@ class Runner:
         """Logits [vocabulary] of the last token held, float32; empty before the first forward."""
 
     def prefill(self, tokens: Sequence[int]) -> Iterator[int]:
-        """Appends the tokens chunk by chunk; yields how many are done after each."""
+        """Appends the tokens chunk by chunk; yields how many are done after each.
+
+        Waits for the GPU at each: it would otherwise be chunks behind what was yielded, and have
+        those still to do after a stop.
+        """
         for begin in range(0, len(tokens), self.chunk):
             part = tokens[begin : begin + self.chunk]
             self.forward(part)
+            if self.device.type == "cuda":
+                torch.cuda.current_stream().synchronize()
             yield begin + len(part)
 
     @torch.inference_mode()

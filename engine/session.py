@@ -118,10 +118,15 @@ class Session:
         )
 
     def probe(self) -> Attention:
-        """Runs one prefill and one decode step under the profiler; leaves the cache empty."""
+        """Runs one prefill and one decode step under the profiler; leaves the cache empty.
+
+        On a GPU the prefill is a whole chunk, which loads the kernels that the first prompt would
+        otherwise wait for.
+        """
         opened = self._opened()
         kernel, shape = opened.choice.kernel, opened.shape.attention(opened.dtype)
-        room = min(PROBE_TOKENS, opened.runner.cache.capacity - 1)
+        tokens = opened.runner.chunk if self._device.type == "cuda" else PROBE_TOKENS
+        room = min(tokens, opened.runner.cache.capacity - 1)
         try:
             seen = [
                 probe.observe(partial(opened.runner.forward, [0] * count)) for count in (room, 1)

@@ -246,21 +246,46 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--prompt-tokens", type=int, default=512)
     parser.add_argument("--new-tokens", type=int, default=128)
-    parser.add_argument("--skip-generate", action="store_true", help="measure Hearth alone")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
     say("machine", {"gpu": torch.cuda.get_device_name(0), **versions, "model": options.model.name})
+    for part in options.parts:
+        PARTS[part](options)
+
+
+def say_ask(options: argparse.Namespace) -> None:
     say("ask", ask(options.model, options.prompt_tokens, options.new_tokens, options.rounds))
+
+
+def say_next_turn(options: argparse.Namespace) -> None:
     say("next turn", next_turn(options.model, 6000))
+
+
+def say_stop(options: argparse.Namespace) -> None:
     say("stop ms", stop_ms(options.model, options.rounds))
+
+
+def say_logits(options: argparse.Namespace) -> None:
     vocabulary = json.loads((options.model / "config.json").read_text())["vocab_size"]
     say("logits against eager float32", errors(options.model, vocabulary))
+
+
+def say_generate(options: argparse.Namespace) -> None:
     ids = torch.full((1, options.prompt_tokens), 11, device=CUDA)
-    peers = () if options.skip_generate else ("flash_attention_2", "sdpa", "eager")
-    for attention in peers:
+    for attention in ("flash_attention_2", "sdpa", "eager"):
         found = generate(options.model, attention, ids, options.new_tokens, options.rounds)
         say(f"generate(), {attention}", found)
         free()
+
+
+PARTS: Final = {
+    "ask": say_ask,
+    "next-turn": say_next_turn,
+    "stop": say_stop,
+    "logits": say_logits,
+    "generate": say_generate,
+}
 
 
 if __name__ == "__main__":
