@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from engine import folders, imported, model_card
 from engine.errors import CheckpointError, HearthError, StorageError
 from engine.packaged import PACKAGED, Packaged
@@ -17,9 +19,13 @@ _log = logging.getLogger(__name__)
 def scan() -> tuple[ModelInfo, ...]:
     """Every model, the embedded one first; those that cannot be used say why."""
     carried = [_packaged_card(model) for model in PACKAGED if model.paths()]
-    added = [_card(path, "imported", str(path)) for path in _unless_unreadable(imported.paths)]
-    found = [_card(path, "folder", path.name) for path in _unless_unreadable(_in_models_folder)]
-    return (*carried, *added, *found)
+    added = _unless_unreadable(imported.paths)
+    found = [path for path in _unless_unreadable(_in_models_folder) if path not in added]
+    return (
+        *carried,
+        *(_card(path, "imported", str(path)) for path in added),
+        *(_card(path, "folder", _id_in_models_folder(path)) for path in found),
+    )
 
 
 def find(model: str) -> ModelInfo:
@@ -27,9 +33,9 @@ def find(model: str) -> ModelInfo:
     for card in scan():
         if model in (card.id, card.path):
             return card
-    path = Path(model).expanduser()
-    if path.exists():
-        return _card(path.absolute(), "imported", str(path.absolute()))
+    path = _existing(model)
+    if path is not None:
+        return _card(path, "imported", str(path))
     raise CheckpointError(
         f"There is no model or file named {model!r}.",
         "`hearth models` lists the models that are here; a folder or a .gguf file works too.",
@@ -49,7 +55,9 @@ def resolve(model: str) -> Path:
 
 def add(path: str) -> ModelInfo:
     """Remembers a model of the user's. Raises CheckpointError when it cannot be used, and why."""
-    chosen = Path(path).expanduser().absolute()
+    chosen = _existing(path)
+    if chosen is None:
+        raise CheckpointError(f"There is no file or folder {path}.", "Choose another one.")
     card = _card(chosen, "imported", str(chosen))
     if card.problem:
         raise CheckpointError(card.problem, "Choose another file or folder.")
@@ -89,21 +97,68 @@ def _unless_unreadable(listed: Callable[[], list[Path]]) -> list[Path]:
         return []
 
 
+def _existing(text: str) -> Path | None:
+    """None also for what can be no path: too long, with a NUL, in the home of nobody."""
+    try:
+        path = Path(text).expanduser().absolute()
+        return path if path.exists() else None
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
 def _in_models_folder() -> list[Path]:
     """GGUF files, and folders with a config, at the top and one level below."""
-    inside = sorted(models_folder().iterdir())
-    below = [path for folder in inside if folder.is_dir() for path in sorted(folder.iterdir())]
+    inside = _listed(models_folder())
+    below = [path for folder in inside if folder.is_dir() for path in _listed(folder)]
     return [path for path in (*inside, *below) if _looks_like_a_model(path)]
 
 
 def _looks_like_a_model(path: Path) -> bool:
-    return path.suffix == ".gguf" or (path / "config.json").is_file()
+    try:
+        return path.suffix == ".gguf" or (path / "config.json").exists()
+    except OSError:  # a folder that may not be entered
+        return False
+
+
+def _listed(folder: Path) -> list[Path]:
+    """One that may not be read is passed over: its neighbours may."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        _log.warning("models in %s are not listed: %s", folder, error.strerror)
+        return []
+
+
+def _id_in_models_folder(path: Path) -> str:
+    """Its path from there; the whole path where a package's model has that name."""
+    id = path.relative_to(models_folder()).as_posix()  # noqa: A001
+    return str(path) if id in {model.id for model in PACKAGED} else id
 
 
 def _card(path: Path, source: model_card.Source, id: str) -> ModelInfo:  # noqa: A002
     name = path.stem if path.suffix == ".gguf" else path.name
     card = ModelInfo(id=id, name=name, path=str(path), source=source, format="unknown")
+    if not _is_text(str(path)):
+        return _without_text(card)
     return model_card.read(card)
+
+
+def _is_text(name: str) -> bool:
+    """Linux allows any bytes in a name; the protocol does not."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _without_text(card: ModelInfo) -> ModelInfo:
+    printable = {
+        name: getattr(card, name).encode("utf-8", "backslashreplace").decode()
+        for name in ("id", "name", "path")
+    }
+    problem = "Its name is not valid text (UTF-8). Rename it."
+    return msgspec.structs.replace(card, **printable, problem=problem)
 
 
 def _packaged_card(model: Packaged) -> ModelInfo:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
+
+import msgspec
 
 from engine import folders
 from engine.errors import StorageError
 
 _log = logging.getLogger(__name__)
+
+
+class _List(msgspec.Struct):
+    imported: list[str]
 
 
 def paths() -> list[Path]:
@@ -21,8 +26,8 @@ def paths() -> list[Path]:
     except OSError as error:
         raise StorageError(f"{_file()} cannot be read: {error.strerror}.") from error
     try:
-        return [Path(str(path)) for path in list(json.loads(text)["imported"])]
-    except (ValueError, KeyError, TypeError):
+        return [Path(path) for path in msgspec.json.decode(text, type=_List).imported]
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         _set_aside()
         return []
 
@@ -36,7 +41,9 @@ def add(path: Path) -> None:
 
 def remove(path: Path) -> None:
     """Does nothing for one that is not there. Raises StorageError as `add` does."""
-    _write([known for known in paths() if known != path])
+    known = paths()
+    if path in known:
+        _write([other for other in known if other != path])
 
 
 def _file() -> Path:
@@ -46,7 +53,7 @@ def _file() -> Path:
 def _write(paths: list[Path]) -> None:
     made = _file().with_suffix(".new")
     try:
-        made.write_text(json.dumps({"imported": [str(path) for path in paths]}, indent=1), "utf-8")
+        made.write_bytes(msgspec.json.format(msgspec.json.encode(_List(list(map(str, paths))))))
         made.replace(_file())
     except OSError as error:
         raise StorageError(
@@ -59,4 +66,7 @@ def _set_aside() -> None:
     """A damaged list is kept for who wants to look, and a new one begun."""
     kept = _file().with_suffix(".damaged")
     _log.warning("the list of models is damaged; it is now %s", kept.name)
-    _file().replace(kept)
+    try:
+        _file().replace(kept)
+    except OSError as error:
+        raise StorageError(f"{_file()} is damaged, and cannot be renamed.") from error

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from engine.errors import HearthError
+from engine.errors import SHOWN, HearthError
 from engine.loading import families, gguf_header, model_folder
 from engine.loading.gguf_header import GGUFHeader
 from engine.loading.gguf_types import FILE_TYPES
@@ -33,6 +33,9 @@ def read(card: ModelInfo) -> ModelInfo:
         families.of_gguf(filled.architecture)
     except HearthError as error:
         return msgspec.structs.replace(filled, problem=f"{error.detail} {error.hint}")
+    except OSError as error:
+        problem = f"{path} cannot be read: {error.strerror}. Check the permissions of the folder."
+        return msgspec.structs.replace(filled, problem=problem)
     return filled
 
 
@@ -41,11 +44,11 @@ def _of_gguf(card: ModelInfo, path: Path) -> ModelInfo:
     return msgspec.structs.replace(
         card,
         format="gguf",
-        architecture=header.architecture,
+        architecture=header.architecture[:SHOWN],
         parameters=header.parameters,
         weights=_weights_of(header),
         size_bytes=card.size_bytes or path.stat().st_size,
-        context_length=int(header.number("context_length") or 0),
+        context_length=_context(header.number("context_length")),
     )
 
 
@@ -60,20 +63,25 @@ def _weights_of(header: GGUFHeader) -> str:
 def _of_config(card: ModelInfo, path: Path) -> ModelInfo:
     """What is known of a folder that may be of no use."""
     config = model_folder.config_of(path)
-    architecture = str(config.get("model_type") or "")
+    architecture = str(config.get("model_type") or "")[:SHOWN]
     return msgspec.structs.replace(card, format="safetensors", architecture=architecture)
 
 
 def _of_folder(card: ModelInfo, path: Path) -> ModelInfo:
     folder = model_folder.open_folder(path)
-    context = folder.text_config.get("max_position_embeddings")
+    folder.tokenizer_file()
     return msgspec.structs.replace(
         card,
         parameters=sum(tensor.parameters for tensor in folder.tensors),
         weights=_commonest((tensor.dtype.lower(), tensor.size) for tensor in folder.tensors),
         size_bytes=sum(tensor.size for tensor in folder.tensors),
-        context_length=context if isinstance(context, int) and context > 0 else 0,
+        context_length=_context(folder.text_config.get("max_position_embeddings")),
     )
+
+
+def _context(value: object) -> int:
+    """0 where it is not said, or nonsense."""
+    return value if isinstance(value, int) and 0 < value < 2**31 else 0
 
 
 def _commonest(weights: Iterable[tuple[str, int]]) -> str:

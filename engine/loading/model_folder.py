@@ -53,6 +53,16 @@ class ModelFolder:
         """A JSON file of the folder, cleaned; empty when there is none."""
         return read_json(self.path / name) if exists(self.path / name) else {}
 
+    def tokenizer_file(self) -> Path:
+        """Raises CheckpointError when there is none."""
+        file = self.path / "tokenizer.json"
+        if exists(file):
+            return file
+        raise CheckpointError(
+            f"The folder {self.path.name} has no tokenizer.json.",
+            "Download tokenizer.json and tokenizer_config.json into it.",
+        )
+
 
 def open_folder(path: Path) -> ModelFolder:
     """Raises CheckpointError without a config, UnsupportedError for another architecture."""

@@ -136,13 +136,7 @@ def weights(folder: ModelFolder, kept: Mapping[str, str], device: torch.device) 
 def fast_tokenizer(folder: ModelFolder) -> Any:
     from transformers import PreTrainedTokenizerFast
 
-    file = folder.path / "tokenizer.json"
-    if not model_folder.exists(file):
-        raise CheckpointError(
-            f"The folder {folder.path.name} has no tokenizer.json.",
-            "Download tokenizer.json and tokenizer_config.json into it.",
-        )
-    content = model_folder.read_bytes(file)
+    content = model_folder.read_bytes(folder.tokenizer_file())
     settings = folder.json("tokenizer_config.json")
     spelled = {name: _spelling(settings.get(name)) for name in SPECIAL}
     try:
