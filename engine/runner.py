@@ -29,14 +29,14 @@ class Runner:
     def prefill(self, tokens: Sequence[int]) -> Iterator[int]:
         """Appends the tokens chunk by chunk; yields how many are done after each.
 
-        Waits for the GPU at each: it would otherwise be chunks behind what was yielded, and have
+        Waits for a GPU at each: it would otherwise be chunks behind what was yielded, and have
         those still to do after a stop.
         """
         for begin in range(0, len(tokens), self.chunk):
             part = tokens[begin : begin + self.chunk]
             self.forward(part)
-            if self.device.type == "cuda":
-                torch.cuda.current_stream().synchronize()
+            if self.device.type != "cpu":
+                torch.accelerator.synchronize(self.device)
             yield begin + len(part)
 
     @torch.inference_mode()
