@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
+import time
 from pathlib import Path
+from typing import Final
 
 import platformdirs
 
 from engine.errors import StorageError
 
 NAME = "hearth"
+ABANDONED: Final = 3600.0
+"""Seconds without a change after which nobody is making a thing any more."""
 
 
 def data() -> Path:
@@ -30,6 +35,17 @@ def config() -> Path:
 def log() -> Path:
     """Log files. Created when missing; raises StorageError when it cannot be used."""
     return _made(_home("log") or platformdirs.user_log_path(NAME, appauthor=False))
+
+
+def forget_abandoned(parent: Path, prefix: str) -> None:
+    """Removes what ended processes left half made: cancelling a load ends one wherever it is."""
+    for left in parent.glob(f"{prefix}*"):
+        if time.time() - left.stat().st_mtime < ABANDONED:
+            continue
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def _home(kind: str) -> Path | None:

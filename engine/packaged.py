@@ -13,6 +13,8 @@ from typing import Final, Literal
 from engine import folders
 from engine.errors import CheckpointError, StorageError
 
+MAKING: Final = ".making-"
+
 
 @dataclass(frozen=True)
 class Packaged:
@@ -84,26 +86,26 @@ def _file(package: str, name: str) -> Path | None:
 
 def _join(parts: list[Path], joined: Path, sha256: str) -> None:
     """Writes beside the target and renames, so that half a file is never used."""
+    made = None
     try:
         joined.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=joined.parent, delete=False) as file:
+        folders.forget_abandoned(joined.parent, MAKING)
+        with tempfile.NamedTemporaryFile(dir=joined.parent, prefix=MAKING, delete=False) as file:
             made = Path(file.name)
-            try:
-                for part in parts:
-                    with part.open("rb") as source:
-                        shutil.copyfileobj(source, file, 1 << 20)
-            except OSError:
-                made.unlink()
-                raise
-        with made.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found == sha256:
-            made.replace(joined)
-            return
-        made.unlink()
+            for part in parts:
+                with part.open("rb") as source:
+                    shutil.copyfileobj(source, file, 1 << 20)
+        with made.open("rb") as whole:
+            if hashlib.file_digest(whole, "sha256").hexdigest() != sha256:
+                raise CheckpointError(
+                    "The packages that carry this model are damaged.", "Install them again."
+                )
+        made.replace(joined)
     except OSError as error:
         raise StorageError(
             f"The model cannot be put together in {joined.parent}: {error.strerror}.",
             "Free some space on that disk (about 300 MB), then try again.",
         ) from error
-    raise CheckpointError("The packages that carry this model are damaged.", "Install them again.")
+    finally:
+        if made is not None:
+            made.unlink(missing_ok=True)

@@ -13,7 +13,6 @@ import json
 import logging
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +34,6 @@ FILES: Final = (CONFIG, TOKENIZER, TOKENIZER_CONFIG)
 KEPT: Final = 16
 """Conversions of that many files are kept, the latest used."""
 MAKING: Final = ".making-"
-ABANDONED: Final = 3600.0
-"""Seconds after which a conversion that is still being made is none: its process was ended."""
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +95,7 @@ def _digest(contents: Iterable[bytes]) -> str:
 def _write(folder: Path, header: GGUFHeader, family: Family) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _forget_abandoned(folder.parent)
+        folders.forget_abandoned(folder.parent, MAKING)
         made = Path(tempfile.mkdtemp(prefix=MAKING, dir=folder.parent))
     except OSError as error:
         raise _storage_error(error, folder) from error
@@ -148,13 +145,6 @@ def _put(made: Path, folder: Path) -> None:
     except OSError:
         if _read(folder) is None:
             raise
-
-
-def _forget_abandoned(parent: Path) -> None:
-    """Cancelling a load ends its process, wherever it is."""
-    for folder in parent.glob(f"{MAKING}*"):
-        if time.time() - folder.stat().st_mtime > ABANDONED:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _forget_old(parent: Path) -> None:
