@@ -1,71 +1,104 @@
-"""What becomes of an exception: a sentence for a person, where it happened for the log file."""
+"""What a person is told when something breaks, and what the log keeps of it."""
 
 from __future__ import annotations
 
 import logging
 
 import pytest
+import torch
 
-from engine import faults
-from engine.errors import CheckpointError, HearthError, OutOfMemoryError
-from engine.faults import DeviceFaultError, as_event, as_hearth_error, record
+from engine import errors, faults
+from engine.errors import HearthError, OutOfMemoryError, reason, shown
+from engine.faults import DeviceFaultError
+from engine.protocol import Error
+
+SECRET = "my secret prompt"  # noqa: S105
 
 
-def of_torch(name: str) -> BaseException:
-    made: BaseException = type(name, (RuntimeError,), {"__module__": "torch"})("CUDA error")
-    return made
+def subclasses(kind: type[HearthError]) -> list[type[HearthError]]:
+    return [kind, *(deeper for sub in kind.__subclasses__() for deeper in subclasses(sub))]
+
+
+@pytest.mark.parametrize("kind", subclasses(HearthError))
+def test_every_error_has_a_title_and_a_hint(kind: type[HearthError]) -> None:
+    event = faults.as_event(kind("What happened."), request="r")
+    assert event == Error(
+        title=kind.title,
+        detail="What happened.",
+        hint=kind.default_hint,
+        code=kind.code,
+        request="r",
+    )
+    assert event.title
+    assert event.hint.endswith(".")
+    assert kind("What happened.", "Do this.").hint == "Do this."
+
+
+def test_codes_are_distinct() -> None:
+    kinds = subclasses(HearthError)
+    assert len({kind.code for kind in kinds}) == len(kinds)
 
 
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
         (MemoryError(), OutOfMemoryError),
-        (of_torch("OutOfMemoryError"), OutOfMemoryError),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory"), OutOfMemoryError),
-        (of_torch("AcceleratorError"), DeviceFaultError),
-        (KeyError("secret"), HearthError),
+        (torch.OutOfMemoryError("CUDA out of memory."), OutOfMemoryError),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+            OutOfMemoryError,
+        ),
+        (torch.AcceleratorError("CUDA error: an illegal memory access", 700), DeviceFaultError),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling"), DeviceFaultError),
+        (RuntimeError("shapes cannot be multiplied"), HearthError),
+        (KeyError(SECRET), HearthError),
     ],
-    ids=repr,
 )
-def test_each_fault_has_its_sentence(error: BaseException, kind: type[HearthError]) -> None:
-    shown = as_hearth_error(error)
-    assert type(shown) is kind
-    event = as_event(shown, "r")
-    assert (event.title, event.code, event.request) == (kind.title, kind.code, "r")
-    assert event.hint
-    assert "secret" not in event.detail
+def test_what_was_raised_becomes_a_sentence(error: Exception, kind: type[HearthError]) -> None:
+    found = faults.as_hearth_error(error)
+    assert type(found) is kind
+    assert found.detail.endswith(".")
+    assert SECRET not in found.detail
 
 
-def test_error_for_a_person_stays_what_it_is() -> None:
-    error = CheckpointError("It is empty.")
-    assert as_hearth_error(error) is error
+def test_an_error_for_a_person_stays_itself() -> None:
+    error = errors.PromptError("Too long.")
+    assert faults.as_hearth_error(error) is error
 
 
-def test_message_that_may_hold_a_prompt_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    record(raised(KeyError("secret")))
-    assert "KeyError" in caplog.text
-    assert "secret" not in caplog.text
+def test_the_cpu_allocators_own_message_is_known() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert isinstance(faults.as_hearth_error(caught.value), OutOfMemoryError)
 
 
-def test_where_it_happened_is_for_the_file_alone(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, faults.__name__)
-    record(raised(RuntimeError("CUDA error")))
-    told, place = caplog.records
-    assert (told.levelno, told.message) == (logging.ERROR, "RuntimeError: CUDA error")
-    assert place.levelno == logging.INFO
-    assert "in raised" in place.message
+@pytest.mark.parametrize(
+    "kind", [KeyError, ValueError, TypeError, UnicodeError, errors.PromptError]
+)
+def test_no_text_of_a_prompt_is_logged(
+    kind: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(kind) as caught:
+        raise kind(SECRET)
+    with caplog.at_level(logging.DEBUG, logger="engine"):
+        faults.record(caught.value)
+    assert kind.__name__ in caplog.text
+    assert SECRET not in caplog.text
 
 
-def test_what_is_told_as_a_sentence_is_no_warning_too(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING)
-    record(CheckpointError("It is empty."))
-    assert not caplog.records
+def test_where_a_fault_happened_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, logger="engine"):
+        with pytest.raises(RuntimeError) as caught:
+            torch.zeros(2, 3) @ torch.zeros(2, 3)
+        faults.record(caught.value)
+    assert "cannot be multiplied" in caplog.text
+    assert "test_where_a_fault_happened_is_logged" in caplog.text
 
 
-def raised(error: Exception) -> Exception:
-    """The same, with the frames that an exception has once it was raised."""
-    try:
-        raise error
-    except Exception as caught:  # noqa: BLE001 - given back
-        return caught
+def test_values_are_shown_short_and_printable() -> None:
+    assert shown("name") == "'name'"
+    assert shown("\ud800\n").isascii()
+    assert len(shown("x" * 10**6)) < 100
+    assert reason(ValueError("first\n  second.")) == "first second"
+    assert reason(KeyError()) == "KeyError"
+    assert len(reason(ValueError("x" * 10**6))) == 200
