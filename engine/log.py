@@ -23,6 +23,8 @@ def path() -> Path:
 def set_up() -> None:
     """Once, at the start of a process. Goes on with stderr alone where no file can be written."""
     logging.captureWarnings(True)
+    # A disk that is full must not put a traceback for each line of the log on a user's terminal.
+    logging.raiseExceptions = False
     root = logging.getLogger()
     stderr = logging.StreamHandler()
     stderr.setLevel(logging.WARNING)
