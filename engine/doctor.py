@@ -167,6 +167,7 @@ def _examine_folders(report: Report) -> None:
         ("Cache folder", folders.cache),
         ("Log file", log.path),
     )
+    low: set[int] = set()
     for name, place in kinds:
         try:
             path = place()
@@ -174,9 +175,11 @@ def _examine_folders(report: Report) -> None:
             report.add(name, "cannot be used")
             report.problems.append(f"{error.detail} {error.hint}")
             continue
-        free = shutil.disk_usage(path if path.is_dir() else path.parent).free
+        folder = path if path.is_dir() else path.parent
+        free, disk = shutil.disk_usage(folder).free, folder.stat().st_dev
         report.add(name, f"{path}, {_size(free)} free")
-        if free < LOW_SPACE:
+        if free < LOW_SPACE and disk not in low:
+            low.add(disk)
             report.problems.append(
                 f"Only {_size(free)} are free on the disk of {path}. Free some space, or set "
                 "HEARTH_HOME to a folder on another disk."
@@ -187,8 +190,8 @@ def _examine_models(report: Report) -> None:
     models = catalog.scan()
     usable = sum(not model.problem for model in models)
     report.add("Models", f"{usable} of {len(models)} can be used (`hearth models` lists them)")
-    if not models:
-        report.problems.append(f"Not even Hearth's own model is here. {_SET_UP_AGAIN}")
+    if not usable:
+        report.problems.append(f"There is no model that can be used. {_SET_UP_AGAIN}")
 
 
 def _size(size: int) -> str:
