@@ -20,7 +20,7 @@ TIME_LIMIT: Final = 2.0
 """Seconds for one rendering; ordinary ones take a millisecond."""
 START_LIMIT: Final = 30.0
 """Seconds for the process to start, on a slow disk."""
-NO_WINDOW: Final = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
+NO_WINDOW: Final = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 """Or Windows would open a console: the engine has none of its own."""
 PLAIN: Final = (
     "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}\n\n"

@@ -308,7 +308,7 @@ def test_whatever_a_model_says_can_be_told_to_the_window(models: Path, made: Pat
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
 def test_a_name_that_is_no_text_is_told(models: Path, made: Path) -> None:
-    shutil.copy(made / "tiny.gguf", os.fsencode(models) + b"/caf\xe9.gguf")
+    shutil.copy(made / "tiny.gguf", models / os.fsdecode(b"caf\xe9.gguf"))
     (card,) = others()
     assert card.problem == "Its name is not valid text (UTF-8). Rename it."
     assert msgspec.json.encode(card)

@@ -68,7 +68,7 @@ GEMMA_3_ROPE = {
     "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0},
 }
 WINDOW: dict[str, Any] = {"sliding_window": 8, "query_pre_attn_scalar": 8}
-SOFTCAPS = {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0}
+SOFTCAPS: dict[str, Any] = {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0}
 
 FAMILIES: dict[str, Callable[[], nn.Module]] = {
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES)),
@@ -144,7 +144,7 @@ def write_gguf(
     for name, tensor in made.state_dict().items():
         if name == "lm_head.weight" and config.tie_word_embeddings:
             continue
-        written = names.get_name(name, try_suffixes=(".weight",))
+        written = str(names.get_name(name, try_suffixes=(".weight",)))
         if leave_out not in written:
             writer.add_tensor(written, _as_stored(name, tensor, config).numpy())
     _write_rope_factors(writer, config)

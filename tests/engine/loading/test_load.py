@@ -14,7 +14,7 @@ from engine.loading.checkpoint import NO_TEMPLATE
 from tests.engine import tiny
 from tests.engine.tiny import load
 
-CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+CLOSE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-5}
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)

@@ -256,7 +256,7 @@ def test_index_that_names_nothing(index: object, sharded: Path) -> None:
     assert "names no weights" in refusal(sharded)
 
 
-def rewritten(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+def rewritten(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
     tensors = load_file(folder / "model.safetensors")
     change(tensors)
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})

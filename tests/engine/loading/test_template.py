@@ -85,12 +85,12 @@ def with_template(made: Checkpoint, text: str | None) -> Checkpoint:
     return Checkpoint(**{**vars(made), "chat_template": text})
 
 
-def by_transformers(text: str, messages: Any, **variables: str) -> str:
+def by_transformers(text: str, messages: Any, **variables: Any) -> str:
     chat = [{"role": role, "content": content} for role, content in messages]
-    rendered, _ = render_jinja_template(
+    rendered: Any = render_jinja_template(
         [chat], chat_template=text, add_generation_prompt=True, **variables
     )
-    return str(rendered[0])
+    return str(rendered[0][0])
 
 
 # ---------------------------------------------------------------------------- what they write
