@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Final
 
 from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QApplication
@@ -12,8 +13,11 @@ from app.engine_client import Death
 from app.models.loader import FailedModel, ModelState, NoModel, ReadyModel
 from app.program import application, open_window
 from app.store.records import StoredMessage
-from app.window import MainWindow
+from app.window import SIZE, MainWindow
 from engine import protocol
+
+SAMPLING: Final = protocol.Sampling(seed=0, max_new_tokens=256)
+"""The same answer each time, and an end to it: a small model may talk until its context is full."""
 
 
 class Smoke(QObject):
@@ -26,6 +30,8 @@ class Smoke(QObject):
         self._screenshot = screenshot
         self._sent = False
         self.code: int | None = None
+        window.dialogue.sampling = SAMPLING
+        window.resize(SIZE)  # whatever the last window was: pictures are compared
         window.loader.state_changed.connect(self._on_model)
         window.loader.models_changed.connect(self._on_models)
         window.dialogue.finished.connect(self._on_finished)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, get_args
 
-from PySide6.QtCore import QByteArray, QEvent, QTimer, Signal
+from PySide6.QtCore import QByteArray, QEvent, QSize, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeySequence, QPaintEvent, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
@@ -29,6 +29,9 @@ from app.status.line import StatusLine
 from app.store.database import StoreError
 from app.store.store import Store
 from engine import protocol
+
+SIZE: Final = QSize(1180, 760)
+"""Px, at the first start."""
 
 FOLD_WIDTH: Final = 900
 """Px under which the sidebar folds."""
@@ -292,7 +295,7 @@ class MainWindow(QMainWindow):
             self.sidebar.hide()
 
     def _restore_geometry(self) -> None:
-        self.resize(1180, 760)
+        self.resize(SIZE)
         saved = self._store.setting("geometry")
         if saved:
             self.restoreGeometry(QByteArray.fromBase64(saved.encode("ascii")))

@@ -66,6 +66,7 @@ class Dialogue(QObject):
         super().__init__(parent)
         self._store = store
         self._engine = engine
+        self.sampling = protocol.Sampling()
         self._conversation: int | None = None
         self._reply: Reply | None = None
         self._saver = QTimer(self)
@@ -163,7 +164,9 @@ class Dialogue(QObject):
         self.listing_changed.emit()
         self.added.emit(StoredMessage(message, "assistant", "", "streaming"))
         self.answering_changed.emit(True)
-        self._engine.send(protocol.Generate(request=self._reply.request, messages=history))
+        self._engine.send(
+            protocol.Generate(request=self._reply.request, messages=history, sampling=self.sampling)
+        )
 
     def _on_event(self, event: protocol.Event) -> None:
         reply = self._reply

@@ -107,7 +107,7 @@ class Wishes:
 def test_the_window_follows_the_system(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     hints = QGuiApplication.styleHints()
     wishes = Wishes()
-    monkeypatch.setattr(looks.QGuiApplication, "styleHints", lambda: wishes)
+    monkeypatch.setattr(QGuiApplication, "styleHints", lambda: wishes)
     changed = QSignalSpy(look.changed)
     wishes.scheme = Qt.ColorScheme.Dark
     hints.colorSchemeChanged.emit(wishes.scheme)

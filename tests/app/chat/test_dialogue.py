@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ class Scripted(EngineClient):
         super().__init__(["unused"])
         self._state = EngineState.READY
         self.sent: list[protocol.Command] = []
-        self.on_send = lambda: None
+        self.on_send: Callable[[], object] = lambda: None
 
     def send(self, command: protocol.Command) -> bool:
         self.on_send()

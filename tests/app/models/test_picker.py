@@ -239,7 +239,12 @@ def test_flash_attention_is_asked_for_with_the_load(
     picker: ModelPicker, loader: ModelLoader, flash: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[protocol.Command] = []
-    monkeypatch.setattr(loader._engine, "send", lambda command: sent.append(command) or True)
+
+    def send(command: protocol.Command) -> bool:
+        sent.append(command)
+        return True
+
+    monkeypatch.setattr(loader._engine, "send", send)
     picker.flash.setCurrentIndex(picker.flash.findData(flash))
     row(picker, FOLDER.name)
     QTest.mouseClick(picker.load, Qt.MouseButton.LeftButton)
