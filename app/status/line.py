@@ -57,7 +57,8 @@ class StatusLine(QFrame):
         self._loaded: protocol.Loaded | None = None
         self._attention: protocol.Attention | None = None
         self.badge = Badge()
-        self.badge.clicked.connect(self.open_popover)
+        self.badge.clicked.connect(self._toggle_popover)
+        self._popover: AttentionPopover | None = None
         self.memory = _words("Memory")
         self.rate = _words("Speed of the reply")
         self.rate.setTextFormat(Qt.TextFormat.RichText)
@@ -107,9 +108,20 @@ class StatusLine(QFrame):
         self.machine.setVisible(not narrow)
 
     def open_popover(self) -> AttentionPopover:
-        popover = AttentionPopover(self._verdict(), self._loaded, self._attention, self)
-        popover.open_above(self.mapToGlobal(QPoint(12, -8)))
+        popover = AttentionPopover(self._verdict(), self._loaded, self._attention, self.badge)
+        popover.destroyed.connect(self._forget_popover)
+        popover.open_above(self.mapTo(self.window(), QPoint(12, -8)))
+        self._popover = popover
         return popover
+
+    def _toggle_popover(self) -> None:
+        if self._popover:
+            self._popover.close()
+        else:
+            self.open_popover()
+
+    def _forget_popover(self) -> None:
+        self._popover = None
 
     def _verdict(self) -> Verdict:
         return verdict(self._loaded, self._attention, self._device)

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt
+from PySide6.QtGui import QCloseEvent, QColor, QGuiApplication, QKeyEvent, QMouseEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QGraphicsDropShadowEffect,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from shiboken6 import isValid
 
 from app.status.verdict import Verdict, report
 from engine import protocol
@@ -15,22 +25,27 @@ WIDTH: Final = 468
 
 
 class AttentionPopover(QFrame):
-    """Closes on a click elsewhere and on Esc; is deleted then."""
+    """Floats in its window, not in one of its own: no platform draws that alike, with round corners
+    and over everything. Closes on Esc, and on a click or focus elsewhere; is deleted then.
+    """
 
     def __init__(
         self,
         verdict: Verdict,
         loaded: protocol.Loaded | None,
         attention: protocol.Attention | None,
-        parent: QWidget,
+        opener: QWidget,
     ) -> None:
-        super().__init__(parent, Qt.WindowType.Popup | Qt.WindowType.FramelessWindowHint)
+        """The opener is what was clicked: clicking it again is its own affair."""
+        super().__init__(opener.window())
+        self._opener = opener
+        self._focus_before = QApplication.focusWidget()
         self.setObjectName("popover")
         self.setAccessibleName(verdict.title)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setAttribute(Qt.WidgetAttribute.WA_TranslucentBackground)
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.setFixedWidth(WIDTH)
+        self._width = min(WIDTH, opener.window().width() - 24)
+        self.setFixedWidth(self._width)
+        self.setGraphicsEffect(_shadow(self))
         self._report = report(loaded, attention)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 16, 16, 12)
@@ -39,23 +54,65 @@ class AttentionPopover(QFrame):
         if attention:
             layout.addLayout(_table(attention))
         layout.addWidget(_label(_reason(loaded, attention), "secondary"))
-        copy = QPushButton("Copy report")
-        copy.setObjectName("accentLink")
-        copy.clicked.connect(self._copy)
-        layout.addWidget(copy, 0, Qt.AlignmentFlag.AlignLeft)
+        self.copy = QPushButton("Copy report")
+        self.copy.setObjectName("accentLink")
+        self.copy.clicked.connect(self._copy)
+        layout.addWidget(self.copy, 0, Qt.AlignmentFlag.AlignLeft)
 
     def open_above(self, corner: QPoint) -> None:
-        """Shows it with its lower left corner here, in global coordinates."""
+        """Shows it with its lower left corner here, in the window's coordinates."""
         layout = self.layout()
         assert layout is not None  # noqa: S101
         self.ensurePolished()
-        self.setFixedHeight(layout.totalHeightForWidth(WIDTH))
+        self.setFixedHeight(layout.totalHeightForWidth(self._width))
         self.move(corner.x(), corner.y() - self.height())
         self.show()
+        self.raise_()
+        self.copy.setFocus()
+        QApplication.instance().installEventFilter(self)  # type: ignore[union-attr]
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        match event.type():
+            case QEvent.Type.ShortcutOverride | QEvent.Type.KeyPress:
+                if isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape:
+                    event.accept()
+                    if event.type() is QEvent.Type.KeyPress:
+                        self.close()
+                    return True
+            case QEvent.Type.MouseButtonPress | QEvent.Type.FocusIn:
+                if isinstance(watched, QWidget) and not self._is_ours(watched):
+                    self.close()
+            case QEvent.Type.Resize:
+                if watched is self.window():
+                    self.close()
+            case _:
+                pass
+        return False
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        event.accept()  # else it goes on to the window, as a click elsewhere
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        QApplication.instance().removeEventFilter(self)  # type: ignore[union-attr]
+        held = self.isAncestorOf(self.focusWidget() or self)
+        super().closeEvent(event)
+        if held and self._focus_before and isValid(self._focus_before):
+            self._focus_before.setFocus()
+
+    def _is_ours(self, widget: QWidget) -> bool:
+        return widget in (self, self._opener) or self.isAncestorOf(widget)
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self._report)
         self.close()
+
+
+def _shadow(parent: QWidget) -> QGraphicsDropShadowEffect:
+    made = QGraphicsDropShadowEffect(parent)
+    made.setBlurRadius(28)
+    made.setOffset(0, 6)
+    made.setColor(QColor(0, 0, 0, 46))
+    return made
 
 
 def _table(attention: protocol.Attention) -> QGridLayout:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QPushButton
+from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 from shiboken6 import isValid
 
@@ -14,7 +16,7 @@ from app.status.line import StatusLine
 from app.status.popover import AttentionPopover, breakable
 from app.status.verdict import CHECKING, NO_MODEL, report, verdict
 from engine import protocol
-from tests.app.conftest import POPUP
+from resources.theme import LIGHT
 from tests.app.stand_in import MODEL, phase
 
 FLASH = protocol.Attention(prefill=phase(flash=True), decode=phase(flash=True))
@@ -53,13 +55,19 @@ def device(kind: str) -> protocol.Device:
 
 
 @pytest.fixture
-def line(qtbot: QtBot, look: Look) -> StatusLine:
+def line(qtbot: QtBot, look: Look) -> Iterator[StatusLine]:
+    window = QWidget()
+    qtbot.addWidget(window)
     made = StatusLine()
-    qtbot.addWidget(made)
-    made.resize(1180, 32)
-    made.show()
-    qtbot.waitExposed(made)
-    return made
+    rows = QVBoxLayout(window)
+    rows.setContentsMargins(0, 0, 0, 0)
+    rows.addStretch()
+    rows.addWidget(made)
+    window.resize(1180, 600)
+    window.show()
+    qtbot.waitExposed(window)
+    yield made
+    window.close()
 
 
 # ---------------------------------------------------------------------------- badge
@@ -200,13 +208,12 @@ def opened(line: StatusLine, qtbot: QtBot) -> AttentionPopover:
     line.take(loaded("cuda", use_flash_attn=True))
     line.take(protocol.AttentionObserved(attention=HALF))
     QTest.mouseClick(line.badge, Qt.MouseButton.LeftButton)
-    popover = line.findChild(AttentionPopover)
+    popover = line._popover
     assert isinstance(popover, AttentionPopover)
-    qtbot.waitExposed(popover)
+    assert popover.isVisible()
     return popover
 
 
-@POPUP
 def test_the_popover_tells_requested_resolved_observed_and_why(
     opened: AttentionPopover,
 ) -> None:
@@ -221,7 +228,6 @@ def test_the_popover_tells_requested_resolved_observed_and_why(
     assert "error 0.002" in reasons
 
 
-@POPUP
 def test_nothing_in_the_popover_is_cut(opened: AttentionPopover) -> None:
     for label in opened.findChildren(QLabel):
         need = (
@@ -231,13 +237,39 @@ def test_nothing_in_the_popover_is_cut(opened: AttentionPopover) -> None:
         assert opened.rect().contains(label.geometry()), label.text()
 
 
-@POPUP
 def test_escape_closes_the_popover(opened: AttentionPopover, qtbot: QtBot) -> None:
-    QTest.keyClick(opened, Qt.Key.Key_Escape)
+    assert opened.copy.hasFocus()
+    QTest.keyClick(opened.copy, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: not isValid(opened))
 
 
-@POPUP
+def test_a_click_elsewhere_closes_the_popover_and_one_inside_does_not(
+    opened: AttentionPopover, line: StatusLine, qtbot: QtBot
+) -> None:
+    QTest.mouseClick(opened, Qt.MouseButton.LeftButton, pos=QPoint(5, 5))
+    assert opened.isVisible()
+    QTest.mouseClick(line.window(), Qt.MouseButton.LeftButton, pos=QPoint(1000, 50))
+    qtbot.waitUntil(lambda: not isValid(opened))
+    assert line._popover is None
+
+
+def test_the_badge_closes_the_popover_that_it_opened(
+    opened: AttentionPopover, line: StatusLine, qtbot: QtBot
+) -> None:
+    QTest.mouseClick(line.badge, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not isValid(opened))
+    QTest.mouseClick(line.badge, Qt.MouseButton.LeftButton)
+    assert line._popover is not None
+
+
+def test_the_popover_covers_what_is_below_it(opened: AttentionPopover) -> None:
+    window = opened.window()
+    image = window.grab().toImage()
+    inside = opened.mapTo(window, QPoint(opened.width() - 8, opened.height() // 2))
+    assert image.pixelColor(inside) == QColor(LIGHT.surface)
+    assert window.rect().contains(opened.geometry())
+
+
 def test_the_report_is_copied_as_text(opened: AttentionPopover) -> None:
     (copy,) = opened.findChildren(QPushButton)
     QTest.mouseClick(copy, Qt.MouseButton.LeftButton)
@@ -251,7 +283,6 @@ def test_the_report_is_copied_as_text(opened: AttentionPopover) -> None:
     )
 
 
-@POPUP
 @pytest.mark.parametrize(
     ("events", "title", "reason"),
     [
@@ -270,19 +301,16 @@ def test_the_popover_has_words_for_every_state(
     for event in events:
         line.take(event)
     popover = line.open_popover()
-    qtbot.waitExposed(popover)
     shown = words(popover)
     assert shown[0] == title
     assert reason in shown[-1]
     popover.close()
 
 
-@POPUP
 def test_what_was_not_observed_is_said_so(line: StatusLine, qtbot: QtBot) -> None:
     line.take(loaded())
     line.take(protocol.AttentionObserved(attention=UNSEEN))
     popover = line.open_popover()
-    qtbot.waitExposed(popover)
     assert words(popover).count("not observed") == 2
     assert "observed not observed" in report(loaded(), UNSEEN)
     popover.close()
