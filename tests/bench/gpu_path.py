@@ -25,27 +25,16 @@ from typing import Any, Final
 import torch
 import transformers
 
-from engine import protocol
 from engine.loading.load import load
-from engine.protocol import Generate, Load, Message, Prefill, Sampling
+from engine.protocol import Finished, Generate, Load, Message, Prefill, Sampling, Stop
 from engine.session import Session
+from tests.bench.next_turn import environment, text_of
+from tests.engine.engine_process import EngineProcess, running
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 ENGINE: Final = [sys.executable, "-P", "-m", "engine"]
-WORDS: Final = "The hearth keeps the house warm while it rains and the wind is loud. "
 DECODED: Final = 16
 """Tokens of the logits' check that are appended one by one, behind those that are prefilled."""
 CUDA: Final = torch.device("cuda")
-
-
-def text_of(tokens: int) -> str:
-    """About that many tokens of plain English."""
-    return WORDS * max(1, tokens // 15)
-
-
-def environment() -> dict[str, str]:
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    return {**os.environ, "PYTHONPATH": path}
 
 
 def ask(model: Path, prompt_tokens: int, new_tokens: int, rounds: int) -> dict[str, Any]:
@@ -54,7 +43,9 @@ def ask(model: Path, prompt_tokens: int, new_tokens: int, rounds: int) -> dict[s
     ends = []
     for _ in range(rounds):
         command = [*ENGINE, *arguments]
-        made = subprocess.run(command, env=environment(), stdout=subprocess.PIPE, check=True)
+        made = subprocess.run(
+            command, env={**os.environ, **environment()}, stdout=subprocess.PIPE, check=True
+        )
         ends.append(json.loads(made.stdout.splitlines()[-1]))
     rates = [end.get("decode_tokens_per_second") for end in ends]
     return {"decode": statistics.median(rates), "all": rates, "last": ends[-1]}
@@ -109,7 +100,7 @@ def logits_of(model: Path, dtype: torch.dtype, tokens: list[int]) -> torch.Tenso
 
 def logits_of_hearth(model: Path, flash: str, tokens: list[int]) -> tuple[torch.Tensor, Any]:
     session = Session()
-    load_command = protocol.Load(model=str(model), flash=flash)  # type: ignore[arg-type]
+    load_command = Load(model=str(model), flash=flash)  # type: ignore[arg-type]
     loaded = session.load(load_command, lambda *_: None)
     attention = session.probe()
     runner = session._opened().runner
@@ -149,91 +140,33 @@ def free() -> None:
     torch.cuda.empty_cache()
 
 
-class Engine:
-    """An engine process, driven by lines as the window does."""
-
-    def __init__(self, model: Path) -> None:
-        self._process = subprocess.Popen(
-            [*ENGINE, "serve"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment(),
-        )
-        self.send(Load(model=str(model)))
-        self.wait(protocol.AttentionObserved)
-
-    def send(self, command: protocol.Command) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(protocol.encode(command))
-        self._process.stdin.flush()
-
-    def wait(self, *kinds: type[protocol.Event]) -> Any:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            event = protocol.decode_event(line)
-            if isinstance(event, protocol.Error):
-                raise RuntimeError(f"{event.title}: {event.detail}")
-            if isinstance(event, kinds):
-                return event
-        raise RuntimeError("the engine ended")
-
-    def end(self) -> None:
-        self.send(protocol.Shutdown())
-        self._process.wait()
-
-
-def stop_ms(model: Path, rounds: int) -> dict[str, Any]:
+def stop_ms(model: Path, rounds: int) -> dict[str, list[float]]:
     """Milliseconds from Stop to the end of the reply, in a long prefill and while decoding."""
-    engine = Engine(model)
     found: dict[str, list[float]] = {"prefill": [], "decode": []}
-    for number in range(rounds):
-        for phase, pause in (("prefill", 0.0), ("decode", 0.5)):
-            request = f"{phase} {number}"
-            content = f"{request} " + text_of(6000)
-            engine.send(
-                Generate(
-                    request=request,
-                    messages=(Message(role="user", content=content),),
-                    sampling=Sampling(temperature=0.0),
-                )
-            )
-            event = engine.wait(Prefill)
-            while phase == "decode" and event.done < event.total:
-                event = engine.wait(Prefill)
-            time.sleep(pause)
-            begin = time.perf_counter()
-            engine.send(protocol.Stop(request=request))
-            end = engine.wait(protocol.Finished)
-            found[phase].append(1e3 * (time.perf_counter() - begin))
-            if end.finish_reason != "stopped":
-                found.setdefault(f"{phase} ended by itself: {end.finish_reason}", []).append(1)
-    engine.end()
+    with running(environment=environment()) as process:
+        process.load(Load(model=str(model)))
+        for number in range(rounds):
+            for phase, times in found.items():
+                times.append(stopped_after(process, phase, number))
     return found
 
 
-def next_turn(model: Path, history_tokens: int) -> dict[str, Any]:
-    """Time to first token of a long first turn, and of the next one on its history."""
-    engine = Engine(model)
-    long = Message(role="user", content=text_of(history_tokens))
-    answer = Message(role="assistant", content="Yes.")
-    turns = {
-        "warm up": (Message(role="user", content="Well. " + long.content),),
-        "first": (long,),
-        "next": (long, answer, Message(role="user", content="Go on.")),
-    }
-    found = {}
-    for name, messages in turns.items():
-        sampling = Sampling(temperature=0.0, max_new_tokens=2)
-        engine.send(Generate(request=name, messages=messages, sampling=sampling))
-        end = engine.wait(protocol.Finished)
-        found[name] = {
-            "prompt_tokens": end.prompt_tokens,
-            "reused_tokens": end.reused_tokens,
-            "time_to_first_token_ms": round(end.time_to_first_token_ms, 2),
-            "prefill_tokens_per_second": round(end.prefill_tokens_per_second),
-        }
-    engine.end()
-    return found
+def stopped_after(process: EngineProcess, phase: str, number: int) -> float:
+    request = f"{phase} {number}"
+    message = Message(role="user", content=f"{request} {text_of(6000)}")
+    sampling = Sampling(temperature=0.0)
+    process.send(Generate(request=request, messages=(message,), sampling=sampling))
+    event = process.wait_for(Prefill)
+    if phase == "decode":
+        while event.done < event.total:
+            event = process.wait_for(Prefill)
+        time.sleep(0.5)
+    begin = time.perf_counter()
+    process.send(Stop(request=request))
+    end = process.wait_for(Finished, request)
+    if end.finish_reason != "stopped":
+        raise RuntimeError(f"the reply ended before Stop: {end.finish_reason}")
+    return 1e3 * (time.perf_counter() - begin)
 
 
 def say(part: str, found: object) -> None:
@@ -258,10 +191,6 @@ def say_ask(options: argparse.Namespace) -> None:
     say("ask", ask(options.model, options.prompt_tokens, options.new_tokens, options.rounds))
 
 
-def say_next_turn(options: argparse.Namespace) -> None:
-    say("next turn", next_turn(options.model, 6000))
-
-
 def say_stop(options: argparse.Namespace) -> None:
     say("stop ms", stop_ms(options.model, options.rounds))
 
@@ -281,7 +210,6 @@ def say_generate(options: argparse.Namespace) -> None:
 
 PARTS: Final = {
     "ask": say_ask,
-    "next-turn": say_next_turn,
     "stop": say_stop,
     "logits": say_logits,
     "generate": say_generate,
