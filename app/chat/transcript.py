@@ -200,11 +200,13 @@ class Transcript(QAbstractScrollArea):
         self._heights.replace([self._estimated(block) for block in self._blocks])
 
     def _sync_heights(self, start: int | None = None) -> None:
-        """Estimates for the blocks from start on, or for those added at the end."""
+        """Heights of the blocks from start on, or of those added at the end: true ones of those
+        that are real, else estimates."""
         known = len(self._heights) if start is None else start
         self._heights.splice(
             known, len(self._heights), [self._estimated(b) for b in self._blocks[known:]]
         )
+        self._measure_live(known)
 
     def _estimated(self, block: Block) -> int:
         around = block.above + block.below
@@ -227,6 +229,11 @@ class Transcript(QAbstractScrollArea):
             return False
         self._heights.set(index, height)
         return True
+
+    def _measure_live(self, start: int = 0) -> None:
+        for index in range(start, len(self._blocks)):
+            if self._blocks[index] in self._live:
+                self._measure(index)
 
     def _width_of(self, block: Block, widget: QWidget) -> int:
         if block.kind != "prompt":
@@ -341,9 +348,7 @@ class Transcript(QAbstractScrollArea):
         )
         if event.oldSize().width() != event.size().width():
             self._estimate()
-            for index, block in enumerate(self._blocks):
-                if block in self._live:
-                    self._measure(index)
+            self._measure_live()
         self._lay_out()
 
     def changeEvent(self, event: QEvent) -> None:
@@ -359,9 +364,7 @@ class Transcript(QAbstractScrollArea):
             return
         self._font = font
         self._estimate()
-        for index, block in enumerate(self._blocks):
-            if block in self._live:
-                self._measure(index)
+        self._measure_live()
         self._lay_out()
 
     # ------------------------------------------------------------------ widgets

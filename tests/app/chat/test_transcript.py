@@ -231,6 +231,22 @@ def test_a_finished_reply_has_its_last_words_at_once(transcript: Transcript) -> 
     assert button(footer, "Regenerate").isVisible()
 
 
+@pytest.mark.parametrize("lines", [1, 2, 5, 40])
+def test_a_finished_reply_is_as_high_as_its_text(transcript: Transcript, lines: int) -> None:
+    text = (LINE * 2 * lines)[: 75 * lines]
+    transcript.show_messages([user(1, "Why?")])
+    transcript.add_message(streaming(2))
+    for start in range(0, len(text), 40):
+        transcript.append_text(2, text[start : start + 40])
+        transcript._flush.flush()
+    transcript.finish_message(reply(2, text))
+    answer = live(transcript, Prose)[-1]
+    (footer,) = live(transcript, Footer)
+    assert isinstance(answer, Prose)
+    assert answer.height() == answer.height_at(answer.width())
+    assert 0 <= footer.y() - answer.geometry().bottom() <= 16
+
+
 def test_a_reply_can_be_taken_away_and_come_again(transcript: Transcript) -> None:
     transcript.show_messages([user(1, "Why?"), reply(2, "Wrong")])
     transcript.remove_message(2)
