@@ -30,6 +30,7 @@ TEXTS = (
     "\n",
     "\t\t\tx",
     "1", "12", "123", "1234567890", "3.14159", "2024-06-01", "x=10**100",
+    "on 12 May, 3 times",
     "it's we'll I'VE don't",
     "Ünïcödé naïve façade",
     "日本語のテキスト、中文文本。한국어",
@@ -174,11 +175,11 @@ def llama2(tmp_path: Path) -> GGUFHeader:
     """A vocabulary of the Llama 2 kind: scores, byte pieces, a space before the first word."""
     path = tmp_path / "llama2.gguf"
     writer = tiny.gguf_writer(path)
-    pieces = [SPACE, *"abcdehlnort", "he", "the", f"{SPACE}t", f"{SPACE}the", "ar", "the" + "ar"]
+    pieces = [SPACE, *"abcdehlnort", "he", "the", f"{SPACE}t", f"{SPACE}the", "ar", "thear", "ea"]
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *pieces]
     kinds = [2, 3, 3, *[6] * 256, *[1] * len(pieces)]
     scores = [0.0] * 259 + [-float(index) for index in range(len(pieces))]
-    scores[tokens.index("ar")] = 1.0  # order of scores and of ids differ
+    scores[tokens.index("ea")] = 1.0  # before "he", which stands before it
     writer.add_tokenizer_model("llama")
     writer.add_token_list(tokens)
     writer.add_token_scores(scores)
