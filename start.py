@@ -62,10 +62,14 @@ QT_LIBRARIES = {
 
 
 def main(args: list[str]) -> int:
-    cuda = driver_cuda()
-    set_up("hearth", cuda)
-    if args[:1] == ["test"]:
-        set_up("tests", cuda)
+    testing = args[:1] == ["test"]
+    try:
+        prepare(["hearth", "tests"] if testing else ["hearth"])
+    except OSError as error:
+        sys.exit(f"Set-up stopped: {error}. Mend that, then start again to go on.")
+    except KeyboardInterrupt:
+        sys.exit("Set-up stopped. Start again to go on.")
+    if testing:
         os.chdir(ROOT)
         return run(["-P", "tests/checks.py", *args[1:]])
     return run(["-P", "-m", "app", *args])
@@ -77,8 +81,10 @@ def run(args: list[str]) -> int:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     if os.name == "posix":
         os.execve(PYTHON, command, environment)
+    import signal
     import subprocess
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the program's
     return subprocess.call(command, env=environment)
 
 
@@ -89,12 +95,19 @@ def say(text: str) -> None:
 # ------------------------------------------------------------------------------------- set-up
 
 
-def set_up(part: str, cuda: int) -> None:
+def prepare(parts: list[str]) -> None:
+    label = torch_label(sys.platform, driver_cuda())
+    for part in parts:
+        set_up(part, label)
+    if sys.platform == "linux":
+        check_qt_libraries()
+
+
+def set_up(part: str, label: str) -> None:
     """Installs what `part` of LOCKS needs, unless its stamp says that this was done."""
     stamp = VENV / f"installed-{part}"
-    label = torch_label(sys.platform, cuda)
     done = fingerprint(part, label)
-    if stamp.is_file() and PYTHON.exists() and stamp.read_text() == done:
+    if PYTHON.exists() and read(stamp) == done:
         return
     say(f"Setting up {part} in {VENV}: minutes the first time, nothing afterwards.")
     if not venv_works():
@@ -105,9 +118,11 @@ def set_up(part: str, cuda: int) -> None:
             sys.exit("Set-up stopped: pip's last lines above say why. Start again to go on.")
     if part == "hearth":
         install_torch(label)
-        if sys.platform == "linux" and not install_qt_libraries():
-            return  # no stamp: looked at again at the next start
     stamp.write_text(fingerprint(part, label))
+
+
+def read(stamp: Path) -> str:
+    return stamp.read_text() if stamp.is_file() else ""
 
 
 def fingerprint(part: str, label: str) -> str:
@@ -122,7 +137,7 @@ def venv_works() -> bool:
     import subprocess
 
     test = "import pip, sys; sys.exit(sys.version_info < (3, 11))"
-    return PYTHON.exists() and subprocess.call([PYTHON, "-c", test], stdout=sys.stderr) == 0
+    return PYTHON.exists() and subprocess.call([PYTHON, "-c", test], stderr=subprocess.DEVNULL) == 0
 
 
 def make_venv() -> None:
@@ -192,43 +207,64 @@ def install_torch(label: str) -> None:
 
 
 def answers(url: str) -> bool:
-    from urllib.error import URLError
+    from http.client import HTTPException
     from urllib.request import Request, urlopen
 
     request = Request(url, method="HEAD")  # noqa: S310, ours and https
     try:
         with urlopen(request, timeout=3):  # noqa: S310
             return True
-    except (URLError, TimeoutError):
+    except (OSError, HTTPException):
         return False
 
 
 # -------------------------------------------------------------------------- system libraries
 
 
-def install_qt_libraries() -> bool:
-    """On Debian and Ubuntu root installs what is missing; anyone else is told the line to run."""
+def check_qt_libraries() -> None:
+    """Once all are there the stamp says "-", and nothing is loaded to find out again.
+
+    Until then each start says what is missing; to install it is tried once.
+    """
+    stamp = VENV / "system-libraries"
+    before = read(stamp)
+    if before == "-":
+        return
+    missing = missing_libraries(QT_LIBRARIES)
+    if missing and " ".join(missing) != before:
+        missing = install_qt_libraries(missing)
+    if missing:
+        say_missing(missing)
+    stamp.write_text(" ".join(missing) or "-")
+
+
+def install_qt_libraries(missing: list[str]) -> list[str]:
+    """As root on Debian and Ubuntu; what is missing still."""
     import shutil
     import subprocess
 
-    missing = missing_libraries(QT_LIBRARIES)
-    if not missing:
-        return True
-    if not shutil.which("apt-get"):
+    if os.getuid() != 0 or not shutil.which("apt-get"):
+        return missing
+    say("Installing system libraries that Qt needs ...")
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "update"], apt_get_install(missing)):
+        subprocess.call(command, env=quiet, stdout=sys.stderr)
+    return missing_libraries(QT_LIBRARIES)
+
+
+def say_missing(missing: list[str]) -> None:
+    import shutil
+
+    if shutil.which("apt-get"):
+        say("The window needs system libraries that are not here. Run this once:")
+        say("  sudo " + " ".join(apt_get_install(missing)))
+    else:
         say("The window needs system libraries that are not here: " + ", ".join(missing))
-        return False
-    install = ["apt-get", "install", "-y", "--no-install-recommends"]
-    install += [QT_LIBRARIES[library] for library in missing]
-    if os.getuid() == 0:
-        say("Installing system libraries that Qt needs ...")
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["apt-get", "update"], install):
-            subprocess.call(command, env=quiet, stdout=sys.stderr)
-        if not missing_libraries(QT_LIBRARIES):
-            return True
-    say("The window needs system libraries that are not here. Run this once:")
-    say("  sudo " + " ".join(install))
-    return False
+
+
+def apt_get_install(libraries: list[str]) -> list[str]:
+    packages = [QT_LIBRARIES[library] for library in libraries]
+    return ["apt-get", "install", "-y", "--no-install-recommends", *packages]
 
 
 def missing_libraries(names: dict[str, str]) -> list[str]:
