@@ -18,6 +18,9 @@ from engine import protocol
 from engine.protocol import AnyEvent, Command, Device, Error, Event, Finished, Loaded, Text
 
 ROOT: Final = Path(engine.__file__).parents[1]
+ENVIRONMENT: Final = {"PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
+"""OpenMP's threads spin while they wait for each other, which takes the cores from every other
+process: on a machine that is busy, tests took ten times as long."""
 SERVE: Final = ("-P", "-m", "engine", "serve")
 LIMIT: Final = 30.0
 """Seconds after which a wait has failed; torch's import and a load on a busy machine fit in."""
@@ -121,7 +124,7 @@ def running(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+        env={**os.environ, **ENVIRONMENT, **(environment or {})},
     )
     made = EngineProcess(process, reading=reading)
     with process:

@@ -18,7 +18,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine import catalog, protocol
-from tests.engine.engine_process import EMBEDDED, LIMIT, ROOT
+from tests.engine.engine_process import EMBEDDED, ENVIRONMENT, LIMIT
 
 ENGINE = ("-P", "-m", "engine")
 FAULTY = ("-P", str(Path(__file__).with_name("ask_faulty_engine.py")))
@@ -32,7 +32,7 @@ def command(*arguments: str, engine: tuple[str, ...] = ENGINE) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+    return {**os.environ, **ENVIRONMENT}
 
 
 def ask(
