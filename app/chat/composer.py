@@ -21,6 +21,9 @@ from app import look
 _SHOWN: Final = Qt.ScrollBarPolicy.ScrollBarAsNeeded
 _HIDDEN: Final = Qt.ScrollBarPolicy.ScrollBarAlwaysOff
 
+ENTER_SENDS: Final = "Enter sends, Shift+Enter begins a new line"
+ESC_STOPS: Final = "Esc stops the reply"
+
 MOST_LINES: Final = 8
 """Lines that the field grows to before it scrolls."""
 
@@ -165,7 +168,8 @@ class Composer(QFrame):
         name = "Stop the reply" if self._answering else "Send"
         self._button.setAccessibleName(name)
         self._button.setToolTip(f"{name} ({'Esc' if self._answering else 'Enter'})")
-        self._hint.setText(self._reason or "Enter sends, Shift+Enter begins a new line")
+        keys = ESC_STOPS if self._answering else ENTER_SENDS
+        self._hint.setText(self._reason or keys)
 
     def _show_focus(self, focused: bool) -> None:
         self.setProperty("focused", focused)

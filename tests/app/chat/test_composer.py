@@ -99,6 +99,7 @@ def test_while_a_reply_streams_the_button_stops_it(composer: Composer) -> None:
     composer.set_answering(True)
     assert composer._button.isEnabled()
     assert composer._button.accessibleName() == "Stop the reply"
+    assert composer._hint.text() == "Esc stops the reply"
     QTest.mouseClick(composer._button, Qt.MouseButton.LeftButton)
     assert stopped.count() == 1
     typed(composer, "next")
