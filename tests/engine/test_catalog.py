@@ -233,7 +233,9 @@ def test_folders_without_rights_hide_no_other_model(
     locked, closed = open_folder / "locked", catalog.models_folder() / "closed"
     for folder in (locked, closed):
         shutil.copytree(made / "tiny", folder)
+    shutil.copy(made / "tiny.gguf", locked / "inside.gguf")
     catalog.add(str(locked))
+    catalog.add(str(locked / "inside.gguf"))
     catalog.scan()
     for path in (open_folder, *open_folder.rglob("*")):
         path.chmod(0o777 if path.is_dir() else 0o666)
@@ -242,8 +244,9 @@ def test_folders_without_rights_hide_no_other_model(
     with rights_of_nobody():
         cards = {card.name: card for card in others()}
     assert cards["usable"].problem == ""
-    assert "cannot be read: Permission denied" in cards["locked"].problem
-    assert "permissions" in cards["locked"].problem
+    for name in ("locked", "inside"):
+        assert "cannot be read: Permission denied" in cards[name].problem
+        assert "permissions" in cards[name].problem
 
 
 # ---------------------------------------------------------------------------- what cannot be used
