@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Final, TextIO
+from typing import IO, TextIO
 
 import msgspec
 
@@ -18,7 +18,7 @@ from engine import protocol
 from engine.errors import CheckpointError, HearthError
 from engine.protocol import AnyEvent, Command, Error, Finished, Generate, Hello, Load, Stop, Text
 
-SERVE: Final = ("-P", "-m", "engine", "serve")
+SERVE = ["-P", "-m", "engine", "serve"]
 
 Show = Callable[[bytes, AnyEvent], None]
 """Shows one event, given as its line and decoded."""

@@ -8,5 +8,5 @@ from pathlib import Path
 from engine import ask, cli
 
 if __name__ == "__main__":
-    ask.SERVE = ("-P", str(Path(__file__).with_name("faulty_engine.py")))  # type: ignore[misc]
+    ask.SERVE = ["-P", str(Path(__file__).with_name("faulty_engine.py"))]
     sys.exit(cli.main())

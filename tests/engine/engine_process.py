@@ -22,7 +22,7 @@ ENVIRONMENT: Final = {"PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
 """OpenMP's threads spin while they wait for each other, which takes the cores from every other
 process: on a machine that is busy, tests took ten times as long."""
 SERVE: Final = ("-P", "-m", "engine", "serve")
-LIMIT: Final = 30.0
+LIMIT: Final = 60.0
 """Seconds after which a wait has failed; torch's import and a load on a busy machine fit in."""
 DEATH_LIMIT: Final = 10.0
 """Seconds for an end that takes milliseconds here, and may take two."""

@@ -69,8 +69,11 @@ def test_model_that_cannot_be_used_is_an_error_that_says_why(
 def test_unforeseen_fault_is_answered_and_the_thread_goes_on(
     shelf: Shelf, answers: queue.SimpleQueue[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def scan() -> None:
+        raise KeyError("secret")
+
     with monkeypatch.context() as patch:
-        patch.setattr(catalog, "scan", lambda: {}["secret"])
+        patch.setattr(catalog, "scan", scan)
         shelf.submit(ListModels())
         error = answers.get(timeout=LIMIT)
     assert isinstance(error, Error)
