@@ -23,8 +23,11 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 TORCH = "2.13.0"
 TORCH_INDEX = "https://download.pytorch.org/whl/"
+CUDA_12 = 12000
 CUDA_13 = 13000
 """What cuDriverGetVersion says from the first driver on that runs CUDA 13 builds."""
+OLDEST_OF_CUDA_13 = (7, 5)
+"""Compute capability: CUDA 13 has no kernels for older GPUs (Volta, Pascal, Maxwell)."""
 
 LOCKS = {
     "hearth": ("requirements.lock", "requirements-model.lock"),
@@ -96,7 +99,7 @@ def say(text: str) -> None:
 
 
 def prepare(parts: list[str]) -> None:
-    label = torch_label(sys.platform, driver_cuda())
+    label = torch_label(sys.platform, usable_cuda())
     for part in parts:
         set_up(part, label)
     if sys.platform == "linux":
@@ -162,15 +165,36 @@ def pip(*args: str) -> bool:
 # -------------------------------------------------------------------------------------- torch
 
 
-def driver_cuda() -> int:
-    """The CUDA version that the NVIDIA driver runs (13000 is 13.0), or 0 where there is none."""
+def usable_cuda() -> int:
+    """The CUDA version that driver and GPUs run (13000 is 13.0), or 0 where there is no driver."""
     try:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
         return 0
     version = ctypes.c_int(0)
     driver.cuDriverGetVersion(ctypes.byref(version))
-    return version.value
+    old = any(capability < OLDEST_OF_CUDA_13 for capability in compute_capabilities())
+    return min(version.value, CUDA_12) if old else version.value
+
+
+def compute_capabilities() -> list[tuple[int, int]]:
+    """Of every GPU; empty where NVIDIA's management library is missing or does not know."""
+    try:
+        nvml = ctypes.CDLL("nvml.dll" if sys.platform == "win32" else "libnvidia-ml.so.1")
+    except OSError:
+        return []
+    count, gpu = ctypes.c_uint(0), ctypes.c_void_p()
+    if nvml.nvmlInit_v2() or nvml.nvmlDeviceGetCount_v2(ctypes.byref(count)):
+        return []
+    found = []
+    for index in range(count.value):
+        major, minor = ctypes.c_int(0), ctypes.c_int(0)
+        numbers = ctypes.byref(major), ctypes.byref(minor)
+        if nvml.nvmlDeviceGetHandleByIndex_v2(index, ctypes.byref(gpu)):
+            continue
+        if nvml.nvmlDeviceGetCudaComputeCapability(gpu, *numbers) == 0:
+            found.append((major.value, minor.value))
+    return found
 
 
 def torch_label(platform: str, cuda: int) -> str:

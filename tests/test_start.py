@@ -67,6 +67,34 @@ def test_torch_build_fits_system_and_driver(
     assert start.torch_label(platform, cuda) == label
 
 
+class Driver:
+    """Stands in for NVIDIA's library of a driver that runs CUDA 13."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def cuDriverGetVersion(self, version: Any) -> int:  # noqa: N802 - NVIDIA's name
+        version._obj.value = 13000
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "cuda"),
+    [
+        ([(9, 0)], 13000),
+        ([(7, 5)], 13000),
+        ([(7, 0)], 12000),
+        ([(8, 9), (6, 1)], 12000),
+        ([], 13000),
+    ],
+)
+def test_gpus_that_cuda_13_left_behind_get_a_build_of_cuda_12(
+    start: Any, monkeypatch: pytest.MonkeyPatch, capabilities: list[tuple[int, int]], cuda: int
+) -> None:
+    monkeypatch.setattr(start.ctypes, "CDLL", Driver)
+    monkeypatch.setattr(start, "compute_capabilities", lambda: capabilities)
+    assert start.usable_cuda() == cuda
+
+
 def test_torch_build_is_named_to_the_letter(start: Any) -> None:
     assert start.torch_requirement("cpu") == f"torch==={start.TORCH}+cpu"
     assert start.torch_requirement("") == f"torch==={start.TORCH}"
