@@ -58,6 +58,12 @@ class PromptError(HearthError):
     default_hint = "Change the prompt and send it again."
 
 
+class SettingError(HearthError):
+    code = "setting"
+    title = "This setting is not possible"
+    default_hint = "Choose another value."
+
+
 class OutOfMemoryError(HearthError):
     code = "memory"
     title = "There is not enough memory"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from engine.detokenizer import Decode, Detokenizer, StopStrings
-from engine.errors import PromptError
+from engine.errors import PromptError, SettingError
 from engine.runner import Runner
 from engine.sampling import SamplingOptions, sample
 
@@ -24,7 +24,7 @@ class GenerationOptions:
 
     def __post_init__(self) -> None:
         if self.max_new_tokens is not None and self.max_new_tokens < 1:
-            raise PromptError(
+            raise SettingError(
                 "The reply was limited to less than one token.", "Allow at least 1 new token."
             )
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.errors import PromptError
+from engine.errors import SettingError
 
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """Resolved settings; raises PromptError at once for values that make no sense."""
+    """Resolved settings; raises SettingError at once for values that make no sense."""
 
     temperature: float = 0.8
     top_k: int = 40
@@ -37,7 +37,7 @@ class SamplingOptions:
         }
         wrong = [name for name, fine in allowed.items() if not fine]
         if wrong:
-            raise PromptError(
+            raise SettingError(
                 f"The sampling setting {' and '.join(wrong)} is out of range.",
                 "Temperature and top-k are 0 or more, top-p is in (0, 1], min-p in [0, 1), "
                 "the repetition penalty above 0.",

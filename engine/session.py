@@ -14,7 +14,7 @@ import transformers
 
 from engine import catalog, generation, memory, model_shape
 from engine.attention import choice, facts, interface, probe
-from engine.errors import AttentionError, HearthError, OutOfMemoryError, PromptError
+from engine.errors import AttentionError, HearthError, OutOfMemoryError, PromptError, SettingError
 from engine.kv_cache import KVCache
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.load import load
@@ -216,7 +216,7 @@ class Session:
 
     def _context_length(self, shape: ModelShape, dtype: torch.dtype, wanted: int | None) -> int:
         if wanted is not None and not 1 < wanted <= shape.context_length:
-            raise PromptError(
+            raise SettingError(
                 f"This model has no context of {wanted:,}: it goes up to {shape.context_length:,}.",
                 f"Choose a context length from 2 to {shape.context_length:,}.",
             )

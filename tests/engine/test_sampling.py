@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine.errors import PromptError
+from engine.errors import SettingError
 from engine.sampling import SamplingOptions, min_p, penalise, sample, top_p
 
 PLAIN = SamplingOptions(temperature=1.0, top_k=0, top_p=1.0, min_p=0.0)
@@ -87,5 +87,5 @@ def test_repetition_penalty_matches_transformers() -> None:
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(setting: str, value: float) -> None:
-    with pytest.raises(PromptError, match=setting.replace("_", "[ -]")):
+    with pytest.raises(SettingError, match=setting.replace("_", "[ -]")):
         SamplingOptions(**{setting: value})  # type: ignore[arg-type]
