@@ -278,22 +278,22 @@ def test_stop_of_a_waiting_request_leaves_the_running_one(loaded: EngineProcess)
 
 
 @pytest.mark.parametrize(
-    ("prompt", "settings", "said"),
+    ("prompt", "settings", "code", "said"),
     [
-        ("", {}, "empty"),
-        (" \n\t", {}, "empty"),
-        ("word " * (CONTEXT + 10), {}, f"context holds {CONTEXT}"),
-        ("Hi", {"temperature": -1.0}, "temperature"),
-        ("Hi", {"max_new_tokens": 0}, "token"),
+        ("", {}, "prompt", "empty"),
+        (" \n\t", {}, "prompt", "empty"),
+        ("word " * (CONTEXT + 10), {}, "prompt", f"context holds {CONTEXT}"),
+        ("Hi", {"temperature": -1.0}, "setting", "temperature"),
+        ("Hi", {"max_new_tokens": 0}, "setting", "token"),
     ],
     ids=["empty", "blank", "longer than the context", "temperature", "no new tokens"],
 )
 def test_prompt_that_cannot_be_sent_is_an_error_that_says_why(
-    loaded: EngineProcess, prompt: str, settings: dict[str, object], said: str
+    loaded: EngineProcess, prompt: str, settings: dict[str, object], code: str, said: str
 ) -> None:
     loaded.send(ask(prompt, "bad", **settings))
     error = loaded.wait_for(Error, "bad")
-    assert error.code == "prompt"
+    assert error.code == code
     assert said in error.detail
     assert is_for_a_person(error)
     assert loaded.wait_for(Finished, "bad").finish_reason == "error"
