@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 LOW_SPACE: Final = 5_000_000_000
 """Bytes free below which a model's download or conversion would soon fail."""
 
+_OWN_ENVIRONMENT: Final = Path(engine.__file__).parents[1] / ".venv"
+"""What start.py makes; another environment of that name is somebody else's."""
 _SET_UP_AGAIN: Final = (
-    f"Delete the folder {sys.prefix} and run `python3 start.py` again."
-    if Path(sys.prefix).name == ".venv"
+    f"Delete the folder {_OWN_ENVIRONMENT} and run `python3 start.py` again."
+    if Path(sys.prefix) == _OWN_ENVIRONMENT
     else "Install Hearth again."
 )
 _OWN: Final = ("transformers", "safetensors", "gguf")
