@@ -41,7 +41,7 @@ class Banner(QWidget):
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.button = QPushButton()
         self.button.clicked.connect(self._act)
-        dismiss = QToolButton()
+        self.dismiss = dismiss = QToolButton()
         dismiss.setIcon(look.icon("close", "text"))
         dismiss.setIconSize(QSize(16, 16))
         dismiss.setFixedSize(32, 32)
@@ -69,12 +69,16 @@ class Banner(QWidget):
         hint: str = "",
         button: str = "",
         action: Callable[[], None] | None = None,
+        *,
+        stays: bool = False,
     ) -> None:
+        """One that stays can only be left by its button: there is no other way on."""
         self.title.setText(title)
         self.detail.setText("\n".join(part for part in (detail, hint) if part))
         self.card.setAccessibleName(f"{title}. {detail} {hint}".strip())
         self.button.setText(button)
         self.button.setVisible(bool(button))
+        self.dismiss.setVisible(not stays)
         self._action = action
         self.show()
 

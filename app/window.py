@@ -171,6 +171,8 @@ class MainWindow(QMainWindow):
     def _on_engine_state(self, state: EngineState) -> None:
         if state is not EngineState.READY:
             self.status.clear()
+        if state is EngineState.STARTING:
+            self.page.banner.hide()  # it spoke of the engine before
         self._refresh_composer()
 
     def _on_death(self, death: Death) -> None:
@@ -181,6 +183,7 @@ class MainWindow(QMainWindow):
             "Your chats are kept.",
             "Start the engine again",
             self.start_engine,
+            stays=True,
         )
 
     def _on_model_state(self, state: ModelState) -> None:
@@ -200,7 +203,8 @@ class MainWindow(QMainWindow):
                 self.page.banner.say("About this model", "\n".join(state.loaded.notes))
 
     def _on_trouble(self, error: protocol.Error) -> None:
-        self.page.banner.say(error.title, error.detail, error.hint)
+        if self.engine.state is not EngineState.DEAD:  # then the banner is the way to start it
+            self.page.banner.say(error.title, error.detail, error.hint)
 
     def _list(self) -> None:
         try:

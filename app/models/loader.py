@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from PySide6.QtCore import QObject, Signal
 
@@ -36,6 +37,13 @@ class FailedModel:
     name: str
     error: protocol.Error
 
+
+NO_ENGINE: Final = protocol.Error(
+    title="The engine is not running",
+    detail="Without it the list of models cannot be changed.",
+    hint="Load a model or press “Start the engine again”, then try once more.",
+    code="engine",
+)
 
 ModelState = NoModel | LoadingModel | ReadyModel | FailedModel
 
@@ -83,8 +91,15 @@ class ModelLoader(QObject):
         return self._awaits_list or self._engine.state is EngineState.STARTING
 
     def load(self, model: str) -> None:
-        """Loads a model by id, with the flash attention that is set."""
+        """Loads a model by id, with the flash attention that is set.
+
+        A dead engine is started first; the model is loaded when it has listed what there is.
+        """
         self._wanted = model
+        self._cancelled = False
+        if self._engine.state is EngineState.DEAD:
+            self._engine.start()
+            return
         name = self.name_of(model)
         if self._engine.send(protocol.Load(model=model, flash=self.flash)):
             self._set_state(LoadingModel(model, name, "starting"))
@@ -96,10 +111,14 @@ class ModelLoader(QObject):
             self._engine.restart()
 
     def add(self, path: str) -> None:
-        self._engine.send(protocol.AddModel(path=path))
+        self._change_list(protocol.AddModel(path=path))
 
     def remove(self, model: str) -> None:
-        self._engine.send(protocol.RemoveModel(id=model))
+        self._change_list(protocol.RemoveModel(id=model))
+
+    def _change_list(self, change: protocol.Command) -> None:
+        if not self._engine.send(change):
+            self.trouble.emit(NO_ENGINE)
 
     def name_of(self, model: str) -> str:
         return next((info.name for info in self._models if info.id == model), model)

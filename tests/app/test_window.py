@@ -34,6 +34,7 @@ from app.store.records import NO_TROUBLE, Figures
 from app.store.store import Store, open_store
 from app.window import FOLD_WIDTH, MainWindow
 from tests.app.conftest import POPUP, TIMEOUT_MS, MakeWindow
+from tests.app.stand_in import IMPORTED
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
 ANSWER = "A rainbow is light that rain has sorted by colour. "
@@ -196,6 +197,26 @@ def test_a_dead_engine_keeps_everything_and_is_started_again(
         "What happened?",
         "A rainbow is ",
     ]
+
+
+def test_the_way_to_start_a_dead_engine_stays(qtbot: QtBot, ready: MakeWindow) -> None:
+    window = ready("dies")
+    ask(qtbot, window, "What happened?")
+    banner = window.page.banner
+    assert not banner.dismiss.isVisible()
+    window.loader.remove("any")
+    assert banner.button.text() == "Start the engine again"
+    banner.say("Another", "that can be dismissed")
+    assert banner.dismiss.isVisible()
+
+
+def test_loading_a_model_starts_a_dead_engine(qtbot: QtBot, ready: MakeWindow) -> None:
+    window = ready("dies")
+    ask(qtbot, window, "What happened?")
+    window.loader.load(IMPORTED.id)
+    assert not window.page.banner.isVisible()
+    until_ready(qtbot, window)
+    assert window._model_id() == IMPORTED.id
 
 
 @pytest.mark.parametrize(

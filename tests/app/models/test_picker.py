@@ -364,3 +364,13 @@ def test_a_load_that_fails_keeps_the_engine_and_its_reason(
     assert loader.state.error.title == "There is not enough memory"
     assert loader.state.name == MODEL.name
     assert loader._engine.state is EngineState.READY
+
+
+@pytest.mark.parametrize("change", ["add", "remove"])
+def test_without_an_engine_the_list_is_not_changed_in_silence(
+    make_engine: MakeEngine, change: str
+) -> None:
+    loader = ModelLoader(make_engine())
+    told = QSignalSpy(loader.trouble)
+    getattr(loader, change)(IMPORTED.id)
+    assert told.at(0)[0].title == "The engine is not running"
