@@ -19,7 +19,7 @@ from app.window import MainWindow
 NO_PLATFORM: Final = (
     "hearth: the display cannot be opened. Check DISPLAY or WAYLAND_DISPLAY, and whether the "
     "system libraries that Qt needs are there (`python3 start.py` names them), or use "
-    "`hearth ask PROMPT` on the terminal."
+    "`python3 start.py ask PROMPT` on the terminal."
 )
 
 

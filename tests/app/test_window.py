@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from itertools import pairwise
@@ -24,6 +25,8 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+import app.__main__
+import engine
 from app.chat.blocks import Footer, Prose
 from app.chat.transcript import Transcript
 from app.engine_client import EngineState
@@ -571,7 +574,7 @@ def test_without_a_display_a_sentence_says_what_to_do() -> None:
     assert left.stdout == ""
     (line,) = left.stderr.splitlines()
     assert line.startswith("hearth: there is no display to open a window on.")
-    assert line.endswith("or use `hearth ask PROMPT` on the terminal.")
+    assert line.endswith("or use `python3 start.py ask PROMPT` on the terminal.")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="X11 is Linux's")
@@ -588,6 +591,42 @@ def test_help_names_the_verbs() -> None:
     assert left.returncode == 0
     for verb in ("ask", "models", "doctor", "--smoke"):
         assert verb in left.stdout
+
+
+@pytest.mark.parametrize("timeout", ["inf", "nan", "-1", "0", "1e12", "soon"])
+def test_a_timeout_that_is_none_is_a_usage_error(timeout: str) -> None:
+    left = run(["--smoke", "hi", "--timeout", timeout])
+    assert left.returncode == 2
+    assert f"'{timeout}' is not a number of seconds above 0" in left.stderr
+    assert "Traceback" not in left.stderr
+
+
+def test_a_picture_without_a_prompt_is_a_usage_error() -> None:
+    left = run(["--screenshot", "window.png"])
+    assert left.returncode == 2
+    assert left.stderr.endswith("--screenshot needs --smoke PROMPT\n")
+
+
+def test_the_version_is_the_engines() -> None:
+    left = run(["--version"])
+    assert left.returncode == 0
+    assert left.stdout == f"Hearth {engine.__version__}\n"
+
+
+def test_ctrl_c_is_left_to_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    while_waiting: list[object] = []
+
+    def call(command: list[str], env: dict[str, str]) -> int:
+        while_waiting.append(signal.getsignal(signal.SIGINT))
+        return 3
+
+    monkeypatch.setattr(subprocess, "call", call)
+    try:
+        assert app.__main__.wait_for(["engine"], {}) == 3
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert while_waiting == [signal.SIG_IGN]
 
 
 def test_the_window_imports_no_torch() -> None:
