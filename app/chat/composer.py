@@ -18,9 +18,6 @@ from PySide6.QtWidgets import (
 
 from app import look
 
-_SHOWN: Final = Qt.ScrollBarPolicy.ScrollBarAsNeeded
-_HIDDEN: Final = Qt.ScrollBarPolicy.ScrollBarAlwaysOff
-
 ENTER_SENDS: Final = "Enter sends, Shift+Enter begins a new line"
 ESC_STOPS: Final = "Esc stops the reply"
 
@@ -121,6 +118,7 @@ class Composer(QFrame):
 
     def set_model(self, name: str) -> None:
         self.field.setPlaceholderText(f"Message {name}…" if name else "Write a message…")
+        self.field.viewport().update()  # Qt repaints the cursor's width alone
 
     def set_reason(self, reason: str) -> None:
         """Why nothing can be sent now; empty when it can."""

@@ -1,13 +1,28 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication, QInputMethodEvent
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QGuiApplication, QInputMethodEvent, QPaintEvent, QRegion
 from PySide6.QtTest import QSignalSpy, QTest
 from pytestqt.qtbot import QtBot
 
 from app.chat.composer import MOST_LINES, Composer
 from app.look import Look
+
+
+class Painted(QObject):
+    """What is painted of a widget anew."""
+
+    def __init__(self, watched: QObject) -> None:
+        super().__init__()
+        self.region = QRegion()
+        watched.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QPaintEvent):
+            self.region += event.region()
+        return False
+
 
 NO = Qt.KeyboardModifier.NoModifier
 
@@ -150,3 +165,12 @@ def test_the_placeholder_names_the_model(composer: Composer) -> None:
     assert composer.field.placeholderText() == "Message SmolLM2 135M Instruct…"
     composer.set_model("")
     assert composer.field.placeholderText() == "Write a message…"
+
+
+def test_another_placeholder_is_painted_whole(composer: Composer, qtbot: QtBot) -> None:
+    composer.set_model("SmolLM2 135M Instruct")
+    viewport = composer.field.viewport()
+    viewport.repaint()
+    painted = Painted(viewport)
+    composer.set_model("")
+    qtbot.waitUntil(lambda: painted.region.boundingRect() == viewport.rect())
