@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
@@ -59,6 +59,7 @@ class StatusLine(QFrame):
         self.badge = Badge()
         self.badge.clicked.connect(self._toggle_popover)
         self._popover: AttentionPopover | None = None
+        self._rate = 0.0
         self.memory = _words("Memory")
         self.rate = _words("Speed of the reply")
         self.rate.setTextFormat(Qt.TextFormat.RichText)
@@ -100,6 +101,7 @@ class StatusLine(QFrame):
         self._loaded = self._attention = None
         for label in (self.memory, self.rate, self.reply, self.machine):
             label.clear()
+        self._rate = 0.0
         self._refresh_badge()
 
     def show_narrow(self, narrow: bool) -> None:
@@ -151,7 +153,13 @@ class StatusLine(QFrame):
             first = f"first token {event.time_to_first_token_ms:,.0f} ms"
             self.reply.setText(f"{first} · {event.reused_tokens:,} reused")
 
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.StyleChange and self._rate:
+            self._show_rate(self._rate)  # its colour stands in its text
+
     def _show_rate(self, rate: float) -> None:
+        self._rate = rate
         number = f"{rate:.1f}" if rate < 10 else f"{rate:,.0f}"
         text = look.theme().text
         self.rate.setText(f'<b style="color:{text}">{number}</b> tokens/s')

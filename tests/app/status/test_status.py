@@ -16,7 +16,7 @@ from app.status.line import StatusLine
 from app.status.popover import AttentionPopover, breakable
 from app.status.verdict import CHECKING, NO_MODEL, report, verdict
 from engine import protocol
-from resources.theme import LIGHT
+from resources.theme import DARK, LIGHT
 from tests.app.stand_in import MODEL, phase
 
 FLASH = protocol.Attention(prefill=phase(flash=True), decode=phase(flash=True))
@@ -151,6 +151,14 @@ def test_speed_is_shown_while_it_streams_and_after(line: StatusLine) -> None:
     assert ">212</b> tokens/s" in line.rate.text()
     assert line.reply.text() == "first token 34 ms · 1,204 reused"
     line.take(telemetry())
+    assert ">212</b> tokens/s" in line.rate.text()
+
+
+def test_the_speed_follows_the_theme(line: StatusLine, look: Look) -> None:
+    line.take(finished())
+    assert LIGHT.text in line.rate.text()
+    look.show(DARK)
+    assert DARK.text in line.rate.text()
     assert ">212</b> tokens/s" in line.rate.text()
 
 
