@@ -118,14 +118,10 @@ def _examine_attention(report: Report, gpus: tuple[Gpu, ...]) -> None:
 
 def _examine_choice(report: Report, current: DeviceFacts) -> None:
     """The kernel that a model of the Llama 3 kind would get; a model's own is told in its badge."""
-    import torch
-
     from engine.attention.choice import Shape, choose
+    from engine.attention.facts import native_dtype
 
-    dtype = torch.float32 if current.kind == "mps" else torch.bfloat16
-    if current.capability is not None and current.capability < (8, 0):
-        dtype = torch.float16
-    shape = Shape(heads=32, kv_heads=8, head_size=128, dtype=dtype)
+    shape = Shape(heads=32, kv_heads=8, head_size=128, dtype=native_dtype(current))
     choice = choose(current, shape, "auto")
     report.add("Attention", f"{choice.label}. {choice.reason}")
     if current.kind == "cuda" and not current.flash_attn and choice.flash:
@@ -191,7 +187,9 @@ def _examine_folders(report: Report) -> None:
 def _examine_models(report: Report) -> None:
     models = catalog.scan()
     usable = sum(not model.problem for model in models)
-    report.add("Models", f"{usable} of {len(models)} can be used (`hearth models` lists them)")
+    report.add(
+        "Models", f"{usable} of {len(models)} can be used (`python3 start.py models` lists them)"
+    )
     if not usable:
         report.problems.append(f"There is no model that can be used. {_SET_UP_AGAIN}")
 

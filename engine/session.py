@@ -14,7 +14,7 @@ import transformers
 
 from engine import catalog, generation, memory, model_shape
 from engine.attention import choice, facts, interface, probe
-from engine.errors import AttentionError, HearthError, OutOfMemoryError, PromptError, SettingError
+from engine.errors import HearthError, OutOfMemoryError, PromptError, SettingError, reason
 from engine.kv_cache import KVCache
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.load import load
@@ -177,15 +177,7 @@ class Session:
         return self._open
 
     def _dtype(self, requested: str) -> torch.dtype:
-        """bfloat16 where the device computes in it (the fastest on CPU, measured), else float16."""
-        if requested != "auto":
-            return DTYPES[requested]
-        if (
-            self._facts.kind == "cuda"
-            and (self._facts.capability or (0, 0)) < choice.MINIMUM_CAPABILITY
-        ):
-            return torch.float16
-        return torch.bfloat16
+        return facts.native_dtype(self._facts) if requested == "auto" else DTYPES[requested]
 
     def _working_choice(self, shape: choice.Shape, requested: Flash) -> choice.Choice:
         """The first kernel of the rules that runs here and agrees with the float32 reference."""
@@ -196,7 +188,7 @@ class Session:
             if objection is None:
                 return chosen
             if chosen.kernel == "math":
-                raise AttentionError(objection, "Load the model in another dtype.")
+                raise HearthError(f"{objection}.", "Load the model in another dtype.")
             refused[chosen.kernel] = objection
             _log.warning("attention kernel %s refused: %s", chosen.kernel, objection)
 
@@ -209,7 +201,7 @@ class Session:
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, ImportError, NotImplementedError) as fault:
-            return f"{chosen.label} does not run here: {str(fault).splitlines()[0]}"
+            return f"{chosen.label} does not run here: {reason(fault)}"
         if error <= probe.TOLERANCE[shape.dtype]:
             return None
         return f"{chosen.label} disagrees with float32 attention: error {error:.3g}"

@@ -9,12 +9,11 @@ from typing import Literal
 
 import torch
 
-from engine.attention.facts import DeviceFacts
+from engine.attention.facts import MINIMUM_CAPABILITY, DeviceFacts
 from engine.errors import AttentionError
 
 Requested = Literal["auto", "on", "off"]
 NOTHING_REFUSED: Mapping[str, str] = MappingProxyType({})
-MINIMUM_CAPABILITY = (8, 0)
 
 
 @dataclass(frozen=True)
@@ -103,9 +102,7 @@ def choose(
     Raises AttentionError when `requested` is "on" and no flash kernel can run.
     """
     objections: list[str] = []
-    for rule in RULES:
-        if rule.flash and requested == "off":
-            continue
+    for rule in (r for r in RULES if requested == "auto" or r.flash == (requested == "on")):
         objection = refused.get(rule.kernel) or rule.objection(facts, shape)
         if objection is None:
             return Choice(
@@ -114,12 +111,8 @@ def choose(
                 reason(facts, shape, requested, objections),
                 rule.flash,
             )
-        if not rule.flash and requested == "on":
-            break
         if objection not in objections:
             objections.append(objection)
-        if rule.kernel == "torch_flash" and requested == "on":
-            raise AttentionError(sentence("; ".join(objections)))
     raise AttentionError(sentence("; ".join(objections)))
 
 

@@ -8,7 +8,6 @@ the last `window` of them where a window is set.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
@@ -223,7 +222,7 @@ def causal_mask(
     return allowed & (column > row - window) if window else allowed
 
 
-KERNELS: dict[str, Callable[..., Tensor]] = {
+KERNELS: dict[str, Kernel] = {
     "flash_attn": flash_attn,
     "torch_flash": torch_flash,
     "sdpa": sdpa,
