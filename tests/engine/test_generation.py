@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -173,3 +173,21 @@ def test_same_seed_same_reply() -> None:
     warm = SamplingOptions(temperature=2.0, seed=11)
     replies = {run(runner("llama"), prompt(20), sampling=warm)[0] for _ in range(2)}
     assert len(replies) == 1
+
+
+@pytest.mark.parametrize("family", MODELS)
+def test_the_step_is_one_graph_with_one_attention_op_a_layer(family: str) -> None:
+    graphs: list[torch.fx.GraphModule] = []
+
+    def keep(graph: torch.fx.GraphModule, _: object) -> Callable[..., Any]:
+        graphs.append(graph)
+        return graph.forward
+
+    plain, traced = runner(family), runner(family)
+    for ready in (plain, traced):
+        list(ready.prefill(prompt(30)))
+    traced.model = torch.compile(traced.model, backend=keep, fullgraph=True)  # type: ignore[assignment]
+    assert torch.allclose(traced.forward([7]), plain.forward([7]), atol=1e-5)
+    [graph] = graphs
+    ops = [node for node in graph.graph.nodes if "hearth.attend" in str(node.target)]
+    assert len(ops) == SIZES["num_hidden_layers"]
