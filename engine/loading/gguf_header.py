@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from engine.errors import CheckpointError, UnsupportedError, shown
+from engine.loading import pickle_files
 from engine.loading.gguf_types import TENSOR_TYPES, TensorType
 
 MAGIC: Final = b"GGUF"
@@ -198,6 +199,8 @@ class _Cursor:
 
     def _version(self) -> int:
         if self.data[:4] != MAGIC:
+            if self.name.endswith(pickle_files.SUFFIXES):
+                raise pickle_files.refusal(self.name)
             raise CheckpointError(
                 f"{self.name} is not a GGUF file.",
                 "Choose a .gguf file, or a folder with config.json and safetensors.",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import CheckpointError, UnsupportedError, shown
-from engine.loading import families, safetensors_header
+from engine.loading import families, pickle_files, safetensors_header
 from engine.loading.families import Config, Family
 from engine.loading.safetensors_header import StoredTensor
 
@@ -23,7 +23,6 @@ MAX_JSON: Final = 64_000_000
 CODE_KEYS: Final = ("auto_map", "attn_implementation", "custom_pipelines")
 CODE_PREFIX: Final = "_attn_implementation"
 """Keys that make transformers fetch and run code: CVE-2026-4372."""
-PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 INDEX: Final = "model.safetensors.index.json"
 
 
@@ -73,12 +72,14 @@ def open_folder(path: Path) -> ModelFolder:
             f"{path.name} is quantised in a way that Hearth cannot read.",
             "Choose the model's original folder, or a quantised .gguf file.",
         )
+    _refuse_pickles(path)
     return folder
 
 
 def config_of(path: Path) -> Config:
     """The config of the folder at `path`, cleaned. Raises CheckpointError when there is none."""
     if not exists(path / "config.json"):
+        _refuse_pickles(path)
         raise CheckpointError(
             f"The folder {path.name} has no config.json.",
             "Choose the folder that the model was downloaded to, or a .gguf file.",
@@ -147,21 +148,29 @@ def _names_code(key: str) -> bool:
     return key in CODE_KEYS or key.startswith(CODE_PREFIX)
 
 
-def _shard_paths(folder: Path) -> list[Path]:
-    single = folder / "model.safetensors"
+def _refuse_pickles(folder: Path) -> None:
+    """Beside safetensors they are left alone."""
+    names = _names_in(folder)
+    if any(name.endswith(pickle_files.SUFFIXES) for name in names) and not any(
+        name.endswith(".safetensors") or name == INDEX for name in names
+    ):
+        raise pickle_files.refusal(folder.name)
+
+
+def _names_in(folder: Path) -> set[str]:
     try:
-        present = {path.name for path in folder.iterdir()}
+        return {path.name for path in folder.iterdir()}
     except OSError as error:
         raise unreadable(folder, error) from error
+
+
+def _shard_paths(folder: Path) -> list[Path]:
+    single = folder / "model.safetensors"
+    present = _names_in(folder)
     if INDEX in present:
         return _indexed(folder, read_json(folder / INDEX).get("weight_map"))
     if single.name in present:
         return [single]
-    if any(name.endswith(PICKLES) for name in present):
-        raise CheckpointError(
-            f"{folder.name} has its weights in pickle files. Pickle files can run code.",
-            "Use safetensors: download the model in that format, or as a .gguf file.",
-        )
     raise CheckpointError(f"The folder {folder.name} has no weights (model.safetensors).")
 
 

@@ -167,6 +167,11 @@ def test_another_kind_of_file(tmp_path: Path, content: bytes) -> None:
     assert refusal(tmp_path / "x.gguf") == "x.gguf is not a GGUF file."
 
 
+def test_a_pickle_file(tmp_path: Path) -> None:
+    (tmp_path / "pytorch_model.bin").write_bytes(b"PK\x03\x04")
+    assert "Pickle files can run code" in refusal(tmp_path / "pytorch_model.bin")
+
+
 def test_a_folder(tmp_path: Path) -> None:
     assert refusal(tmp_path).endswith("is not a file.")
 

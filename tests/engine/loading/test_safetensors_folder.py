@@ -63,6 +63,13 @@ def test_pickled_weights_are_not_opened(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "was run").exists()
 
 
+@pytest.mark.parametrize("missing", ["config.json", "tokenizer.json"])
+def test_pickled_weights_are_named_whatever_else_is_missing(folder: Path, missing: str) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    (folder / missing).unlink()
+    assert "pickle" in refusal(folder)
+
+
 def test_pickles_beside_safetensors_are_left_alone(folder: Path) -> None:
     (folder / "pytorch_model.bin").write_bytes(b"no pickle")
     load(folder)
