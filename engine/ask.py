@@ -129,7 +129,7 @@ class _Asked:
 
 
 def sentence(error: Error | HearthError) -> str:
-    return f"{error.title}: {error.detail} / {error.hint}"
+    return f"{error.title}: {error.detail} {error.hint}"
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ def find(model: str) -> ModelInfo:
         return _card(path, "imported", str(path))
     raise CheckpointError(
         f"There is no model or file named {model!r}.",
-        "`hearth models` lists the models that are here; a folder or a .gguf file works too.",
+        "`python3 start.py models` lists those that are here; a folder or a .gguf file works too.",
     )
 
 
@@ -60,7 +60,7 @@ def add(path: str) -> ModelInfo:
         raise CheckpointError(f"There is no file or folder {path}.", "Choose another one.")
     card = _card(chosen, "imported", str(chosen))
     if card.problem:
-        raise CheckpointError(card.problem, "Choose another file or folder.")
+        raise CheckpointError(card.problem, "It was not added.")
     imported.add(chosen)
     return card
 

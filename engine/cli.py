@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except HearthError as error:
-        print(f"{error.title}: {error.detail} / {error.hint}", file=sys.stderr)
+        print(f"{error.title}: {error.detail} {error.hint}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -81,7 +81,10 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
     model.add_argument("--flash", choices=get_args(Flash), default="auto", help="flash attention")
     model.add_argument("--dtype", choices=get_args(Dtype), default="auto", help="of weights")
     model.add_argument(
-        "--context-length", type=_positive, metavar="N", help="tokens (default: what fits)"
+        "--context-length",
+        type=_positive,
+        metavar="N",
+        help="tokens (default: the model's, 8,192 or what fits, whichever is least)",
     )
     sampling = ask.add_argument_group("sampling (default: what the model's maker recommends)")
     sampling.add_argument(
@@ -101,7 +104,7 @@ def _ask(options: argparse.Namespace) -> int:
 
     prompt = _prompt(options.prompt)
     if not prompt.strip():
-        print("hearth ask: the prompt is empty", file=sys.stderr)
+        print("hearth ask: the prompt is empty: write something", file=sys.stderr)
         return USAGE
     load = Load(
         model=options.model,
@@ -151,7 +154,7 @@ def _models(options: argparse.Namespace) -> int:
 def table(models: Sequence[ModelInfo]) -> str:
     """One line a model, and below each unusable one why."""
     if not models:
-        return "No models were found."
+        return "No models were found. `python3 start.py doctor` says what to do."
     header = ("ID", "ARCHITECTURE", "PARAMETERS", "WEIGHTS", "SIZE", "CONTEXT")
     rows = [header, *map(_row, models)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]

@@ -13,6 +13,7 @@ import platformdirs
 from engine.errors import StorageError
 
 NAME = "hearth"
+_HINT: Final = "Check its permissions, or set HEARTH_HOME to a folder that can be written."
 ABANDONED: Final = 3600.0
 """Seconds without a change after which nobody is making a thing any more."""
 
@@ -58,7 +59,9 @@ def _made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+        raise StorageError(
+            f"The folder {folder} cannot be made: {error.strerror}.", _HINT
+        ) from error
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise StorageError(f"The folder {folder} cannot be read and written.")
+        raise StorageError(f"The folder {folder} cannot be read and written.", _HINT)
     return folder

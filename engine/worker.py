@@ -64,7 +64,7 @@ def open_session() -> Session:
         _log.error("the engine's packages cannot be imported: %s", error)
         raise HearthError(
             "PyTorch, or a package that the engine needs beside it, cannot be imported.",
-            "`hearth doctor` says which one it is and what to do.",
+            "`python3 start.py doctor` says which one it is and what to do.",
         ) from error
     return TorchSession()
 

@@ -140,7 +140,7 @@ def test_a_path_in_the_home_folder_is_found(
 def test_what_is_no_model_is_told_so(text: str, empty_home: Path) -> None:
     with pytest.raises(CheckpointError, match="no model or file named") as caught:
         catalog.find(text)
-    assert "hearth models" in caught.value.hint
+    assert "start.py models" in caught.value.hint
     with pytest.raises(CheckpointError, match="no file or folder"):
         catalog.add(text)
 
