@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -132,15 +133,17 @@ class Dialogue(QObject):
         if self._conversation is None or not self._can_ask():
             return False
         try:
-            for message in reversed(self._store.messages(self._conversation)):
-                if message.role == "user":
-                    self._ask(self._conversation, model)
-                    return True
-                self._store.delete_message(message.id)
-                self.removed.emit(message.id)
+            messages = self._store.messages(self._conversation)
+            replaced: list[int] = []
+            while messages and messages[-1].role != "user":
+                replaced.append(messages.pop().id)
+            if not messages:
+                return False
+            self._ask(self._conversation, model, replaced)
         except StoreError as error:
             self.store_failed.emit(str(error))
-        return False
+            return False
+        return True
 
     def stop(self) -> None:
         """Asks the engine to end the reply; it ends with `finished`."""
@@ -152,13 +155,15 @@ class Dialogue(QObject):
     def _can_ask(self) -> bool:
         return not self.answering and self._engine.state is EngineState.READY
 
-    def _ask(self, conversation: int, model: str) -> None:
+    def _ask(self, conversation: int, model: str, replaced: Sequence[int] = ()) -> None:
         history = tuple(
             protocol.Message(role=message.role, content=message.content)
             for message in self._store.messages(conversation)
-            if message.content
+            if message.content and message.id not in replaced
         )
-        message = self._store.add_reply(conversation, model)
+        message = self._store.add_reply(conversation, model, replaced)
+        for old in replaced:
+            self.removed.emit(old)
         self._reply = Reply(uuid.uuid4().hex, conversation, message)
         self._saver.start()
         self.listing_changed.emit()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Final
@@ -119,11 +119,14 @@ class Store:
     def add_prompt(self, conversation: int, content: str) -> int:
         return self._add(conversation, "user", content, "complete", "")
 
-    def add_reply(self, conversation: int, model: str) -> int:
-        """An empty reply that streams."""
-        return self._add(conversation, "assistant", "", "streaming", model)
+    def add_reply(self, conversation: int, model: str, replaced: Sequence[int] = ()) -> int:
+        """An empty reply that streams. What it replaces goes in the same transaction."""
+        gone = [Step("DELETE FROM messages WHERE id = ?", (message,)) for message in replaced]
+        return self._add(conversation, "assistant", "", "streaming", model, *gone)
 
-    def _add(self, conversation: int, role: str, content: str, state: State, model: str) -> int:
+    def _add(
+        self, conversation: int, role: str, content: str, state: State, model: str, *more: Step
+    ) -> int:
         now = self._clock()
         return self._run(
             Step(
@@ -132,6 +135,7 @@ class Store:
                 (conversation, role, content, state, now, model),
             ),
             Step("UPDATE conversations SET updated_at = ? WHERE id = ?", (now, conversation)),
+            *more,
         )
 
     def save_partial(self, message: int, content: str) -> None:
@@ -154,9 +158,6 @@ class Store:
                 (content, state, finish_reason, *astuple(figures), *astuple(trouble), message),
             )
         )
-
-    def delete_message(self, message: int) -> None:
-        self._run(Step("DELETE FROM messages WHERE id = ?", (message,)))
 
     # ------------------------------------------------------------------ settings
 

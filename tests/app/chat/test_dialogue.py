@@ -200,6 +200,23 @@ def test_regenerate_replaces_the_last_reply(
     assert [m.content for m in store.messages(current(dialogue))] == ["Why?", "Right"]
 
 
+def test_a_reply_that_cannot_be_replaced_is_kept(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    dialogue.send("Why?")
+    engine.say("Because")
+    engine.finish()
+    store._db.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON messages BEGIN SELECT RAISE(ABORT, 'full'); END"
+    )
+    removed, failed = QSignalSpy(dialogue.removed), QSignalSpy(dialogue.store_failed)
+    assert not dialogue.regenerate()
+    assert failed.count() == 1
+    assert removed.count() == 0
+    assert not dialogue.answering
+    assert [m.content for m in store.messages(current(dialogue))] == ["Why?", "Because"]
+
+
 def test_another_conversation_hears_nothing_of_a_reply_that_goes_on(
     dialogue: Dialogue, engine: Scripted, store: Store
 ) -> None:

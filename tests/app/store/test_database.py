@@ -225,6 +225,20 @@ def test_a_finished_reply_reads_as_it_was_written(store: Store) -> None:
     assert message.figures == figures
 
 
+def test_a_reply_is_replaced_whole_or_not_at_all(store: Store) -> None:
+    conversation = store.add_conversation("Again")
+    old = store.add_reply(conversation, "smollm2")
+    store._db.execute(
+        "CREATE TRIGGER held BEFORE DELETE ON messages BEGIN SELECT RAISE(ABORT, 'held'); END"
+    )
+    with pytest.raises(StoreError):
+        store.add_reply(conversation, "smollm2", [old])
+    assert [message.id for message in store.messages(conversation)] == [old]
+    store._db.execute("DROP TRIGGER held")
+    new = store.add_reply(conversation, "smollm2", [old])
+    assert [message.id for message in store.messages(conversation)] == [new]
+
+
 def test_deleting_can_be_undone_until_the_next_start(tmp_path: Path) -> None:
     store, _ = open_store(tmp_path)
     kept, gone = store.add_conversation("Kept"), store.add_conversation("Gone")
