@@ -95,6 +95,7 @@ class MainWindow(QMainWindow):
         self.engine.closed.connect(self.closed)
         self.loader.state_changed.connect(self._on_model_state)
         self.loader.trouble.connect(self._on_trouble)
+        self.loader.load_asked.connect(self.dialogue.stop)  # else the load waits for its end
         self.dialogue.listing_changed.connect(self._list)
         self.dialogue.store_failed.connect(self._on_store_failed)
         self.dialogue.opened.connect(lambda _: self._list())

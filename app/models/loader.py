@@ -51,9 +51,11 @@ ModelState = NoModel | LoadingModel | ReadyModel | FailedModel
 class ModelLoader(QObject):
     """Loads the wanted model as soon as the engine has listed it, and again after a restart.
 
-    `state_changed(ModelState)`, `models_changed(tuple of ModelInfo)`, `trouble(protocol.Error)`.
+    `state_changed(ModelState)`, `models_changed(tuple of ModelInfo)`, `trouble(protocol.Error)`;
+    `load_asked()` before the engine is told to load.
     """
 
+    load_asked = Signal()
     state_changed = Signal(object)
     models_changed = Signal(object)
     trouble = Signal(object)
@@ -100,6 +102,7 @@ class ModelLoader(QObject):
         if self._engine.state is EngineState.DEAD:
             self._engine.start()
             return
+        self.load_asked.emit()
         name = self.name_of(model)
         if self._engine.send(protocol.Load(model=model, flash=self.flash)):
             self._set_state(LoadingModel(model, name, "starting"))

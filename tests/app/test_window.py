@@ -150,6 +150,17 @@ def test_a_reply_is_stopped_and_the_chat_goes_on(
     assert window.page.composer.can_send
 
 
+def test_loading_a_model_stops_the_reply_first(
+    qtbot: QtBot, ready: MakeWindow, store: Store
+) -> None:
+    window = ready("endless")
+    streams(qtbot, window, "Tell me")
+    with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
+        window.loader.load(IMPORTED.id)
+    assert store.messages(current(window))[1].finish_reason == "stopped"
+    qtbot.waitUntil(lambda: window._model_id() == IMPORTED.id, timeout=TIMEOUT_MS)
+
+
 def test_regenerate_answers_again_in_place(qtbot: QtBot, ready: MakeWindow, store: Store) -> None:
     window = ready()
     ask(qtbot, window, "Why?")
