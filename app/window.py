@@ -99,6 +99,8 @@ class MainWindow(QMainWindow):
         self.dialogue.listing_changed.connect(self._list)
         self.dialogue.store_failed.connect(self._on_store_failed)
         self.dialogue.opened.connect(lambda _: self._list())
+        self.dialogue.opened.connect(lambda _: self._refresh_composer())
+        self.dialogue.answering_changed.connect(lambda _: self._refresh_composer())
         self.page.composer.sent.connect(self.send)
         self.page.transcript.regenerate_requested.connect(self._regenerate)
         self.sidebar.new_chat.connect(self.new_chat)
@@ -259,7 +261,8 @@ class MainWindow(QMainWindow):
             return "The engine is starting"
         match self.loader.state:
             case ReadyModel():
-                return ""
+                elsewhere = self.dialogue.answers_in not in (None, self.dialogue.conversation)
+                return "Another chat's reply is running; stop it or wait" if elsewhere else ""
             case LoadingModel():
                 return "The model is loading; write on, and send when it is there"
             case FailedModel() | NoModel():

@@ -177,6 +177,22 @@ def test_another_chat_can_be_read_while_a_reply_streams(qtbot: QtBot, ready: Mak
     window.new_chat()
     assert window.page.transcript.text() == ""
     assert window.header.title.text() == "New chat"
+    hint = window.page.composer._hint
+    write(window, "And this?")
+    assert hint.text() == "Another chat's reply is running; stop it or wait"
+    assert window.page.composer.field.toPlainText() == "And this?"
+    window.sidebar.opened.emit(first)
+    assert hint.text() == "Esc stops the reply"
+    window.new_chat()
+    QTest.keyClick(window, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: "Enter sends" in hint.text(), timeout=TIMEOUT_MS)
+
+
+def test_the_reply_goes_on_in_a_chat_that_is_opened_again(qtbot: QtBot, ready: MakeWindow) -> None:
+    window = ready("endless")
+    streams(qtbot, window, "Tell me")
+    first = current(window)
+    window.new_chat()
     window.sidebar.opened.emit(first)
     assert window.page.transcript.text().startswith("Tell me\n\nA")
     with qtbot.waitSignal(window.dialogue.text_added, timeout=TIMEOUT_MS):
