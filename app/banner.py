@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -25,7 +25,12 @@ MOST_WORDS: Final = 400
 
 
 class Banner(QWidget):
-    """A card, and room around it; both gone until there is something to say."""
+    """A card, and room around it; both gone until there is something to say.
+
+    `left()` when it goes because a button of it was pressed.
+    """
+
+    left = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -46,7 +51,7 @@ class Banner(QWidget):
         dismiss.setIconSize(QSize(16, 16))
         dismiss.setFixedSize(32, 32)
         dismiss.setAccessibleName("Dismiss")
-        dismiss.clicked.connect(self.hide)
+        dismiss.clicked.connect(self._leave)
         words = QVBoxLayout()
         words.setSpacing(4)
         words.addWidget(self.title)
@@ -84,9 +89,13 @@ class Banner(QWidget):
 
     def _act(self) -> None:
         action = self._action
-        self.hide()
+        self._leave()
         if action:
             action()
+
+    def _leave(self) -> None:
+        self.hide()
+        self.left.emit()
 
 
 class Toast(QFrame):

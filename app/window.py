@@ -142,6 +142,7 @@ class MainWindow(QMainWindow):
     def _regenerate(self) -> None:
         if self._ready():
             self.dialogue.regenerate(self._model_id())
+        self.page.composer.setFocus()  # the button is gone, or the reason for nothing stands there
 
     def _open(self, conversation: int | None) -> None:
         self.dialogue.open(conversation)

@@ -47,6 +47,8 @@ class ChatPage(QWidget):
         dialogue.answering_changed.connect(self.composer.set_answering)
         self.transcript.stop_requested.connect(dialogue.stop)
         self.composer.stop_requested.connect(dialogue.stop)
+        for banner in (self.banner, self.storage_banner):
+            banner.left.connect(self.composer.setFocus)
         self.welcome.example_chosen.connect(self._take_example)
 
     def _on_opened(self, messages: list[StoredMessage]) -> None:

@@ -166,6 +166,7 @@ def test_regenerate_answers_again_in_place(qtbot: QtBot, ready: MakeWindow, stor
     ask(qtbot, window, "Why?")
     with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
         QTest.mouseClick(in_footer(window, "Regenerate"), Qt.MouseButton.LeftButton)
+    assert window.page.composer.field.hasFocus()
     assert window.page.transcript.text() == "Why?\n\n" + ANSWER
     assert len(store.messages(current(window))) == 2
 
@@ -220,6 +221,7 @@ def test_a_dead_engine_keeps_everything_and_is_started_again(
     write(window, "Still there?")
     assert window.page.composer.field.toPlainText() == "Still there?"
     QTest.mouseClick(banner.button, Qt.MouseButton.LeftButton)
+    assert window.page.composer.field.hasFocus()
     until_ready(qtbot, window)
     assert not banner.isVisible()
     assert window.page.composer.can_send
