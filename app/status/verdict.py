@@ -22,6 +22,8 @@ class Verdict:
 CHECKING = Verdict("Checking attention", "Attention is being checked", "neutral")
 NO_MODEL = Verdict("No model", "No model is loaded", "neutral")
 
+UNSEEN = Verdict("Attention not observed", "Which attention ran was not observed", "caution")
+
 
 def verdict(
     loaded: protocol.Loaded | None, attention: protocol.Attention | None, device: str
@@ -33,10 +35,17 @@ def verdict(
         return CHECKING
     if attention.prefill.flash and attention.decode.flash:
         return Verdict("Flash attention active", "Flash attention is active", "good")
+    if device == "cuda" and not (seen(attention.prefill) and seen(attention.decode)):
+        return UNSEEN
     if device == "cuda":
         return Verdict("Standard attention", "Flash attention is off", "caution")
     name = device.upper()
     return Verdict(name, f"Flash attention is off: this model runs on the {name}", "neutral")
+
+
+def seen(phase: protocol.AttentionPhase) -> bool:
+    """Whether the profiler recorded a kernel of attention."""
+    return phase.observed not in ("", "not observed")
 
 
 def report(loaded: protocol.Loaded | None, attention: protocol.Attention | None) -> str:

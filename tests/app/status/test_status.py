@@ -26,6 +26,10 @@ UNSEEN = protocol.Attention(
     prefill=msgspec.structs.replace(phase(flash=False), observed=""),
     decode=msgspec.structs.replace(phase(flash=False), observed=""),
 )
+HALF_SEEN = protocol.Attention(
+    prefill=phase(flash=True),
+    decode=msgspec.structs.replace(phase(flash=False), observed="not observed"),
+)
 
 
 def loaded(device: str = "cpu", **more: object) -> protocol.Loaded:
@@ -81,7 +85,8 @@ def line(qtbot: QtBot, look: Look) -> Iterator[StatusLine]:
         (HALF, "cuda", "Standard attention", "caution"),
         (PLAIN, "cpu", "CPU", "neutral"),
         (PLAIN, "mps", "MPS", "neutral"),
-        (UNSEEN, "cuda", "Standard attention", "caution"),
+        (UNSEEN, "cuda", "Attention not observed", "caution"),
+        (HALF_SEEN, "cuda", "Attention not observed", "caution"),
         (UNSEEN, "cpu", "CPU", "neutral"),
     ],
 )
@@ -299,6 +304,11 @@ def test_the_report_is_copied_as_text(opened: AttentionPopover) -> None:
         (
             [loaded(), protocol.AttentionObserved(attention=PLAIN)],
             "Flash attention is off: this model runs on the CPU",
+            "There is no CUDA GPU",
+        ),
+        (
+            [device("cuda"), loaded("cuda"), protocol.AttentionObserved(attention=UNSEEN)],
+            "Which attention ran was not observed",
             "There is no CUDA GPU",
         ),
     ],
