@@ -58,6 +58,7 @@ class MainWindow(QMainWindow):
         self._toast = Toast(self.page, self.page.composer)
         self._was_painted = False
         self._titles: dict[int, str] = {}
+        self._picker: QWidget | None = None
         self._build()
         self._connect()
         self._add_shortcuts()
@@ -133,8 +134,13 @@ class MainWindow(QMainWindow):
         from app.models.picker import ModelPicker
 
         picker = ModelPicker(self.loader, self)
+        self._picker = picker
+        picker.destroyed.connect(self._forget_picker)
         picker.finished.connect(picker.deleteLater)
         picker.open()
+
+    def _forget_picker(self) -> None:
+        self._picker = None
 
     def start_engine(self) -> None:
         self.engine.start()
@@ -207,7 +213,8 @@ class MainWindow(QMainWindow):
                 self.page.banner.say("About this model", "\n".join(state.loaded.notes))
 
     def _on_trouble(self, error: protocol.Error) -> None:
-        if self.engine.state is not EngineState.DEAD:  # then the banner is the way to start it
+        """In the picker while it is open. A banner that starts a dead engine stays."""
+        if self._picker is None and self.engine.state is not EngineState.DEAD:
             self.page.banner.say(error.title, error.detail, error.hint)
 
     def _list(self) -> None:

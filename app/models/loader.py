@@ -113,6 +113,10 @@ class ModelLoader(QObject):
             self._cancelled = True
             self._engine.restart()
 
+    def rescan(self) -> None:
+        """Asks which models there are now; `models_changed` follows."""
+        self._engine.send(protocol.ListModels())
+
     def add(self, path: str) -> None:
         self._change_list(protocol.AddModel(path=path))
 

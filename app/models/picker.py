@@ -103,6 +103,7 @@ class ModelPicker(QDialog):
     def __init__(self, loader: ModelLoader, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._loader = loader
+        self._added = ""
         self.setWindowTitle("Models")
         self.resize(980, 560)
         self.setMinimumSize(560, 360)
@@ -126,6 +127,11 @@ class ModelPicker(QDialog):
         self.reason = QLabel()
         self.reason.setObjectName("secondary")
         self.reason.setWordWrap(True)
+        self.trouble = QLabel()
+        self.trouble.setObjectName("trouble")
+        self.trouble.setTextFormat(Qt.TextFormat.PlainText)
+        self.trouble.setWordWrap(True)
+        self.trouble.hide()
         self.flash = self._flash_choice()
         self.remove = QPushButton("Remove from the list")
         self.load = QPushButton("Load")
@@ -134,6 +140,7 @@ class ModelPicker(QDialog):
         self._build()
         self._connect()
         self._show_models(loader.models)
+        loader.rescan()  # a file may have come or gone since the engine started
 
     def selected(self) -> protocol.ModelInfo | None:
         index = self.view.currentIndex()
@@ -201,6 +208,7 @@ class ModelPicker(QDialog):
         layout.addWidget(self.view, 1)
         layout.addWidget(self.empty, 1)
         layout.addWidget(self.reason)
+        layout.addWidget(self.trouble)
         layout.addLayout(foot)
 
     def _connect(self) -> None:
@@ -236,12 +244,20 @@ class ModelPicker(QDialog):
     def _show_models(self, models: tuple[protocol.ModelInfo, ...]) -> None:
         chosen = self.selected()
         state = self._loader.state
-        wanted = chosen.id if chosen else ""
+        wanted = self._new_among(models) or (chosen.id if chosen else "")
         if not wanted and isinstance(state, ReadyModel):
             wanted = state.loaded.model.id
         self._table.show_models(models)
         self._select(wanted)
         self._refresh()
+
+    def _new_among(self, models: tuple[protocol.ModelInfo, ...]) -> str:
+        """The model that was added from here, once it is listed."""
+        new = next((model.id for model in models if self._added == model.path), "")
+        if new:
+            self._added = ""
+            self.filter.clear()
+        return new
 
     def _select(self, model: str) -> None:
         rows = range(self._rows.rowCount())
@@ -279,7 +295,9 @@ class ModelPicker(QDialog):
         )
 
     def _say(self, error: protocol.Error) -> None:
-        self.reason.setText(f"{error.title}. {error.detail} {error.hint}")
+        self._added = ""
+        self.trouble.setText(f"{error.title}. {error.detail} {error.hint}")
+        self.trouble.show()
 
     # ------------------------------------------------------------------ doing
 
@@ -294,7 +312,13 @@ class ModelPicker(QDialog):
     def _remove(self) -> None:
         model = self.selected()
         if model:
+            self.trouble.hide()
             self._loader.remove(model.id)
+
+    def _add(self, path: str) -> None:
+        self.trouble.hide()
+        self._added = path
+        self._loader.add(path)
 
     def _choose_folder(self) -> None:
         dialog = QFileDialog(self, "Add a folder with a model")
@@ -309,5 +333,5 @@ class ModelPicker(QDialog):
 
     def _choose(self, dialog: QFileDialog) -> None:
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self._loader.add)
+        dialog.fileSelected.connect(self._add)
         dialog.open()

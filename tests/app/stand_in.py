@@ -48,6 +48,19 @@ BROKEN = ModelInfo(
     size_bytes=2_200_000_000,
     problem="Pickle files can run code. Use a checkpoint in safetensors format instead.",
 )
+ADDED = ModelInfo(
+    id="/models/qwen3-0.6b",
+    name="Qwen3 0.6B",
+    path="/models/qwen3-0.6b",
+    source="imported",
+    format="safetensors",
+    architecture="Qwen3ForCausalLM",
+    parameters=600_000_000,
+    weights="bf16",
+    size_bytes=1_200_000_000,
+    context_length=40_960,
+)
+"""Not listed until it is added."""
 MODELS = (MODEL, IMPORTED, BROKEN)
 
 
@@ -125,6 +138,10 @@ class StandIn:
         self.put(protocol.Models(models=models))
 
     def _add(self, path: str) -> None:
+        if path == ADDED.path:
+            self._models.append(ADDED)
+            self._list()
+            return
         self.put(
             protocol.Error(
                 title="This model cannot be opened",

@@ -529,6 +529,22 @@ def test_tab_reaches_everything_in_the_picker(qtbot: QtBot, ready: MakeWindow) -
 
 
 @POPUP
+def test_what_the_picker_says_is_not_said_behind_it(qtbot: QtBot, ready: MakeWindow) -> None:
+    window = ready()
+    window.open_picker()
+    with qtbot.waitSignal(window.loader.trouble, timeout=TIMEOUT_MS):
+        window.loader.add("/models/empty")
+    assert not window.page.banner.isVisible()
+    picker = window.findChild(ModelPicker)
+    assert isinstance(picker, ModelPicker)
+    with qtbot.waitSignal(picker.destroyed, timeout=TIMEOUT_MS):
+        picker.reject()
+    with qtbot.waitSignal(window.loader.trouble, timeout=TIMEOUT_MS):
+        window.loader.add("/models/empty")
+    assert window.page.banner.isVisible()
+
+
+@POPUP
 def test_everything_one_can_act_on_has_a_name(
     qtbot: QtBot, ready: MakeWindow, store: Store
 ) -> None:

@@ -15,7 +15,7 @@ from app.models.picker import ModelPicker
 from app.models.table import COLUMNS, family
 from engine import protocol
 from tests.app.conftest import POPUP, TIMEOUT_MS, MakeEngine
-from tests.app.stand_in import BROKEN, IMPORTED, MODEL
+from tests.app.stand_in import ADDED, BROKEN, IMPORTED, MODEL
 
 FOLDER = protocol.ModelInfo(
     id="llama-3.2-1b",
@@ -68,8 +68,11 @@ def loader(make_loader: MakeLoader) -> ModelLoader:
 
 
 @pytest.fixture
-def picker(qtbot: QtBot, loader: ModelLoader, look: Look) -> ModelPicker:
+def picker(
+    qtbot: QtBot, loader: ModelLoader, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> ModelPicker:
     loader._models = MODELS
+    monkeypatch.setattr(loader, "rescan", lambda: None)
     return opened(qtbot, loader)
 
 
@@ -276,10 +279,34 @@ def test_what_cannot_be_added_says_why_in_the_picker(
     with qtbot.waitSignal(loader.trouble, timeout=TIMEOUT_MS):
         dialog.fileSelected.emit("/models/empty")
     dialog.close()
-    assert picker.reason.text() == (
+    assert picker.trouble.isVisible()
+    assert picker.trouble.text() == (
         "This model cannot be opened. /models/empty holds no checkpoint. "
         "Choose a folder with safetensors files, or a GGUF file."
     )
+
+
+def test_a_model_that_was_added_is_selected(qtbot: QtBot, loader: ModelLoader, look: Look) -> None:
+    until(qtbot, loader, ReadyModel)
+    picker = opened(qtbot, loader)
+    picker._say(protocol.Error(title="Before", detail="", hint=""))
+    picker.filter.setText("smollm2")
+    picker._add(ADDED.path)
+    assert not picker.trouble.isVisible()
+    qtbot.waitUntil(lambda: picker.selected() == ADDED, timeout=TIMEOUT_MS)
+    assert picker.view.currentIndex().isValid()
+    row(picker, MODEL.name)
+    with qtbot.waitSignal(loader.models_changed, timeout=TIMEOUT_MS):
+        loader.rescan()
+    assert picker.selected() == MODEL
+
+
+def test_models_are_looked_for_again_when_the_picker_opens(
+    qtbot: QtBot, loader: ModelLoader, look: Look
+) -> None:
+    until(qtbot, loader, ReadyModel)
+    with qtbot.waitSignal(loader.models_changed, timeout=TIMEOUT_MS):
+        opened(qtbot, loader)
 
 
 def test_only_gguf_files_are_offered(picker: ModelPicker) -> None:
