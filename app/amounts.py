@@ -17,9 +17,9 @@ def disk(size: int) -> str:
     return f"{size} bytes"
 
 
-def gib(size: int) -> str:
-    """Bytes of memory in GB, without the unit: 17.9."""
-    value = size / 2**30
+def gb(size: int) -> str:
+    """Bytes of memory in decimal GB, as `disk` and the doctor count; without the unit: 17.9."""
+    value = size / 1e9
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
 
 

@@ -137,11 +137,11 @@ class StatusLine(QFrame):
         if event.gpu_memory_total_bytes:
             name = event.gpu_name.removeprefix("NVIDIA ")
             used, total = event.gpu_memory_used_bytes, event.gpu_memory_total_bytes
-            self.memory.setText(f"{name}  {amounts.gib(used)} / {amounts.gib(total)} GB")
+            self.memory.setText(f"{name}  {amounts.gb(used)} / {amounts.gb(total)} GB")
         else:
             used, total = event.ram_used_bytes, event.ram_total_bytes
-            self.memory.setText(f"RAM  {amounts.gib(used)} / {amounts.gib(total)} GB")
-        ram = amounts.gib(event.engine_ram_bytes)
+            self.memory.setText(f"RAM  {amounts.gb(used)} / {amounts.gb(total)} GB")
+        ram = amounts.gb(event.engine_ram_bytes)
         self.machine.setText(f"CPU {event.cpu_percent:.0f} % · Engine {ram} GB")
         if event.tokens_per_second > 0:
             self._show_rate(event.tokens_per_second)

@@ -135,16 +135,16 @@ def test_the_badge_has_no_room_to_spare(line: StatusLine) -> None:
 
 def test_memory_of_the_gpu_or_of_the_computer(line: StatusLine) -> None:
     line.take(telemetry())
-    assert line.memory.text() == "RAM  6.0 / 16.0 GB"
-    assert line.machine.text() == "CPU 7 % · Engine 2.1 GB"
+    assert line.memory.text() == "RAM  6.4 / 17.2 GB"
+    assert line.machine.text() == "CPU 7 % · Engine 2.2 GB"
     line.take(
         telemetry(
             gpu_name="NVIDIA H200",
-            gpu_memory_used_bytes=int(17.9 * 2**30),
-            gpu_memory_total_bytes=141 * 2**30,
+            gpu_memory_used_bytes=17_900_000_000,
+            gpu_memory_total_bytes=150_754_820_096,
         )
     )
-    assert line.memory.text() == "H200  17.9 / 141 GB"
+    assert line.memory.text() == "H200  17.9 / 151 GB"
 
 
 def test_speed_is_shown_while_it_streams_and_after(line: StatusLine) -> None:
