@@ -34,7 +34,7 @@ SIZE: Final = QSize(1180, 760)
 """Px, at the first start."""
 
 FOLD_WIDTH: Final = 900
-"""Px under which the sidebar folds."""
+"""Px under which the sidebar folds; opened then, it lies over the page, which cannot give way."""
 
 
 class MainWindow(QMainWindow):
@@ -103,6 +103,7 @@ class MainWindow(QMainWindow):
         self.dialogue.opened.connect(lambda _: self._refresh_composer())
         self.dialogue.answering_changed.connect(lambda _: self._refresh_composer())
         self.page.composer.sent.connect(self.send)
+        self.page.composer.field.focused.connect(self._on_composer_focus)
         self.page.transcript.regenerate_requested.connect(self._regenerate)
         self.sidebar.new_chat.connect(self.new_chat)
         self.sidebar.opened.connect(self._open)
@@ -174,7 +175,10 @@ class MainWindow(QMainWindow):
             self.dialogue.open(conversation)
 
     def _toggle_sidebar(self) -> None:
-        self.sidebar.setVisible(self.sidebar.isHidden())
+        opens = self.sidebar.isHidden()
+        self.sidebar.setVisible(opens)
+        if self._narrow:
+            (self.sidebar.chats if opens else self.page.composer).setFocus()
 
     # ------------------------------------------------------------------ what has happened
 
@@ -286,11 +290,12 @@ class MainWindow(QMainWindow):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        narrow = event.size().width() < FOLD_WIDTH
+        narrow = self._narrow
         if narrow != (event.oldSize().width() < FOLD_WIDTH) or event.oldSize().width() < 0:
-            self.sidebar.setVisible(not narrow)
-            self.header.menu.setVisible(narrow)
-            self.status.show_narrow(narrow)
+            self._fold(narrow)
+        if narrow:
+            top, below = self.header.height(), self.status.height()
+            self.sidebar.setGeometry(0, top, self.sidebar.width(), self.height() - top - below)
         if self._toast.isVisible():
             self._toast.place()
 
@@ -306,9 +311,27 @@ class MainWindow(QMainWindow):
         self.engine.close()
         super().closeEvent(event)
 
+    @property
+    def _narrow(self) -> bool:
+        return self.width() < FOLD_WIDTH
+
+    def _fold(self, narrow: bool) -> None:
+        self.sidebar.setVisible(not narrow)
+        self.header.menu.setVisible(narrow)
+        self.status.show_narrow(narrow)
+        if narrow:
+            self._body.removeWidget(self.sidebar)
+            self.sidebar.raise_()
+        else:
+            self._body.insertWidget(0, self.sidebar)
+
     def _fold_if_narrow(self) -> None:
-        if self.width() < FOLD_WIDTH:
+        if self._narrow:
             self.sidebar.hide()
+
+    def _on_composer_focus(self, focused: bool) -> None:
+        if focused:
+            self._fold_if_narrow()
 
     def _restore_geometry(self) -> None:
         self.resize(SIZE)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QAccessible
 from PySide6.QtTest import QSignalSpy, QTest
 from PySide6.QtWidgets import (
@@ -33,6 +33,7 @@ from app.engine_client import EngineState
 from app.interpreter import ROOT
 from app.models.loader import LoadingModel, ReadyModel
 from app.models.picker import ModelPicker
+from app.sidebar import WIDTH
 from app.store.records import NO_TROUBLE, Figures
 from app.store.store import Store, open_store
 from app.window import FOLD_WIDTH, MainWindow
@@ -434,6 +435,30 @@ def test_a_small_window_folds_the_sidebar(make_window: MakeWindow, store: Store)
     assert not window.sidebar.isVisible()
     window.resize(1180, 600)
     assert window.sidebar.isVisible()
+
+
+def test_in_a_small_window_the_sidebar_lies_over_the_page(make_window: MakeWindow) -> None:
+    window = make_window()
+    window.resize(480, 400)
+    QApplication.processEvents()
+    page = window.page.geometry()
+    QTest.keyClick(window, Qt.Key.Key_B, CONTROL)
+    QApplication.processEvents()
+    sidebar = window.sidebar
+    assert sidebar.chats.hasFocus()
+    assert sidebar.width() == WIDTH
+    assert sidebar.geometry().bottom() < window.status.y()
+    assert sidebar.y() >= window.header.geometry().bottom()  # its button closes it again
+    assert window.page.geometry() == page
+    assert window.childAt(sidebar.geometry().center()) in sidebar.findChildren(QWidget)
+    window.resize(500, 500)
+    assert sidebar.geometry().bottom() == window.height() - window.status.height() - 1
+    window.page.composer.setFocus()
+    assert not sidebar.isVisible()
+    window.resize(1180, 600)
+    QApplication.processEvents()
+    assert sidebar.geometry().topLeft() == QPoint(0, 0)
+    assert window.page.x() == WIDTH
 
 
 def test_a_height_alone_folds_nothing_again(make_window: MakeWindow) -> None:
