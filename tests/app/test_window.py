@@ -243,6 +243,18 @@ def test_the_way_to_start_a_dead_engine_stays(qtbot: QtBot, ready: MakeWindow) -
     assert banner.dismiss.isVisible()
 
 
+def test_regenerate_without_an_engine_leads_to_the_reason(
+    qtbot: QtBot, ready: MakeWindow, store: Store
+) -> None:
+    window = ready("dies")
+    ask(qtbot, window, "What happened?")
+    QTest.mouseClick(in_footer(window, "Regenerate"), Qt.MouseButton.LeftButton)
+    assert window.page.composer.field.hasFocus()
+    assert window.page.composer._hint.text() == "The engine has stopped"
+    assert window.page.banner.button.isVisible()
+    assert len(store.messages(current(window))) == 2
+
+
 def test_loading_a_model_starts_a_dead_engine(qtbot: QtBot, ready: MakeWindow) -> None:
     window = ready("dies")
     ask(qtbot, window, "What happened?")
