@@ -168,7 +168,7 @@ def test_model_that_is_not_there_is_a_sentence() -> None:
 def test_empty_prompt_is_a_usage_error(prompt: str) -> None:
     asked = ask(prompt)
     assert (asked.returncode, asked.stdout) == (2, b"")
-    assert asked.stderr == b"hearth ask: the prompt is empty\n"
+    assert asked.stderr == b"hearth ask: the prompt is empty: write something\n"
 
 
 def test_unforeseen_fault_is_a_sentence_and_says_nothing_of_the_prompt() -> None:
