@@ -22,6 +22,10 @@ FinishReason = Literal["stop", "length", "context", "stopped", "error"]
 stopped: the user's Stop; error: an `Error` event with the same request came before."""
 
 
+NOT_OBSERVED: Final = "not observed"
+"""What `AttentionPhase.observed` says where the profiler recorded no kernel of attention."""
+
+
 class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Frozen, because what crosses a pipe or a signal must not change under its reader.
 

@@ -123,7 +123,11 @@ def _table(attention: protocol.Attention) -> QGridLayout:
         grid.addWidget(_label(name, "columnName"), 0, column)
     phases = (("Prefill", attention.prefill), ("Decode", attention.decode))
     for row, (name, phase) in enumerate(phases, 1):
-        cells = (phase.requested, phase.resolved, breakable(phase.observed) or "not observed")
+        cells = (
+            phase.requested,
+            phase.resolved,
+            breakable(phase.observed) or protocol.NOT_OBSERVED,
+        )
         grid.addWidget(_label(name, "cellName"), row, 0, Qt.AlignmentFlag.AlignTop)
         for column, text in enumerate(cells, 1):
             grid.addWidget(_label(text, "cell"), row, column, Qt.AlignmentFlag.AlignTop)

@@ -45,7 +45,7 @@ def verdict(
 
 def seen(phase: protocol.AttentionPhase) -> bool:
     """Whether the profiler recorded a kernel of attention."""
-    return phase.observed not in ("", "not observed")
+    return phase.observed not in ("", protocol.NOT_OBSERVED)
 
 
 def report(loaded: protocol.Loaded | None, attention: protocol.Attention | None) -> str:
@@ -59,7 +59,7 @@ def report(loaded: protocol.Loaded | None, attention: protocol.Attention | None)
         for name, phase in (("Prefill", attention.prefill), ("Decode", attention.decode)):
             lines.append(
                 f"{name}: requested {phase.requested}, resolved {phase.resolved}, "
-                f"observed {phase.observed or 'not observed'}"
+                f"observed {phase.observed or protocol.NOT_OBSERVED}"
                 + (f", max error {phase.max_error:.2g}" if phase.max_error is not None else "")
             )
             lines.append(f"  {phase.reason}")

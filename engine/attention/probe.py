@@ -18,11 +18,11 @@ from torch.profiler import ProfilerActivity, profile
 
 from engine.attention.choice import Shape
 from engine.attention.kernels import KERNELS, LayerStep
+from engine.protocol import NOT_OBSERVED
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 """The profiler's library writes progress lines to stderr; it reads this at its first use."""
 
-NOT_OBSERVED = "not observed"
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 2e-2}
 """Largest error relative to the reference's largest value: a few roundings of the dtype."""
 
