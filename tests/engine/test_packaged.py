@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -89,21 +87,7 @@ def test_a_folder_that_cannot_be_made(carried: Packaged) -> None:
         carried.file()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if sys.platform != "linux":
-        pytest.skip("needs a tmpfs")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(disk)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    monkeypatch.setenv("HEARTH_HOME", str(disk))
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
-
-
-def test_a_full_disk_says_so_and_keeps_nothing(carried: Packaged, small_disk: Path) -> None:
+def test_a_full_disk_says_so_and_keeps_nothing(carried: Packaged, full_disk: Path) -> None:
     carried.paths()[2].write_bytes(bytes(50_000))
     with pytest.raises(StorageError, match="No space left") as caught:
         carried.file()

@@ -6,9 +6,6 @@ import errno
 import json
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -191,21 +188,6 @@ def test_what_an_ended_process_left_is_removed(file: Path) -> None:
 
 
 # ---------------------------------------------------------------------------- no room, no access
-
-
-@pytest.fixture
-def full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A real file system with room for 8 KB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if sys.platform != "linux":
-        pytest.skip("needs a tmpfs")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(disk)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    monkeypatch.setenv("HEARTH_HOME", str(disk))
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_full_disk_says_so_and_keeps_nothing(file: Path, full_disk: Path) -> None:
