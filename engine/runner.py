@@ -61,9 +61,8 @@ class Runner:
 def onednn(*, enabled: bool) -> Iterator[None]:
     """Lets torch use oneDNN on the CPU, or not; a GPU is not concerned.
 
-    oneDNN multiplies many rows fastest, but one row of bfloat16 at a third of the memory's
-    bandwidth: 11 GB/s where ATen's own matrix-vector product reads 22 to 33 (two cores with
-    AVX-512). A process-wide switch, so for the one thread that runs models.
+    oneDNN multiplies many rows fastest, but one row of bfloat16 at half the rate of ATen's own
+    matrix-vector product (tests/bench/cpu_decode.py; two cores with AVX-512). A process-wide switch, so for the one thread that runs models.
     """
     backend = torch.backends.mkldnn
     before = backend.enabled
