@@ -123,11 +123,8 @@ def _table(attention: protocol.Attention) -> QGridLayout:
         grid.addWidget(_label(name, "columnName"), 0, column)
     phases = (("Prefill", attention.prefill), ("Decode", attention.decode))
     for row, (name, phase) in enumerate(phases, 1):
-        cells = (
-            phase.requested,
-            phase.resolved,
-            breakable(phase.observed) or protocol.NOT_OBSERVED,
-        )
+        observed = breakable(phase.observed or protocol.NOT_OBSERVED)
+        cells = (phase.requested, phase.resolved, observed)
         grid.addWidget(_label(name, "cellName"), row, 0, Qt.AlignmentFlag.AlignTop)
         for column, text in enumerate(cells, 1):
             grid.addWidget(_label(text, "cell"), row, column, Qt.AlignmentFlag.AlignTop)

@@ -11,6 +11,7 @@ import torch
 from engine.attention import facts, interface, probe
 from engine.attention.choice import Shape, choose
 from engine.kv_cache import KVCache
+from engine.protocol import NOT_OBSERVED
 from engine.runner import Runner
 
 pytestmark = [
@@ -113,7 +114,7 @@ def test_the_flash_kernel_is_observed(kernel: str, count: int) -> None:
     run()
     seen = probe.observe(run)
     assert seen.flash == (kernel in FLASH), seen.label
-    assert seen.label != probe.NOT_OBSERVED
+    assert seen.label != NOT_OBSERVED
 
 
 def test_the_choice_here_is_a_flash_kernel() -> None:

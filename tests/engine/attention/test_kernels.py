@@ -8,6 +8,7 @@ import torch
 from engine.attention import probe
 from engine.attention.choice import Shape
 from engine.attention.kernels import KERNELS, LayerStep
+from engine.protocol import NOT_OBSERVED
 
 CPU = torch.device("cpu")
 
@@ -71,7 +72,7 @@ def test_observation_names_what_the_profiler_recorded() -> None:
         ("void pytorch_flash::flash_fwd_splitkv_kernel<Flash_fwd_kernel_traits>", "torch's", True),
         ("void flash::flash_fwd_kernel<Flash_fwd_kernel_traits>", "flash-attn's", True),
         ("fmha_cutlassF_bf16_aligned_64x64_rf_sm80", "memory-efficient", False),
-        ("void cublasLt::gemm", probe.NOT_OBSERVED, False),
+        ("void cublasLt::gemm", NOT_OBSERVED, False),
     ],
 )
 def test_kernel_names_are_told_apart(name: str, label: str, flash: bool) -> None:
