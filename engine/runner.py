@@ -62,7 +62,8 @@ def onednn(*, enabled: bool) -> Iterator[None]:
     """Lets torch use oneDNN on the CPU, or not; a GPU is not concerned.
 
     oneDNN multiplies many rows fastest, but one row of bfloat16 at half the rate of ATen's own
-    matrix-vector product (tests/bench/cpu_decode.py; two cores with AVX-512). A process-wide switch, so for the one thread that runs models.
+    matrix-vector product (tests/bench/cpu_decode.py; two cores with AVX-512). A process-wide
+    switch, so for the one thread that runs models.
     """
     backend = torch.backends.mkldnn
     before = backend.enabled
