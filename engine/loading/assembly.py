@@ -10,7 +10,7 @@ from torch import nn
 
 from engine.errors import CheckpointError, OutOfMemoryError, reason
 from engine.loading.families import Config, Family
-from engine.loading.weights import Weight
+from engine.loading.weights import Extremes, Weight
 
 Progress = Callable[[str, int, int], None]
 
@@ -36,7 +36,7 @@ def assemble(
     """Returns the model in eval, its parameters in `dtype` on `device` without gradients.
 
     `total` is in bytes of the weights' source. Raises CheckpointError for a weight that is missing,
-    of no use or of the wrong shape, OutOfMemoryError when the device is full.
+    of no use, of the wrong shape or not finite, OutOfMemoryError when the device is full.
     """
     model = _empty_model(family, config)
     try:
@@ -86,11 +86,12 @@ def _fill_parameters(
     progress: Progress,
 ) -> None:
     empty = dict(model.named_parameters())
+    extremes = Extremes()
     done = 0
     for weight in weights:
         parameter = empty.pop(weight.name, None)
         if parameter is not None:
-            _place(model, weight, parameter.shape, device, dtype)
+            extremes.add(weight.name, _place(model, weight, parameter.shape, device, dtype))
         elif weight.name != "lm_head.weight":
             raise CheckpointError(f"This model has a weight too many: {weight.name}.")
         done += weight.size
@@ -99,6 +100,7 @@ def _fill_parameters(
     missing = [name for name, value in model.named_parameters() if value.is_meta]
     if missing:
         raise CheckpointError(f"This model lacks {len(missing)} weights, such as {missing[0]}.")
+    extremes.check()
 
 
 def _place(
@@ -107,7 +109,7 @@ def _place(
     shape: torch.Size,
     device: torch.device,
     dtype: torch.dtype,
-) -> None:
+) -> torch.Tensor:
     if weight.tensor.shape != shape:
         raise CheckpointError(
             f"The weight {weight.name} is {list(weight.tensor.shape)}, not {list(shape)}."
@@ -115,3 +117,4 @@ def _place(
     owner, _, name = weight.name.rpartition(".")
     placed = weight.tensor.to(device=device, dtype=dtype)
     setattr(model.get_submodule(owner), name, nn.Parameter(placed, requires_grad=False))
+    return placed

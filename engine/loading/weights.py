@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import torch
 
+from engine.errors import CheckpointError
+
 
 class Weight(NamedTuple):
     name: str
@@ -13,3 +15,35 @@ class Weight(NamedTuple):
     tensor: torch.Tensor
     size: int
     """Bytes in the file, for progress."""
+
+
+class Extremes:
+    """The smallest and the largest value of each weight; a model with NaN or infinity is refused.
+
+    One of them in one weight makes every logit NaN, and the chat would be garbage without a word.
+    `aminmax` passes NaN on and reads bfloat16 at memory speed (135M parameters in 10 ms, where
+    `isfinite` takes 0.7 s). The device is asked once, at the end.
+    """
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._found: list[torch.Tensor] = []
+
+    def add(self, name: str, placed: torch.Tensor) -> None:
+        """`placed` is on the device, in the dtype that the model runs in: float16 can overflow."""
+        if placed.numel():
+            self._names.append(name)
+            self._found += torch.aminmax(placed)
+
+    def check(self) -> None:
+        """Raises CheckpointError, naming the first weight that holds what is no number."""
+        if not self._found:
+            return
+        finite = torch.stack(self._found).isfinite().view(-1, 2).all(1).tolist()
+        broken = [name for name, fine in zip(self._names, finite, strict=True) if not fine]
+        if broken:
+            raise CheckpointError(
+                f"This model is damaged: {len(broken)} of its weights, such as {broken[0]}, hold "
+                "values that are not finite numbers.",
+                "Download the model again, or load it in another dtype.",
+            )
