@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from engine.errors import SHOWN, HearthError
-from engine.loading import families, gguf_header, model_folder
+from engine.loading import families, gguf_header, gguf_pretokenizers, model_folder
 from engine.loading.gguf_header import GGUFHeader
 from engine.loading.gguf_types import FILE_TYPES
 from engine.protocol import ModelInfo
@@ -29,8 +29,10 @@ def read(card: ModelInfo) -> ModelInfo:
         if path.is_dir():
             filled = _of_config(card, path)
             return _of_folder(filled, path)
-        filled = _of_gguf(card, path)
-        families.of_gguf(filled.architecture)
+        header = gguf_header.read(path, card.size_bytes or None)
+        filled = _of_gguf(card, header)
+        families.of_gguf(header.architecture)
+        gguf_pretokenizers.check(header)
     except HearthError as error:
         return msgspec.structs.replace(filled, problem=f"{error.detail} {error.hint}")
     except OSError as error:
@@ -39,15 +41,14 @@ def read(card: ModelInfo) -> ModelInfo:
     return filled
 
 
-def _of_gguf(card: ModelInfo, path: Path) -> ModelInfo:
-    header = gguf_header.read(path, card.size_bytes or None)
+def _of_gguf(card: ModelInfo, header: GGUFHeader) -> ModelInfo:
     return msgspec.structs.replace(
         card,
         format="gguf",
         architecture=header.architecture[:SHOWN],
         parameters=header.parameters,
         weights=_weights_of(header),
-        size_bytes=card.size_bytes or path.stat().st_size,
+        size_bytes=card.size_bytes or header.path.stat().st_size,
         context_length=_context(header.number("context_length")),
     )
 

@@ -24,7 +24,7 @@ from engine.loading import gguf_config
 from engine.loading.families import Config, Family
 from engine.loading.gguf_header import GGUFHeader
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised when a conversion comes out differently, so that older ones are made again."""
 MARKER: Final = "complete"
 CONFIG: Final = "config.json"

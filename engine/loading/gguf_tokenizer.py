@@ -20,48 +20,32 @@ from tokenizers import (
     processors,
 )
 
-from engine.errors import CheckpointError, UnsupportedError, shown
+from engine.errors import CheckpointError, UnsupportedError
+from engine.loading import gguf_pretokenizers
 from engine.loading.gguf_config import embedding_rows, flag, token_id
 from engine.loading.gguf_header import GGUFHeader
+from engine.loading.gguf_pretokenizers import BYTE_LEVEL, SENTENCEPIECE
 
 CONTROL: Final = 3
 USER_DEFINED: Final = 4
 SPACE: Final = "\u2581"
 """SentencePiece's visible space."""
-
-_GPT2: Final = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-_LLAMA3: Final = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-SPLITS: Final[dict[str, tuple[str, ...]]] = {
-    "default": (_GPT2,),
-    "gpt-2": (_GPT2,),
-    "smollm": (r"\p{N}", _GPT2),
-    "llama-bpe": (_LLAMA3,),
-    "llama3": (_LLAMA3,),
-    "llama-v3": (_LLAMA3,),
-}
-"""How text is cut before merging, by `tokenizer.ggml.pre`: llama.cpp, llama-vocab.cpp."""
-WHOLE_WORDS_FIRST: Final = ("llama-bpe", "llama3", "llama-v3")
-"""Where a piece that is in the vocabulary is taken whole, whatever the merges say."""
-
+INSTRUCTION: Final = "[INST]"
+"""A control token from Mistral's second vocabulary on; before it was text."""
+KEEP_SPACE_AFTER: Final = ("<unk>", "<s>", "<|endoftext|>")
+"""The control tokens of Phi-3 that do not swallow the space after them: llama-vocab.cpp."""
 
 Builder = Callable[[GGUFHeader, list[str]], Tokenizer]
 
 
 def tokenizer(header: GGUFHeader) -> Tokenizer:
     """Raises CheckpointError without a vocabulary, UnsupportedError for an unknown kind."""
-    kind = header.metadata.get("tokenizer.ggml.model", "")
+    kind = gguf_pretokenizers.check(header)
     tokens = [str(token) for token in header.items("tokenizer.ggml.tokens")]
     if not tokens:
         raise CheckpointError(f"{header.path.name} has no vocabulary.")
     if len(tokens) > embedding_rows(header):
         raise CheckpointError(f"{header.path.name} is damaged: it has tokens without embeddings.")
-    if kind not in _BUILDERS:
-        raise UnsupportedError(
-            f"{header.path.name} has a tokenizer of the unknown kind {shown(kind)}."
-        )
     try:
         return _made(header, _BUILDERS[kind], tokens)
     except (CheckpointError, UnsupportedError):
@@ -75,22 +59,35 @@ def tokenizer(header: GGUFHeader) -> Tokenizer:
 def _made(header: GGUFHeader, builder: Builder, tokens: list[str]) -> Tokenizer:
     made = builder(header, tokens)
     _add_tokens(made, header, tokens)
-    _add_begin(made, header, tokens)
+    begin = begin_id(header)
+    if begin is not None:
+        _add_begin(made, tokens[begin], begin)
     return made
 
 
+def begin_id(header: GGUFHeader) -> int | None:
+    """The id of the token with which every text begins, or None where none does.
+
+    A vocabulary of SentencePiece that does not say otherwise has one. What the file says of an end
+    (`add_eos_token`) is for training and embeddings: after a prompt comes the reply.
+    """
+    default = _is_sentencepiece(header) or gguf_pretokenizers.of(header).begin
+    begin = token_id(header, "bos")
+    return begin if flag(header, "tokenizer.ggml.add_bos_token", default=default) else None
+
+
 def _byte_level(header: GGUFHeader, tokens: list[str]) -> Tokenizer:
-    pre = header.metadata.get("tokenizer.ggml.pre", "default")
-    if not isinstance(pre, str) or pre not in SPLITS:
-        raise UnsupportedError(f"{header.path.name} cuts text in an unknown way ({shown(pre)}).")
+    pre = gguf_pretokenizers.of(header)
     merges = [_pair(str(merge), header) for merge in header.items("tokenizer.ggml.merges")]
-    model = models.BPE(_ids(tokens), merges, ignore_merges=pre in WHOLE_WORDS_FIRST)
+    model = models.BPE(_ids(tokens), merges, ignore_merges=pre.whole_words_first)
     made = Tokenizer(model)
     splits: list[Any] = [
-        pre_tokenizers.Split(Regex(split), behavior="isolated") for split in SPLITS[pre]
+        pre_tokenizers.Split(Regex(split), behavior="isolated") for split in pre.splits
     ]
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     made.pre_tokenizer = pre_tokenizers.Sequence([*splits, byte_level])
+    if pre.nfc:
+        made.normalizer = normalizers.NFC()
     made.decoder = decoders.ByteLevel()
     return made
 
@@ -122,15 +119,19 @@ def _sentencepiece(header: GGUFHeader, tokens: list[str]) -> Tokenizer:
     )
     made = Tokenizer(model)
     prefix = flag(header, "tokenizer.ggml.add_space_prefix", default=not gemma)
-    _set_spaces(made, gemma=gemma, prefix=prefix)
+    once = INSTRUCTION in _of_kind(CONTROL, header, tokens)
+    _set_spaces(made, gemma=gemma, prefix=prefix, once=once)
     return made
 
 
-def _set_spaces(made: Tokenizer, *, gemma: bool, prefix: bool) -> None:
-    """As the tokenizer.json of Llama 2 and of Gemma has it."""
+def _set_spaces(made: Tokenizer, *, gemma: bool, prefix: bool, once: bool) -> None:
+    """As the tokenizer.json of Llama 2, of Mistral (`once`: none after a token) and of Gemma."""
     visible = normalizers.Replace(" ", SPACE)
     steps: list[Any] = [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
-    if prefix:
+    if prefix and once:
+        made.pre_tokenizer = pre_tokenizers.Metaspace(SPACE, "first", split=False)
+        steps.append(decoders.Strip(content=" ", left=1, right=0))
+    elif prefix:
         made.normalizer = normalizers.Sequence([normalizers.Prepend(SPACE), visible])
         steps.append(decoders.Strip(content=" ", left=1, right=0))
     else:
@@ -165,29 +166,43 @@ def _ids(tokens: list[str]) -> dict[str, int]:
 
 def _add_tokens(made: Tokenizer, header: GGUFHeader, tokens: list[str]) -> None:
     """Control tokens are special, user-defined ones are not, and both stay whole in a text."""
-    kinds = header.items("tokenizer.ggml.token_type")
+    swallow = header.architecture == "phi3" and _is_sentencepiece(header)
+    special = [
+        AddedToken(
+            token,
+            normalized=False,
+            special=True,
+            rstrip=swallow and token not in KEEP_SPACE_AFTER,
+        )
+        for token in _of_kind(CONTROL, header, tokens)
+    ]
+    whole = [
+        AddedToken(token, normalized=False, special=False)
+        for token in _of_kind(USER_DEFINED, header, tokens)
+    ]
     known = made.get_vocab(with_added_tokens=False)
-    listed = [(t, k) for t, k in zip(tokens, kinds, strict=False) if t in known]
-    special = [t for t, kind in listed if kind == CONTROL]
-    whole = [t for t, kind in listed if kind == USER_DEFINED]
-    made.add_special_tokens([AddedToken(t, normalized=False, special=True) for t in special])
-    made.add_tokens([AddedToken(t, normalized=False, special=False) for t in whole])
+    made.add_special_tokens([token for token in special if token.content in known])
+    made.add_tokens([token for token in whole if token.content in known])
 
 
-def _add_begin(made: Tokenizer, header: GGUFHeader, tokens: list[str]) -> None:
-    """A vocabulary of SentencePiece that does not say otherwise begins every text with BOS."""
-    sentencepiece = header.metadata.get("tokenizer.ggml.model") == "llama"
-    begin = token_id(header, "bos")
-    if begin is None or not flag(header, "tokenizer.ggml.add_bos_token", default=sentencepiece):
-        return
+def _of_kind(kind: int, header: GGUFHeader, tokens: list[str]) -> list[str]:
+    kinds = header.items("tokenizer.ggml.token_type")
+    return [token for token, found in zip(tokens, kinds, strict=False) if found == kind]
+
+
+def _is_sentencepiece(header: GGUFHeader) -> bool:
+    return header.metadata.get("tokenizer.ggml.model") == SENTENCEPIECE
+
+
+def _add_begin(made: Tokenizer, token: str, index: int) -> None:
     made.post_processor = processors.TemplateProcessing(
-        single=f"{tokens[begin]} $A",
-        pair=f"{tokens[begin]} $A {tokens[begin]}:1 $B:1",
-        special_tokens=[(tokens[begin], begin)],
+        single=f"{token} $A",
+        pair=f"{token} $A {token}:1 $B:1",
+        special_tokens=[(token, index)],
     )
 
 
-_BUILDERS: Final[dict[object, Builder]] = {
-    "gpt2": _byte_level,
-    "llama": _sentencepiece,
+_BUILDERS: Final[dict[str, Builder]] = {
+    BYTE_LEVEL: _byte_level,
+    SENTENCEPIECE: _sentencepiece,
 }

@@ -272,6 +272,19 @@ def test_each_bad_file_says_why(models: Path, made: Path) -> None:
     }
 
 
+def test_a_vocabulary_that_cannot_be_read_is_told_before_it_is_loaded(models: Path) -> None:
+    for name, key, value in (("t5", "model", "t5"), ("new", "pre", "newest"), ("none", "", "")):
+        writer = tiny.gguf_writer(models / f"{name}.gguf")
+        if key:
+            tiny.write_vocabulary(writer)
+            writer.kv_data[0][f"tokenizer.ggml.{key}"].value = value
+        tiny.finish(writer)
+    problems = {card.name: card.problem for card in others()}
+    assert "t5.gguf has a tokenizer of the unknown kind 't5', Unigram." in problems["t5"]
+    assert "new.gguf cuts text in an unknown way ('newest')." in problems["new"]
+    assert problems["none"].startswith("none.gguf has no vocabulary.")
+
+
 def test_each_bad_folder_says_why(models: Path, made: Path) -> None:
     names = ("pickle", "unknown", "quantised", "broken", "cut", "toothless")
     folder = {name: Path(shutil.copytree(made / "tiny", models / name)) for name in names}

@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Regex, pre_tokenizers
 from transformers import AutoTokenizer
+from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
+from transformers.models.codegen.tokenization_codegen import CodeGenTokenizer
+from transformers.models.cohere.tokenization_cohere import CohereTokenizer
+from transformers.models.gpt2.tokenization_gpt2 import GPT2Tokenizer
+from transformers.models.gpt_neox.tokenization_gpt_neox import GPTNeoXTokenizer
+from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
+from transformers.models.qwen3_5.tokenization_qwen3_5 import Qwen3_5Tokenizer
 
 from engine.errors import CheckpointError, UnsupportedError
 from engine.loading import families, gguf_conversion, gguf_file, gguf_header, gguf_tokenizer
 from engine.loading.gguf_header import GGUFHeader
+from engine.loading.gguf_pretokenizers import PRE_TOKENIZERS
 from engine.packaged import PACKAGED
 from tests.engine import tiny
 
@@ -81,6 +90,139 @@ def test_smollm2_has_the_special_tokens_that_transformers_finds(smollm2: tuple[A
     for name in ("bos_token", "eos_token", "unk_token", "pad_token"):
         assert getattr(ours, name) == getattr(reference, name)
     assert len(ours) == len(reference) == 49_152
+
+
+# ---------------------------------------------------------------------------- how families cut
+
+VARIED = " ".join(TEXTS) + (
+    "def f(x):\n        return x**2  # it's I'VE DON'T\r\n\r\n 12345 1,234.56 \uff11\uff12 ½²\n"
+    "$100\n/ a//b\n\n"
+    "camelCaseXMLHttp_snake-case हिन्दी ไทยกำ \u2029 \ufeff “q”\u3000。!?#tag   \n \n  \n   end   "
+)  # fmt: skip
+# The classes of transformers that have a family's rule, and the names that stand for it.
+BY_CLASS: dict[type, tuple[str, ...]] = {
+    GPT2Tokenizer: ("default", "gpt-2"),
+    CodeGenTokenizer: ("phi-2",),
+    GPTNeoXTokenizer: ("olmo", "mpt"),
+    CohereTokenizer: ("command-r",),
+    Qwen2Tokenizer: ("qwen2", "deepseek-r1-qwen", "stablelm2", "megrez"),
+    Qwen3_5Tokenizer: ("qwen35",),
+}
+
+
+def named(pre: str, tmp_path: Path) -> Any:
+    """A byte-level tokenizer of a file that says `pre`."""
+    header = vocabulary(tmp_path, lambda writer: put(writer, "pre", pre))
+    return gguf_tokenizer.tokenizer(header)
+
+
+def cut(text: str, by: Any) -> list[str]:
+    return [text[begin:end] for _, (begin, end) in by.pre_tokenizer.pre_tokenize_str(text)]
+
+
+def composed(by: Any) -> str:
+    return "e\u0301" if by.normalizer is None else str(by.normalizer.normalize_str("e\u0301"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "pre"), [(kind, pre) for kind, names in BY_CLASS.items() for pre in names]
+)
+def test_text_is_cut_as_the_familys_class_does(kind: Any, pre: str, tmp_path: Path) -> None:
+    ours, reference = named(pre, tmp_path), kind().backend_tokenizer
+    assert cut(VARIED, ours) == cut(VARIED, reference)
+    assert composed(ours) == composed(reference)
+
+
+@pytest.mark.parametrize("pre", sorted(set(GGUF_PRE_TOKENIZER_SPLITS) & set(PRE_TOKENIZERS)))
+def test_text_is_cut_as_transformers_cuts_that_of_gguf(pre: str, tmp_path: Path) -> None:
+    split = pre_tokenizers.Split(Regex(GGUF_PRE_TOKENIZER_SPLITS[pre]), "isolated")
+    expected = [text for text, _ in split.pre_tokenize_str(VARIED)]
+    assert cut(VARIED, named(pre, tmp_path)) == expected
+
+
+@pytest.mark.parametrize("pre", ["smollm", "starcoder", "refact", "codeshell", "exaone"])
+def test_digits_stand_alone(pre: str, tmp_path: Path) -> None:
+    steps = (pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel())
+    reference = pre_tokenizers.Sequence(list(steps))
+    reference[1].add_prefix_space = False
+    expected = [VARIED[begin:end] for _, (begin, end) in reference.pre_tokenize_str(VARIED)]
+    assert cut(VARIED, named(pre, tmp_path)) == expected
+
+
+# What only the models' own tokenizer.json has. DeepSeek V3 was compared with its file by hand.
+CUTS = (
+    ("deepseek-v3", "x=12345 日本語ok", ["x", "=", "123", "45", " ", "日本語", "ok"]),
+    ("deepseek-v3", ".path(a)\n\nन्", [".path", "(a", ")\n\n", "न्"]),
+    (
+        "deepseek-coder",
+        " f(10)\r\n½\t日本",
+        [" f", "(", "1", "0", ")", "\r", "\n", "½", "\t", "日本"],
+    ),
+    ("deepseek-coder", "हि", ["ह", "ि"]),
+    # Its marks run from : to ~ and so take the letters of ASCII with them.
+    ("deepseek-llm", " Zoë::12。한국", [" Zo", "ë", "::", "1", "2", "。", "한국"]),
+    ("deepseek-llm", "Նն", ["Ն", "ն"]),
+    ("deepseek-llm", "\n  end  ", ["\n", " ", " end", "  "]),
+    ("glm4", "it'S 12345", ["it", "'S", " ", "123", "45"]),
+    ("chatglm-bpe", "a\n\n b", ["a", "\n\n", " b"]),
+    ("falcon", "a=12345, b", ["a", "=", "123", "45", ",", " b"]),
+    ("seed-coder", "x;\n1", ["x", ";", "\n", "1"]),
+)
+
+
+@pytest.mark.parametrize(("pre", "text", "expected"), CUTS)
+def test_text_is_cut_as_the_models_own_file_says(
+    pre: str, text: str, expected: list[str], tmp_path: Path
+) -> None:
+    assert cut(text, named(pre, tmp_path)) == expected
+
+
+@pytest.mark.parametrize("pre", sorted(PRE_TOKENIZERS))
+def test_nothing_of_a_text_is_lost(pre: str, tmp_path: Path) -> None:
+    assert "".join(cut(VARIED, named(pre, tmp_path))) == VARIED
+    ours = named(pre, tmp_path)
+    assert ours.decode(ours.encode("the \t12\n 한🔥").ids) == "the \t12\n 한🔥"
+
+
+@pytest.mark.parametrize(
+    ("pre", "whole"), [("llama-bpe", True), ("tekken", True), ("smaug-bpe", True), ("dbrx", False)]
+)
+def test_words_of_the_vocabulary_are_taken_whole(pre: str, whole: bool, tmp_path: Path) -> None:
+    """No merge makes `ab`, which is in the vocabulary all the same."""
+
+    def add(writer: Any) -> None:
+        put(writer, "pre", pre)
+        put(writer, "tokens", [*tiny.VOCABULARY[:-1], "ab"])
+        put(writer, "token_type", [1] * len(tiny.VOCABULARY))
+
+    ours = gguf_tokenizer.tokenizer(vocabulary(tmp_path, add))
+    assert (ours.encode("ab", add_special_tokens=False).tokens == ["ab"]) == whole
+
+
+@pytest.mark.parametrize(
+    ("pre", "said", "begins"),
+    [
+        ("llama-bpe", None, True),
+        ("llama-bpe", False, False),
+        ("tekken", None, True),
+        ("qwen2", None, False),
+        ("qwen2", True, True),
+    ],
+)
+def test_texts_begin_with_bos_where_the_file_or_its_family_says_so(
+    pre: str, said: bool | None, begins: bool, tmp_path: Path
+) -> None:
+    def change(writer: Any) -> None:
+        put(writer, "pre", pre)
+        if said is None:
+            del writer.kv_data[0]["tokenizer.ggml.add_bos_token"]
+        else:
+            put(writer, "add_bos_token", said)
+
+    header = vocabulary(tmp_path, change)
+    begin = tiny.SIZES["bos_token_id"]
+    assert gguf_tokenizer.begin_id(header) == (begin if begins else None)
+    assert (gguf_tokenizer.tokenizer(header).encode("he").ids[0] == begin) == begins
 
 
 # ---------------------------------------------------------------------------- SentencePiece
@@ -170,15 +312,16 @@ def test_gemma_begins_every_text_with_bos(gemma: tuple[Any, SentencePiece]) -> N
     assert ours("word").input_ids[0] == ours.bos_token_id == 2
 
 
-@pytest.fixture
-def llama2(tmp_path: Path) -> GGUFHeader:
+def sentencepiece(
+    path: Path, *, architecture: str = "llama", control: tuple[str, ...] = ()
+) -> GGUFHeader:
     """A vocabulary of the Llama 2 kind: scores, byte pieces, a space before the first word."""
-    path = tmp_path / "llama2.gguf"
-    writer = tiny.gguf_writer(path)
+    writer = tiny.gguf_writer(path, architecture)
     pieces = [SPACE, *"abcdehlnort", "he", "the", f"{SPACE}t", f"{SPACE}the", "ar", "thear", "ea"]
-    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *pieces]
-    kinds = [2, 3, 3, *[6] * 256, *[1] * len(pieces)]
-    scores = [0.0] * 259 + [-float(index) for index in range(len(pieces))]
+    bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
+    tokens = ["<unk>", "<s>", "</s>", *bytes_, *pieces, *control]
+    kinds = [2, 3, 3, *[6] * 256, *[1] * len(pieces), *[3] * len(control)]
+    scores = [0.0] * 259 + [-float(index) for index in range(len(pieces) + len(control))]
     scores[tokens.index("ea")] = 1.0  # before "he", which stands before it
     writer.add_tokenizer_model("llama")
     writer.add_token_list(tokens)
@@ -192,6 +335,11 @@ def llama2(tmp_path: Path) -> GGUFHeader:
     return gguf_header.read(path)
 
 
+@pytest.fixture
+def llama2(tmp_path: Path) -> GGUFHeader:
+    return sentencepiece(tmp_path / "llama2.gguf")
+
+
 @pytest.mark.parametrize(
     "text", ["the hearth", " the", "the  lord", "Zoë", "🔥", "hearth\nhearth", "the<0x41>"]
 )
@@ -200,6 +348,28 @@ def test_llama_2_cuts_text_as_sentencepiece_does(text: str, llama2: GGUFHeader) 
     ids = ours.encode(text).ids
     assert ids == [1, *SentencePiece(llama2).encode(f" {text}")]
     assert ours.decode(ids) == text
+
+
+def test_mistral_puts_no_space_after_its_control_tokens(tmp_path: Path) -> None:
+    """Llama 2 does: there `[INST]` is text."""
+    header = sentencepiece(tmp_path / "mistral.gguf", control=("[INST]", "[/INST]"))
+    ours = gguf_tokenizer.tokenizer(header)
+    encoded = ours.encode("the [INST] the[/INST]he", add_special_tokens=False)
+    assert encoded.tokens == [f"{SPACE}the", SPACE, "[INST]", f"{SPACE}the", "[/INST]", "he"]
+    assert ours.decode(encoded.ids) == "the  thehe"
+
+
+@pytest.mark.parametrize(("architecture", "swallowed"), [("phi3", True), ("llama", False)])
+def test_phi_3_swallows_the_space_after_a_control_token(
+    architecture: str, swallowed: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "phi3.gguf"
+    header = sentencepiece(path, architecture=architecture, control=("<|user|>",))
+    ours = gguf_tokenizer.tokenizer(header)
+    ids = ours.encode("<|user|>\nthe", add_special_tokens=False).ids
+    newline = [] if swallowed else [SPACE, "<0x0A>"]
+    the = f"{SPACE}the" if swallowed else "the"
+    assert [ours.id_to_token(index) for index in ids] == ["<|user|>", *newline, the]
 
 
 # ---------------------------------------------------------------------------- what is wrong
@@ -240,6 +410,17 @@ def test_vocabulary_that_contradicts_itself(
 def test_vocabulary_of_an_unknown_kind(key: str, said: str, tmp_path: Path) -> None:
     header = vocabulary(tmp_path, lambda writer: put(writer, key, "wordpiece"))
     with pytest.raises(UnsupportedError, match=said):
+        gguf_tokenizer.tokenizer(header)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("t5", "Unigram"), ("bert", "WordPiece"), ("rwkv", "RWKV")]
+)
+def test_kinds_of_tokenizers_that_cannot_be_read_are_named(
+    kind: str, said: str, tmp_path: Path
+) -> None:
+    header = vocabulary(tmp_path, lambda writer: put(writer, "model", kind))
+    with pytest.raises(UnsupportedError, match=f"'{kind}', {said}"):
         gguf_tokenizer.tokenizer(header)
 
 
