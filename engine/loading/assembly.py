@@ -9,16 +9,23 @@ import torch
 from torch import nn
 
 from engine.errors import CheckpointError, OutOfMemoryError, reason
+from engine.loading import config_gate
 from engine.loading.families import Config, Family
 from engine.loading.weights import Extremes, Weight
 
 Progress = Callable[[str, int, int], None]
 
 
-def config_object(family: Family, settings: Config, name: str) -> Any:
-    """transformers' config. Raises CheckpointError for settings of `name` that it refuses."""
+def config_object(
+    family: Family, settings: Config, shapes: Iterable[tuple[int, ...]], name: str
+) -> Any:
+    """transformers' config of the settings that pass the gate, for weights of these `shapes`.
+
+    Raises CheckpointError for settings of `name` that do not pass, or that transformers refuses.
+    """
+    known = config_gate.passed(settings, family.config_type(), shapes, name)
     try:
-        return family.config(settings)
+        return family.config(known)
     except Exception as error:  # a validator's, a missing key's, a division by zero
         raise CheckpointError(f"{name} does not describe a model: {reason(error)}.") from error
 
@@ -87,6 +94,8 @@ def _fill_parameters(
 ) -> None:
     empty = dict(model.named_parameters())
     extremes = Extremes()
+    for name, buffer in model.named_buffers():
+        extremes.add(name, buffer)
     done = 0
     for weight in weights:
         parameter = empty.pop(weight.name, None)

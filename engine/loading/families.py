@@ -36,9 +36,13 @@ class Family:
     """Settings that GGUF leaves unsaid."""
 
     def config(self, settings: Config) -> Any:
-        """A config object of transformers; imports it when first needed."""
+        """A config object of transformers."""
+        return self.config_type()(**settings)
+
+    def config_type(self) -> Any:
+        """Imports transformers when first needed."""
         module = importlib.import_module(f"{self._package}.configuration_{self.module}")
-        return getattr(module, self.config_class)(**settings)
+        return getattr(module, self.config_class)
 
     def model_type(self) -> Any:
         module = importlib.import_module(f"{self._package}.modeling_{self.module}")

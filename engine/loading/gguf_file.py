@@ -36,7 +36,8 @@ def load(
     conversion = converted(header, family, lambda: progress("converting", 0, 0))
     tokenizer = fast_tokenizer(conversion)
     control = control_tokens(tokenizer)
-    config = config_object(family, dict(conversion.config, dtype=dtype), path.name)
+    shapes = (tensor.shape for tensor in header.tensors.values())
+    config = config_object(family, dict(conversion.config, dtype=dtype), shapes, path.name)
     config._attn_implementation = attn_implementation  # noqa: SLF001
     model = assemble(
         family,

@@ -91,13 +91,12 @@ def read_json(path: Path) -> Config:
     """An object, cleaned of all that asks for code. Raises CheckpointError."""
     content = read_bytes(path)
     try:
-        found = json.loads(content)
+        found = clean(json.loads(content))
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path.name} is damaged: it is no JSON.") from error
     if not isinstance(found, dict):
         raise CheckpointError(f"{path.name} is damaged: it is no object.")
-    cleaned: Config = clean(found)
-    return cleaned
+    return found
 
 
 def read_bytes(path: Path) -> bytes:
@@ -138,7 +137,7 @@ def clean(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
-        return {key: clean(item) for key, item in value.items() if not _names_code(key)}
+        return {clean(key): clean(item) for key, item in value.items() if not _names_code(key)}
     if isinstance(value, list):
         return [clean(item) for item in value]
     return value

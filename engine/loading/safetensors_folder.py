@@ -88,7 +88,8 @@ def text_config(folder: ModelFolder, dtype: torch.dtype) -> Any:
     # Before it is used too: transformers lists the layers, and there may be said to be a billion.
     _check_layers(folder, settings.get("num_hidden_layers"))
     name = f"The config.json of {folder.path.name}"
-    config = config_object(folder.family, dict(settings, dtype=dtype), name)
+    shapes = (tensor.shape for tensor in folder.tensors)
+    config = config_object(folder.family, dict(settings, dtype=dtype), shapes, name)
     _check_layers(folder, config.num_hidden_layers)
     return config
 

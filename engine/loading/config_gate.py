@@ -1,0 +1,115 @@
+"""The gate between a stranger's config and transformers: known settings, of possible values.
+
+transformers sets an attribute for every key that it is given and acts on some of them: one fetches
+and runs a kernel repository (attn_implementation, CVE-2026-4372), one makes a table of as many
+labels as it says (num_labels), others change what a step gives back (return_dict). A list of what
+is forbidden is never complete, so only what the family's config class itself declares is let
+through. Imports neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterable
+from typing import Any, Final
+
+from engine.errors import CheckpointError, shown
+from engine.loading.families import Config
+
+OLD_NAMES: Final = {
+    "original_max_position_embeddings",
+    "partial_rotary_factor",
+    "rope_local_base_freq",
+    "rope_scaling",
+    "rope_theta",
+    "sliding_window_pattern",
+}
+"""Settings that the classes take without declaring them: published configs have them."""
+OURS: Final = "dtype"
+"""Declared for every model, and never the stranger's: whoever reads a checkpoint sets it."""
+MAX_DEPTH: Final = 4
+"""Of lists and objects in one another; rotary settings for each kind of layer have two."""
+MAX_ITEMS: Final = 4096
+"""Of a list or an object: kinds of layers, factors of half a head's frequencies."""
+MAX_TEXT: Final = 256
+LARGEST: Final = {
+    "vocab_size": 1 << 24,
+    "hidden_size": 1 << 20,
+    "intermediate_size": 1 << 20,
+    "moe_intermediate_size": 1 << 20,
+    "num_attention_heads": 1 << 12,
+    "num_key_value_heads": 1 << 12,
+    "head_dim": 1 << 12,
+    "num_experts": 1 << 12,
+    "num_local_experts": 1 << 12,
+}
+"""Dimensions of weights: not more than published models have eightfold, nor than the weights."""
+RANGES: Final[dict[str, tuple[float, float]]] = {
+    "num_hidden_layers": (1, 1024),
+    "max_position_embeddings": (1, 2**31 - 1),
+    "original_max_position_embeddings": (1, 2**31 - 1),
+    "sliding_window": (0, 2**31 - 1),
+    "sliding_window_pattern": (1, 1024),
+    "rms_norm_eps": (0, 1),
+    "rope_theta": (1, 1e15),
+    "rope_local_base_freq": (1, 1e15),
+    "query_pre_attn_scalar": (1e-6, 1e9),
+    "attn_logit_softcapping": (1e-6, 1e9),
+    "final_logit_softcapping": (1e-6, 1e9),
+}
+"""Between which values a setting makes sense, wherever it stands."""
+
+_log = logging.getLogger(__name__)
+
+
+def passed(
+    settings: Config, config_class: type[Any], shapes: Iterable[tuple[int, ...]], name: str
+) -> Config:
+    """The settings that `config_class` knows; `name` says whose, `shapes` are the weights'.
+
+    Raises CheckpointError for a number that no model has, or that its weights have not: a model
+    built from it could fill the memory, or never be finished.
+    """
+    known = _declared(config_class)
+    let_through = {key: value for key, value in settings.items() if key in known}
+    if left_out := settings.keys() - let_through.keys():
+        _log.info("settings left out: %s", ", ".join(map(shown, sorted(left_out)[:50])))
+    largest = max((size for shape in shapes for size in shape), default=0)
+    for key, value in let_through.items():
+        if key != OURS:
+            _check(key, value, largest, name)
+    return let_through
+
+
+def _declared(config_class: type[Any]) -> set[str]:
+    """What describes this family's models, without what every config of transformers has."""
+    base = next(c for c in config_class.__mro__ if c.__name__ == "PreTrainedConfig")
+    own = {field.name for field in dataclasses.fields(config_class)}
+    common = {field.name for field in dataclasses.fields(base)}
+    return (own - common) | set(config_class.attribute_map) | OLD_NAMES | {OURS}
+
+
+def _check(key: str, value: object, largest: int, name: str, depth: int = 0) -> None:
+    if isinstance(value, dict | list):
+        inside = list(value.items()) if isinstance(value, dict) else [("", v) for v in value]
+        if depth == MAX_DEPTH or len(inside) > MAX_ITEMS:
+            raise CheckpointError(f"{name} has too much in its {shown(key)}.")
+        for inner, item in inside:
+            _check(str(inner), item, largest, name, depth + 1)
+        return
+    if not _possible(key, value, largest):
+        raise CheckpointError(f"{name} says {shown(value)} for {shown(key)}, which cannot be.")
+
+
+def _possible(key: str, value: object, largest: int) -> bool:
+    if value is None or isinstance(value, bool):
+        return True
+    if isinstance(value, str):
+        return len(value) <= MAX_TEXT
+    if not isinstance(value, int | float):
+        return False
+    if key in LARGEST:
+        return type(value) is int and 1 <= value <= min(LARGEST[key], largest)
+    low, high = RANGES.get(key, (-(2**53), 2**53))
+    return low <= value <= high  # NaN is in no range
