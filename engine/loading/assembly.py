@@ -94,8 +94,6 @@ def _fill_parameters(
 ) -> None:
     empty = dict(model.named_parameters())
     extremes = Extremes()
-    for name, buffer in model.named_buffers():
-        extremes.add(name, buffer)
     done = 0
     for weight in weights:
         parameter = empty.pop(weight.name, None)
@@ -109,6 +107,8 @@ def _fill_parameters(
     missing = [name for name, value in model.named_parameters() if value.is_meta]
     if missing:
         raise CheckpointError(f"This model lacks {len(missing)} weights, such as {missing[0]}.")
+    for name, buffer in model.named_buffers():
+        extremes.add(name, buffer)
     extremes.check()
 
 

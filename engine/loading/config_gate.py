@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -33,18 +34,22 @@ MAX_DEPTH: Final = 4
 MAX_ITEMS: Final = 4096
 """Of a list or an object: kinds of layers, factors of half a head's frequencies."""
 MAX_TEXT: Final = 256
-LARGEST: Final = {
+DIMENSIONS: Final = {
     "vocab_size": 1 << 24,
     "hidden_size": 1 << 20,
     "intermediate_size": 1 << 20,
-    "moe_intermediate_size": 1 << 20,
+    "head_dim": 1 << 12,
     "num_attention_heads": 1 << 12,
     "num_key_value_heads": 1 << 12,
-    "head_dim": 1 << 12,
-    "num_experts": 1 << 12,
-    "num_local_experts": 1 << 12,
 }
-"""Dimensions of weights: not more than published models have eightfold, nor than the weights."""
+"""Every family's, each a dimension of a weight or a factor of one: no larger than the weights'."""
+LARGEST: Final = (
+    (re.compile("experts$|heads$|layers$"), 1 << 12),
+    (re.compile("_dim$|_rank$"), 1 << 16),
+    (re.compile("_size$"), 1 << 24),
+    (re.compile(""), 2**31 - 1),
+)
+"""Of whole numbers, by how the setting's name ends: eight times what published models have."""
 RANGES: Final[dict[str, tuple[float, float]]] = {
     "num_hidden_layers": (1, 1024),
     "max_position_embeddings": (1, 2**31 - 1),
@@ -109,7 +114,8 @@ def _possible(key: str, value: object, largest: int) -> bool:
         return len(value) <= MAX_TEXT
     if not isinstance(value, int | float):
         return False
-    if key in LARGEST:
-        return type(value) is int and 1 <= value <= min(LARGEST[key], largest)
-    low, high = RANGES.get(key, (-(2**53), 2**53))
+    if key in DIMENSIONS:
+        return isinstance(value, int) and 1 <= value <= min(DIMENSIONS[key], largest)
+    cap = next(cap for ending, cap in LARGEST if ending.search(key))
+    low, high = RANGES.get(key, (-cap, cap))
     return low <= value <= high  # NaN is in no range

@@ -31,7 +31,7 @@ class Extremes:
 
     def add(self, name: str, placed: torch.Tensor) -> None:
         """`placed` is on the device, in the dtype that the model runs in: float16 can overflow."""
-        if placed.numel():
+        if placed.numel() and placed.is_floating_point():
             self._names.append(name)
             self._found += torch.aminmax(placed)
 
