@@ -6,6 +6,7 @@ Imports neither torch nor transformers: the catalog reads folders too.
 from __future__ import annotations
 
 import json
+import os
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ class ModelFolder:
         """Raises CheckpointError when there is none."""
         file = self.path / "tokenizer.json"
         if exists(file):
+            refuse_link(file)
             return file
         raise CheckpointError(
             f"The folder {self.path.name} has no tokenizer.json.",
@@ -104,6 +106,7 @@ def read_bytes(path: Path) -> bytes:
 
     What is no file is not opened: a pipe would be waited on.
     """
+    refuse_link(path)
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -124,6 +127,25 @@ def exists(path: Path) -> bool:
     except OSError as error:
         raise unreadable(path, error) from error
     return True
+
+
+def refuse_link(path: Path) -> None:
+    """Raises CheckpointError for a file that is a link out of its folder.
+
+    A model is what lies in its folder: another file of the user's is no part of it, and what it
+    says could come to stand in a message. huggingface_hub's cache is as good as a folder: there
+    models--NAME/snapshots/REVISION/FILE links to models--NAME/blobs/DIGEST.
+    """
+    folder = Path(os.path.realpath(path.parent))
+    allowed = [folder]
+    if folder.parent.name == "snapshots" and folder.parts[-3].startswith("models--"):
+        allowed.append(folder.parent.parent / "blobs")
+    target = Path(os.path.realpath(path))
+    if not any(target.is_relative_to(place) for place in allowed):
+        raise CheckpointError(
+            f"{path.name} is a link to a file outside of the model's folder.",
+            "Put the file itself into the folder.",
+        )
 
 
 def unreadable(path: Path, error: OSError) -> CheckpointError:
@@ -166,10 +188,15 @@ def _names_in(folder: Path) -> set[str]:
 def _shard_paths(folder: Path) -> list[Path]:
     single = folder / "model.safetensors"
     present = _names_in(folder)
+    paths = []
     if INDEX in present:
-        return _indexed(folder, read_json(folder / INDEX).get("weight_map"))
-    if single.name in present:
-        return [single]
+        paths = _indexed(folder, read_json(folder / INDEX).get("weight_map"))
+    elif single.name in present:
+        paths = [single]
+    for path in paths:
+        refuse_link(path)
+    if paths:
+        return paths
     raise CheckpointError(f"The folder {folder.name} has no weights (model.safetensors).")
 
 

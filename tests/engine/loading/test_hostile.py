@@ -6,8 +6,10 @@ What the headers of GGUF and safetensors may say is in test_gguf_header and test
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +19,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from engine import model_card
 from engine.errors import CheckpointError, HearthError
 from engine.loading import config_gate, families
+from engine.loading.model_folder import INDEX
 from engine.loading.weights import Extremes
+from engine.protocol import ModelInfo
 from tests.engine import tiny
-from tests.engine.tiny import edit_json, load
+from tests.engine.tiny import edit_json, load, write_json
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +215,138 @@ def test_values_in_values_in_values(depth: int, brackets: str, folder: Path) -> 
     text = (folder / "config.json").read_text("utf-8").rstrip().removesuffix("}")
     (folder / "config.json").write_text(f'{text}, "rope_parameters": {nested}}}', "utf-8")
     refusal(folder)
+
+
+# ---------------------------------------------------------------------------- links
+
+LINKS = pytest.mark.skipif(sys.platform == "win32", reason="needs the right to make links")
+FILES = (
+    "config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json",
+    "model.safetensors",
+)  # fmt: skip
+
+
+@LINKS
+@pytest.mark.parametrize("name", FILES)
+def test_a_link_out_of_the_folder_is_refused(name: str, folder: Path) -> None:
+    (folder / name).rename(folder.parent / name)
+    (folder / name).symlink_to(Path("..") / name)
+    assert refusal(folder) == f"{name} is a link to a file outside of the model's folder."
+
+
+@LINKS
+def test_the_catalog_says_so_too(folder: Path) -> None:
+    (folder / "config.json").rename(folder.parent / "config.json")
+    (folder / "config.json").symlink_to(folder.parent / "config.json")
+    card = ModelInfo(id="x", name="x", path=str(folder), source="folder", format="unknown")
+    assert "outside of the model's folder" in model_card.read(card).problem
+
+
+@LINKS
+@pytest.mark.parametrize("name", FILES)
+def test_a_link_to_a_folder_on_the_way_is_a_link_out_too(name: str, folder: Path) -> None:
+    (folder.parent / "elsewhere").mkdir()
+    (folder / "sub").symlink_to(folder.parent / "elsewhere")
+    (folder / name).rename(folder / "sub" / name)
+    (folder / name).symlink_to(Path("sub") / name)
+    assert "outside of the model's folder" in refusal(folder)
+
+
+@LINKS
+def test_a_template_or_an_index_that_is_a_link_out(folder: Path) -> None:
+    for name in ("chat_template.jinja", INDEX):
+        (folder.parent / name).write_text("{}", "utf-8")
+        (folder / name).symlink_to(folder.parent / name)
+        assert name in refusal(folder)
+        (folder / name).unlink()
+
+
+@LINKS
+def test_links_inside_the_folder_and_to_the_folder_are_followed(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "weights.safetensors")
+    (folder / "model.safetensors").symlink_to("weights.safetensors")
+    (folder.parent / "shortcut").symlink_to(folder)
+    load(folder.parent / "shortcut")
+
+
+def in_the_hubs_cache(folder: Path, cache: Path) -> Path:
+    """As huggingface_hub stores a download: the snapshot links to blobs named by their digest."""
+    snapshot = cache / "models--someone--tiny" / "snapshots" / "0a1b2c"
+    blobs = snapshot.parents[1] / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for number, file in enumerate(sorted(folder.iterdir())):
+        shutil.copy(file, blobs / f"{number:040x}")
+        (snapshot / file.name).symlink_to(Path("../../blobs") / f"{number:040x}")
+    return snapshot
+
+
+@LINKS
+def test_the_links_of_the_hubs_cache_are_followed(folder: Path, tmp_path: Path) -> None:
+    load(in_the_hubs_cache(folder, tmp_path / "hub"))
+
+
+@LINKS
+def test_a_snapshot_that_links_to_another_models_blobs_is_refused(
+    folder: Path, tmp_path: Path
+) -> None:
+    snapshot = in_the_hubs_cache(folder, tmp_path / "hub")
+    other = tmp_path / "hub" / "models--someone--other" / "blobs"
+    other.mkdir(parents=True)
+    shutil.move((snapshot / "config.json").resolve(), other / "0")
+    (snapshot / "config.json").unlink()
+    (snapshot / "config.json").symlink_to(other / "0")
+    assert "outside of the model's folder" in refusal(snapshot)
+
+
+# ---------------------------------------------------------------------------- shards
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> list[Path]:
+    folder = tiny.write_folder(tmp_path / "tiny", tiny.model("llama"), max_shard_size="100KB")
+    return sorted(folder.glob("*.safetensors"))
+
+
+def test_shards_that_are_swapped_are_harmless(shards: list[Path]) -> None:
+    """Weights are found by name in the files' own headers; the index only says which files."""
+    first, second = shards[0].read_bytes(), shards[1].read_bytes()
+    shards[0].write_bytes(second)
+    shards[1].write_bytes(first)
+    made = tiny.model("llama")
+    torch.testing.assert_close(tiny.logits(load(shards[0].parent).model), tiny.logits(made))
+
+
+def test_an_index_that_names_weights_that_are_not_there_is_harmless(shards: list[Path]) -> None:
+    """What a model needs is what transformers builds, not what the index says."""
+    index = json.loads((shards[0].parent / INDEX).read_text("utf-8"))
+    index["weight_map"] |= {"model.layers.99.mlp.up_proj.weight": shards[0].name}
+    write_json(shards[0].parent / INDEX, index)
+    load(shards[0].parent)
+
+
+def test_a_shard_that_the_index_does_not_name_is_missed(shards: list[Path]) -> None:
+    index = json.loads((shards[0].parent / INDEX).read_text("utf-8"))
+    kept = {k: v for k, v in index["weight_map"].items() if v != shards[0].name}
+    write_json(shards[0].parent / INDEX, {"weight_map": kept})
+    refusal(shards[0].parent)
+
+
+def test_a_shard_that_is_another_models(shards: list[Path], original: Path) -> None:
+    shutil.copy(original / "model.safetensors", shards[0])
+    refusal(shards[0].parent)
+
+
+def test_a_shard_that_is_cut_off(shards: list[Path]) -> None:
+    os.truncate(shards[1], shards[1].stat().st_size - 1)
+    assert "is not complete" in refusal(shards[1].parent)
+
+
+def test_a_weight_in_two_shards(shards: list[Path]) -> None:
+    tensors = load_file(shards[1])
+    name, tensor = next(iter(load_file(shards[0]).items()))
+    save_file({**tensors, name: tensor + 1}, shards[1], {"format": "pt"})
+    assert name in refusal(shards[1].parent)
 
 
 # ---------------------------------------------------------------------------- weights
