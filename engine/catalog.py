@@ -10,6 +10,7 @@ import msgspec
 
 from engine import folders, imported, model_card
 from engine.errors import CheckpointError, HearthError, StorageError
+from engine.loading import gguf_parts
 from engine.packaged import PACKAGED, Packaged
 from engine.protocol import ModelInfo
 
@@ -98,10 +99,13 @@ def _unless_unreadable(listed: Callable[[], list[Path]]) -> list[Path]:
 
 
 def _existing(text: str) -> Path | None:
-    """None also for what can be no path: too long, with a NUL, in the home of nobody."""
+    """None also for what can be no path: too long, with a NUL, in the home of nobody.
+
+    Of a model in several files, the one that stands for all.
+    """
     try:
         path = Path(text).expanduser().absolute()
-        return path if path.exists() else None
+        return gguf_parts.first(path) if path.exists() else None
     except (OSError, RuntimeError, ValueError):
         return None
 
@@ -110,7 +114,8 @@ def _in_models_folder() -> list[Path]:
     """GGUF files, and folders with a config, at the top and one level below."""
     inside = _listed(models_folder())
     below = [path for folder in inside if folder.is_dir() for path in _listed(folder)]
-    return [path for path in (*inside, *below) if _looks_like_a_model(path)]
+    found = [path for path in (*inside, *below) if _looks_like_a_model(path)]
+    return gguf_parts.one_each(found)
 
 
 def _looks_like_a_model(path: Path) -> bool:
@@ -136,7 +141,8 @@ def _id_in_models_folder(path: Path) -> str:
 
 
 def _card(path: Path, source: model_card.Source, id: str) -> ModelInfo:  # noqa: A002
-    name = path.stem if path.suffix == ".gguf" else path.name
+    part = gguf_parts.part_of(path)
+    name = part.model if part else path.stem if path.suffix == ".gguf" else path.name
     card = ModelInfo(id=id, name=name, path=str(path), source=source, format="unknown")
     if not _is_text(str(path)):
         return _without_text(card)

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from engine.errors import SHOWN, HearthError
-from engine.loading import families, gguf_header, gguf_pretokenizers, model_folder
+from engine.loading import families, gguf_parts, gguf_pretokenizers, model_folder
 from engine.loading.gguf_header import GGUFHeader
 from engine.loading.gguf_types import FILE_TYPES
 from engine.protocol import ModelInfo
@@ -29,7 +29,7 @@ def read(card: ModelInfo) -> ModelInfo:
         if path.is_dir():
             filled = _of_config(card, path)
             return _of_folder(filled, path)
-        header = gguf_header.read(path, card.size_bytes or None)
+        header = gguf_parts.read(path, card.size_bytes or None)
         filled = _of_gguf(card, header)
         families.of_gguf(header.architecture)
         gguf_pretokenizers.check(header)
@@ -48,7 +48,7 @@ def _of_gguf(card: ModelInfo, header: GGUFHeader) -> ModelInfo:
         architecture=header.architecture[:SHOWN],
         parameters=header.parameters,
         weights=_weights_of(header),
-        size_bytes=card.size_bytes or header.path.stat().st_size,
+        size_bytes=card.size_bytes or sum(path.stat().st_size for path in header.paths),
         context_length=_context(header.number("context_length")),
     )
 

@@ -51,7 +51,7 @@ def converted(header: GGUFHeader, family: Family, begin: Callable[[], None]) -> 
     Raises StorageError when the cache cannot be written, CheckpointError and UnsupportedError for
     what cannot be converted.
     """
-    folder = folders.cache() / "gguf" / key(header.path)
+    folder = folders.cache() / "gguf" / key(header.paths)
     found = _read(folder)
     if found is None:
         begin()
@@ -62,10 +62,12 @@ def converted(header: GGUFHeader, family: Family, begin: Callable[[], None]) -> 
     return found
 
 
-def key(path: Path) -> str:
-    """Names a file's content by path, size and time of change: hashing gigabytes takes too long."""
-    status = path.stat()
-    said = f"{VERSION} {path.resolve()} {status.st_size} {status.st_mtime_ns}"
+def key(paths: Iterable[Path]) -> str:
+    """Names content by path, size and time of change: hashing gigabytes takes too long."""
+    said = str(VERSION)
+    for path in paths:
+        status = path.stat()
+        said += f" {path.resolve()} {status.st_size} {status.st_mtime_ns}"
     return hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 

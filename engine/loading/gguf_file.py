@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from engine.errors import CheckpointError
-from engine.loading import families, gguf_header, gguf_weights
+from engine.loading import families, gguf_parts, gguf_weights
 from engine.loading.assembly import Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
@@ -31,7 +31,7 @@ def load(
     progress: Progress,
 ) -> Checkpoint:
     """As `engine.loading.load`."""
-    header = gguf_header.read(path)
+    header = gguf_parts.read(path)
     family = families.of_gguf(header.architecture)
     conversion = converted(header, family, lambda: progress("converting", 0, 0))
     tokenizer = fast_tokenizer(conversion)

@@ -70,6 +70,8 @@ Entry: TypeAlias = tuple[str, tuple[int, ...], int, int]
 
 @dataclass(frozen=True)
 class TensorInfo:
+    path: Path
+    """The file it lies in."""
     name: str
     shape: tuple[int, ...]
     """Outermost dimension first, as torch has it; the file has it the other way round."""
@@ -83,10 +85,17 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class GGUFHeader:
-    path: Path
+    """Of one file, or of all the files of a model that is split: see gguf_parts."""
+
+    paths: tuple[Path, ...]
+    """The first has the metadata."""
     version: int
     metadata: dict[str, Value]
     tensors: dict[str, TensorInfo]
+
+    @property
+    def path(self) -> Path:
+        return self.paths[0]
 
     @property
     def architecture(self) -> str:
@@ -124,7 +133,7 @@ class GGUFHeader:
 
 
 def read(path: Path, size: int | None = None) -> GGUFHeader:
-    """Reads and checks the header.
+    """Reads and checks the header of one file.
 
     `size` is the whole file's size in bytes where `path` is only the first part of one. Raises
     CheckpointError for what is no GGUF file, is cut off or contradicts itself, and
@@ -175,14 +184,9 @@ class _Cursor:
         alignment = metadata.get("general.alignment", 32)
         if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
             raise self._broken(f"its alignment is {shown(alignment)}")
-        parts = metadata.get("split.count", 1)
-        if isinstance(parts, int) and parts > 1:
-            raise UnsupportedError(
-                f"{self.name} is one of {parts} parts of a model.",
-                "Join them into one file: llama-gguf-split --merge FIRST_PART WHOLE",
-            )
         begin = -(-self.position // alignment) * alignment
-        return GGUFHeader(path, version, metadata, self._placed(entries, begin, alignment))
+        tensors = self._placed(path, entries, begin, alignment)
+        return GGUFHeader((path,), version, metadata, tensors)
 
     def array_items(self, kind: int, count: int) -> list[Scalar]:
         if kind == STRING:
@@ -275,7 +279,9 @@ class _Cursor:
         shape = tuple(reversed([self._u64() for _ in range(dimensions)]))
         return name, shape, self._u32(), self._u64()
 
-    def _placed(self, entries: list[Entry], begin: int, alignment: int) -> dict[str, TensorInfo]:
+    def _placed(
+        self, path: Path, entries: list[Entry], begin: int, alignment: int
+    ) -> dict[str, TensorInfo]:
         tensors: dict[str, TensorInfo] = {}
         for name, shape, type_id, offset in entries:
             if name in tensors:
@@ -293,7 +299,7 @@ class _Cursor:
                 raise self._broken(f"tensor {shown(name)} is not aligned")
             if begin + offset + size > self.size:
                 raise self._cut_off(f"tensor {shown(name)} lies outside of it")
-            tensors[name] = TensorInfo(name, shape, kind, type_id, begin + offset, size)
+            tensors[name] = TensorInfo(path, name, shape, kind, type_id, begin + offset, size)
         self._check_overlaps(tensors)
         return tensors
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -32,12 +33,12 @@ _BLOCK: Final = re.compile(r"blk\.(\d+)\.([a-z_]+)\.(weight|bias)")
 
 
 def weights(header: GGUFHeader, family: Family, config: Config) -> Iterator[Weight]:
-    """Each tensor under transformers' name, float32, in the file's order.
+    """Each tensor under transformers' name, float32, in the order of the files.
 
     Raises UnsupportedError for a type that gguf cannot dequantise and for an unknown tensor.
     """
-    data: np.ndarray[Any, np.dtype[np.uint8]] = np.memmap(header.path, np.uint8, mode="r")
-    infos = sorted(header.tensors.values(), key=lambda info: info.offset)
+    data = _mapped(header)
+    infos = sorted(header.tensors.values(), key=lambda info: (info.path, info.offset))
     wanted = [info for info in infos if info.name != ROPE_FACTORS]
     names = [name_of(info.name, family) for info in wanted]
     with ThreadPoolExecutor(THREADS) as pool:
@@ -45,7 +46,8 @@ def weights(header: GGUFHeader, family: Family, config: Config) -> Iterator[Weig
         ahead = iter(wanted)
         for info, name in zip(wanted, names, strict=True):
             for following in islice(ahead, THREADS + 1 - len(running)):
-                running.append(pool.submit(_tensor, data, following, family, config))
+                raw = data[following.path]
+                running.append(pool.submit(_tensor, raw, following, family, config))
             yield Weight(name, running.popleft().result(), info.size)
 
 
@@ -54,8 +56,11 @@ def rope_factors(header: GGUFHeader) -> torch.Tensor | None:
     info = header.tensors.get(ROPE_FACTORS)
     if info is None:
         return None
-    data: np.ndarray[Any, np.dtype[np.uint8]] = np.memmap(header.path, np.uint8, mode="r")
-    return torch.from_numpy(dequantise(data, info))
+    return torch.from_numpy(dequantise(_mapped(header)[info.path], info))
+
+
+def _mapped(header: GGUFHeader) -> dict[Path, np.ndarray[Any, np.dtype[np.uint8]]]:
+    return {path: np.memmap(path, np.uint8, mode="r") for path in header.paths}
 
 
 def name_of(name: str, family: Family) -> str:

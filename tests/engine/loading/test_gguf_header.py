@@ -190,11 +190,6 @@ def test_versions_that_cannot_be_read(tmp_path: Path, version: int, said: str) -
     assert said in refusal(path, UnsupportedError)
 
 
-def test_one_part_of_a_split_model(tmp_path: Path) -> None:
-    path = written(tmp_path / "x.gguf", [], [pair("split.count", 2, struct.pack("<H", 3))])
-    assert "one of 3 parts" in refusal(path, UnsupportedError)
-
-
 # ---------------------------------------------------------------------------- what is not true
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def test_every_type_and_size_is_read_whole(kind: Any, shape: Any, tmp_path: Path
 
 def test_type_that_gguf_cannot_dequantise_is_refused(header: GGUFHeader) -> None:
     info = header.tensors["blk.0.attn_q.weight"]
-    unknown = info.__class__(info.name, (1,), info.type, 24, info.offset, info.type.size)
+    unknown = replace(info, shape=(1,), type_id=24, size=info.type.size)
     with pytest.raises(UnsupportedError, match="cannot be read") as caught:
         gguf_weights.dequantise(mapped(SMOLLM2), unknown)
     assert "Q4_K_M" in caught.value.hint
