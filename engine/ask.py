@@ -16,9 +16,22 @@ import msgspec
 import engine
 from engine import protocol
 from engine.errors import CheckpointError, HearthError
-from engine.protocol import AnyEvent, Command, Error, Finished, Generate, Hello, Load, Stop, Text
+from engine.protocol import (
+    AnyEvent,
+    Command,
+    Error,
+    Finished,
+    Generate,
+    Hello,
+    Load,
+    Stop,
+    Text,
+    Thinking,
+)
 
 SERVE = ["-P", "-m", "engine", "serve"]
+DIM, NOT_DIM = ("\x1b[2m", "\x1b[22m") if os.name == "posix" else ("", "")
+"""ECMA-48, SGR. A console of Windows may print them as they are."""
 
 Show = Callable[[bytes, AnyEvent], None]
 """Shows one event, given as its line and decoded."""
@@ -43,18 +56,31 @@ def show_events(line: bytes, _: AnyEvent) -> None:
 
 
 class Answer:
-    """The text alone, and a newline at its end."""
+    """The answer alone, and a newline at its end. Thinking is for the eyes of whoever watches."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, err: TextIO) -> None:
+        """Thinking goes to `err` where that is a terminal, else nowhere."""
         self._out = out
+        self._err = err
+        self._watched = err.isatty()
+        self._thinking = False
 
     def __call__(self, _: bytes, event: AnyEvent) -> None:
-        if isinstance(event, Text):
-            self._out.write(event.text)
-            self._out.flush()
-        elif isinstance(event, Finished) and event.finish_reason != "error":
-            self._out.write("\n")
-            self._out.flush()
+        if isinstance(event, Thinking) and self._watched:
+            self._thinking = True
+            _print(self._err, f"{DIM}{event.text}{NOT_DIM}")
+        elif isinstance(event, Text):
+            self._end_thinking()
+            _print(self._out, event.text)
+        elif isinstance(event, Finished):
+            self._end_thinking()
+            if event.finish_reason != "error":
+                _print(self._out, "\n")
+
+    def _end_thinking(self) -> None:
+        if self._thinking:
+            self._thinking = False
+            _print(self._err, "\n\n")
 
 
 class _Asked:
@@ -126,6 +152,11 @@ class _Asked:
             stdin.flush()
         except OSError as error:
             raise HearthError("The engine ended before the answer did.") from error
+
+
+def _print(stream: TextIO, text: str) -> None:
+    stream.write(text)
+    stream.flush()
 
 
 def sentence(error: Error | HearthError) -> str:

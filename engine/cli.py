@@ -124,7 +124,7 @@ def _ask(options: argparse.Namespace) -> int:
     generate = Generate(
         request="ask", messages=(Message(role="user", content=prompt),), sampling=sampling
     )
-    show = ask.show_events if options.json else ask.Answer(sys.stdout)
+    show = ask.show_events if options.json else ask.Answer(sys.stdout, sys.stderr)
     return ask.ask(load, generate, show)
 
 
@@ -216,4 +216,5 @@ _share = _number(float, lambda x: 0 < x <= 1, "a number above 0 and up to 1")
 _least_share = _number(float, lambda x: 0 <= x < 1, "a number from 0 to below 1")
 
 _ASK: Final = """Streams the answer of a model to stdout, by way of the same engine process that
-the window uses. Ctrl-C ends the answer."""
+the window uses. Ctrl-C ends the answer. A model's thinking is shown too, dimmed, where stderr is a
+terminal."""

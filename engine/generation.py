@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,15 +12,19 @@ from engine.detokenizer import Decode, Detokenizer, StopStrings
 from engine.errors import PromptError, SettingError
 from engine.runner import Runner
 from engine.sampling import SamplingOptions, sample
+from engine.thinking import Markers, Piece, Sections, Thought
 
 
 @dataclass(frozen=True)
 class GenerationOptions:
     sampling: SamplingOptions
     stop: tuple[str, ...] = ()
+    """Strings that end the answer. In thinking they are text."""
     max_new_tokens: int | None = None
     """None goes on to the end of the context."""
     end_tokens: frozenset[int] = frozenset()
+    opened_thinking: Markers | None = None
+    """The markers of thinking that the prompt itself opens."""
 
     def __post_init__(self) -> None:
         if self.max_new_tokens is not None and self.max_new_tokens < 1:
@@ -43,6 +47,8 @@ class End:
     prompt_tokens: int
     reused_tokens: int
     new_tokens: int
+    thinking_tokens: int
+    """Of the new ones, those up to the end of the thinking."""
     first_token_s: float
     prefill_s: float
     decode_s: float
@@ -55,20 +61,20 @@ def generate(
     options: GenerationOptions,
     decode: Decode,
     stopped: Callable[[], bool],
-) -> Iterator[Progress | str | End]:
-    """Yields Progress while prefilling, then text pieces, then one End.
+) -> Iterator[Progress | Piece | End]:
+    """Yields Progress while prefilling, then pieces of thinking and answer, then one End.
 
     Raises PromptError for an empty prompt or one that leaves no room for a reply. The cache stays
     valid whenever the generator is left: it holds exactly the tokens that were run.
     """
     check_fits(prompt, runner.cache.capacity)
     begin = time.perf_counter()
-    reused = runner.cache.reuse(prompt)
+    reused = runner.reuse(prompt)
     yield Progress(reused, len(prompt), reused)
     for done in runner.prefill(prompt[reused:]):
         yield Progress(reused + done, len(prompt), reused)
         if stopped():
-            yield End("stopped", len(prompt), reused, 0, 0.0, time.perf_counter() - begin, 0.0)
+            yield End("stopped", len(prompt), reused, 0, 0, 0.0, time.perf_counter() - begin, 0.0)
             return
     prefilled = time.perf_counter()
     reply = Reply(runner, prompt, options, decode, stopped)
@@ -78,6 +84,7 @@ def generate(
         len(prompt),
         reused,
         reply.new_tokens,
+        reply.thinking_tokens,
         reply.first_token_at - begin,
         prefilled - begin,
         max(0.0, reply.last_token_at - reply.first_token_at),
@@ -95,7 +102,7 @@ def check_fits(prompt: Sequence[int], capacity: int) -> None:
 
 
 class Reply:
-    """The decode loop; iterate for the text pieces, then read why it ended."""
+    """The decode loop; iterate for the pieces of text, then read why it ended."""
 
     def __init__(
         self,
@@ -110,27 +117,46 @@ class Reply:
         self._stopped = stopped
         self._history = list(prompt)
         self._detokenizer = Detokenizer(decode)
+        self._sections = Sections(options.opened_thinking)
         self._stops = StopStrings(options.stop)
         self._generator = seeded(runner, options.sampling.seed)
         self.reason = ""
         self.new_tokens = 0
+        self.thinking_tokens = 0
         self.first_token_at = self.last_token_at = 0.0
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Piece]:
         while not self.reason:
             token = self._next()
             if token in self._options.end_tokens:
                 self.reason = "stop"
                 break
-            if text := self._stops.push(self._detokenizer.push(token)):
-                yield text
+            if self._sections.open:
+                self.thinking_tokens = self.new_tokens
+            yield from self._cut(self._sections.push(self._detokenizer.push(token)))
             self.reason = self._ended()
             if not self.reason:
-                self._runner.forward([token])
+                self._append(token)
         if not self._stops.found:
-            rest = self._stops.push(self._detokenizer.flush()) + self._stops.flush()
-            if rest:
+            yield from self._cut(self._sections.push(self._detokenizer.flush()))
+            yield from self._cut(self._sections.flush())
+            if rest := self._stops.flush():
                 yield rest
+
+    def _cut(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        """The answer up to a stop string."""
+        for piece in pieces:
+            if isinstance(piece, Thought):
+                yield piece
+            elif text := self._stops.push(piece):
+                yield text
+
+    def _append(self, token: int) -> None:
+        for _ in self._runner.prefill(self._runner.outgrown()):
+            if self._stopped():
+                self.reason = "stopped"
+                return
+        self._runner.forward([token])
 
     def _next(self) -> int:
         token = sample(self._runner.logits, self._history, self._options.sampling, self._generator)

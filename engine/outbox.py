@@ -1,7 +1,7 @@
 """Events on their way out: threads put them without waiting, one writer thread writes them.
 
-A reader that hangs costs neither time nor memory: text of a request is joined into one pending
-piece, progress and telemetry are replaced by newer ones. Text, results and errors are never
+A reader that hangs costs neither time nor memory: text of one kind and request is joined into one
+pending piece, progress and telemetry are replaced by newer ones. Text, results and errors are never
 dropped. Knows events, but no commands and no engine.
 """
 
@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from engine.protocol import Event, Loading, Models, Prefill, Telemetry, Text, encode
+from engine.protocol import Event, Loading, Models, Prefill, Telemetry, Text, Thinking, encode
 
 WRITE_INTERVAL: Final = 0.016
 """Seconds between writes: one frame of a 60 Hz screen, more would not be seen."""
@@ -31,18 +31,22 @@ class Sink(Protocol):
 
 
 class _PendingText:
-    """Consecutive text of one request."""
+    """Consecutive text of one request, thinking or answer."""
 
-    def __init__(self, event: Text) -> None:
-        self.request = event.request
+    def __init__(self, event: Text | Thinking) -> None:
+        self._kind = type(event)
+        self._request = event.request
         self._text = io.StringIO()
         self.append(event)
 
-    def append(self, event: Text) -> None:
+    def takes(self, event: Text | Thinking) -> bool:
+        return (self._kind, self._request) == (type(event), event.request)
+
+    def append(self, event: Text | Thinking) -> None:
         self._text.write(event.text)
 
-    def event(self) -> Text:
-        return Text(request=self.request, text=self._text.getvalue())
+    def event(self) -> Text | Thinking:
+        return self._kind(request=self._request, text=self._text.getvalue())
 
 
 class Outbox:
@@ -65,7 +69,7 @@ class Outbox:
         with self._changed:
             if isinstance(event, Telemetry):
                 self._telemetry = event
-            elif isinstance(event, Text):
+            elif isinstance(event, Text | Thinking):
                 self._put_text(event)
             else:
                 self._put_other(event)
@@ -81,9 +85,9 @@ class Outbox:
         with self._changed:
             return self._changed.wait_for(lambda: not (self._waiting() or self._writing), timeout)
 
-    def _put_text(self, event: Text) -> None:
+    def _put_text(self, event: Text | Thinking) -> None:
         last = self._pending[-1] if self._pending else None
-        if isinstance(last, _PendingText) and last.request == event.request:
+        if isinstance(last, _PendingText) and last.takes(event):
             last.append(event)
         else:
             self._pending.append(_PendingText(event))

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 
 Flash = Literal["auto", "on", "off"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -226,7 +226,16 @@ class Prefill(Event, frozen=True, kw_only=True, tag="prefill"):
     reused: int
 
 
+class Thinking(Event, frozen=True, kw_only=True, tag="thinking"):
+    """What a reasoning model writes before its answer; all of it comes before the first `Text`."""
+
+    request: str
+    text: str
+
+
 class Text(Event, frozen=True, kw_only=True, tag="text"):
+    """Of the answer."""
+
     request: str
     text: str
 
@@ -243,6 +252,8 @@ class Finished(Event, frozen=True, kw_only=True, tag="finished"):
     prefill_tokens_per_second: float
     decode_tokens_per_second: float
     peak_memory_bytes: int
+    thinking_tokens: int = 0
+    """Of the new tokens, those up to the end of the thinking."""
     attention: Attention | None = None
 
 
@@ -281,6 +292,7 @@ AnyEvent = (
     | AttentionObserved
     | Unloaded
     | Prefill
+    | Thinking
     | Text
     | Finished
     | Telemetry

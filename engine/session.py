@@ -12,7 +12,7 @@ from functools import partial
 import torch
 import transformers
 
-from engine import catalog, generation, memory, model_shape
+from engine import catalog, generation, memory, model_shape, thinking
 from engine.attention import choice, facts, interface, probe
 from engine.errors import HearthError, OutOfMemoryError, PromptError, SettingError, reason
 from engine.kv_cache import KVCache
@@ -32,6 +32,7 @@ from engine.protocol import (
     Prefill,
     Sampling,
     Text,
+    Thinking,
 )
 from engine.runner import Runner
 from engine.sampling import SamplingOptions
@@ -96,7 +97,12 @@ class Session:
         context = self._context_length(shape, dtype, command.context_length)
         cache = KVCache(shape.cache, context, self._device, dtype, chosen.kernel)
         self._open = Open(
-            checkpoint, shape, dtype, command.flash, chosen, Runner(checkpoint.model, cache)
+            checkpoint,
+            shape,
+            dtype,
+            command.flash,
+            chosen,
+            Runner(checkpoint.model, cache, checkpoint.rope),
         )
         _log.info(
             "loaded architecture=%s use_flash_attn=%s kernel=%s dtype=%s context=%d reason=%s",
@@ -149,21 +155,25 @@ class Session:
 
     def generate(
         self, command: Generate, stopped: Callable[[], bool]
-    ) -> Iterator[Prefill | Text | Finished]:
+    ) -> Iterator[Prefill | Thinking | Text | Finished]:
         opened = self._opened()
         if not command.messages or not command.messages[-1].content.strip():
             raise PromptError("The prompt is empty.", "Write something first.")
         tokenizer = opened.checkpoint.tokenizer
         prompt = encode_chat(opened.checkpoint, [(m.role, m.content) for m in command.messages])
-        options = self._options(command.sampling)
+        tail = tokenizer.decode(prompt[-thinking.TAIL :], skip_special_tokens=False)
+        options = self._options(command.sampling, thinking.opened_by(tail))
         memory.reset_peak(self._device)
 
-        def decode(ids: object) -> str:
+        def plain(ids: object) -> str:
             return str(tokenizer.decode(ids, skip_special_tokens=True))
 
+        decode = thinking.with_markers(plain, opened.checkpoint.control_tokens)
         for part in generation.generate(opened.runner, prompt, options, decode, stopped):
             if isinstance(part, str):
                 yield Text(request=command.request, text=part)
+            elif isinstance(part, thinking.Thought):
+                yield Thinking(request=command.request, text=part.text)
             elif isinstance(part, generation.Progress):
                 yield Prefill(
                     request=command.request, done=part.done, total=part.total, reused=part.reused
@@ -222,7 +232,9 @@ class Session:
             )
         return context
 
-    def _options(self, wanted: Sampling) -> generation.GenerationOptions:
+    def _options(
+        self, wanted: Sampling, opened_thinking: thinking.Markers | None
+    ) -> generation.GenerationOptions:
         """The request's settings, else the checkpoint's, else Hearth's own."""
         checkpoint = self._opened().checkpoint
         names = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
@@ -237,6 +249,7 @@ class Session:
             wanted.stop,
             wanted.max_new_tokens,
             checkpoint.generation.eos_token_ids,
+            opened_thinking,
         )
 
     def _finished(self, request: str, end: generation.End) -> Finished:
@@ -246,6 +259,7 @@ class Session:
             prompt_tokens=end.prompt_tokens,
             reused_tokens=end.reused_tokens,
             new_tokens=end.new_tokens,
+            thinking_tokens=end.thinking_tokens,
             time_to_first_token_ms=1e3 * end.first_token_s,
             prefill_tokens_per_second=rate(end.prompt_tokens - end.reused_tokens, end.prefill_s),
             decode_tokens_per_second=rate(end.new_tokens - 1, end.decode_s),

@@ -30,6 +30,7 @@ from engine.protocol import (
     Loading,
     Prefill,
     Text,
+    Thinking,
     Unload,
     Unloaded,
 )
@@ -53,7 +54,7 @@ class Session(Protocol):
     def unload(self) -> None: ...
     def generate(
         self, command: Generate, stopped: Callable[[], bool], /
-    ) -> Iterator[Prefill | Text | Finished]: ...
+    ) -> Iterator[Prefill | Thinking | Text | Finished]: ...
 
 
 def open_session() -> Session:
@@ -177,7 +178,7 @@ class Worker:
             if isinstance(event, Finished):
                 finished = event
                 continue
-            if isinstance(event, Text):
+            if isinstance(event, Text | Thinking):
                 self._meter.count()
             self._put(event)
         if finished is None:

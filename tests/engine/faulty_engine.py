@@ -25,7 +25,9 @@ from engine.protocol import (
     ModelInfo,
     Prefill,
     Text,
+    Thinking,
 )
+from engine.thinking import Piece, Thought
 from engine.worker import unanswered
 
 FLOOD: Final = 200_000
@@ -68,14 +70,17 @@ class FaultySession:
 
     def generate(
         self, command: Generate, stopped: Callable[[], bool], /
-    ) -> Iterator[Prefill | Text | Finished]:
-        for text in faults[command.messages[-1].content](stopped):
-            yield Text(request=command.request, text=text)
+    ) -> Iterator[Prefill | Thinking | Text | Finished]:
+        for piece in faults[command.messages[-1].content](stopped):
+            if isinstance(piece, Thought):
+                yield Thinking(request=command.request, text=piece.text)
+            else:
+                yield Text(request=command.request, text=piece)
         sys.stderr.write("generated\n")
         yield unanswered(command.request, "stopped" if stopped() else "stop")
 
 
-Fault = Callable[[Callable[[], bool]], Iterator[str]]
+Fault = Callable[[Callable[[], bool]], Iterator[Piece]]
 
 
 def chatter(_: Callable[[], bool]) -> Iterator[str]:
@@ -94,6 +99,16 @@ def chatter(_: Callable[[], bool]) -> Iterator[str]:
 
 def flood(_: Callable[[], bool]) -> Iterator[str]:
     yield from "x" * FLOOD
+
+
+def think(_: Callable[[], bool]) -> Iterator[Piece]:
+    yield Thought("Hm, ")
+    yield Thought("so.")
+    yield "Yes."
+
+
+def think_only(_: Callable[[], bool]) -> Iterator[Piece]:
+    yield Thought("Hm")
 
 
 def talk(stopped: Callable[[], bool]) -> Iterator[str]:
@@ -126,6 +141,8 @@ def die(_: Callable[[], bool]) -> Iterator[str]:
 faults: dict[str, Fault] = {
     "chatter": chatter,
     "flood": flood,
+    "think": think,
+    "think only": think_only,
     "talk": talk,
     "talk on": talk_on,
     "lose the device": lose_device,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -199,6 +200,50 @@ def test_unusable_data_folder_is_told_and_the_answer_comes(tmp_path: Path) -> No
     assert (asked.returncode, asked.stdout) == (0, b"x\n")
     assert str(occupied) in asked.stderr.decode()
     assert is_a_sentence(asked.stderr.decode())
+
+
+def test_thinking_is_no_part_of_the_answer() -> None:
+    asked = ask("think", engine=FAULTY)
+    assert (asked.returncode, asked.stdout) == (0, b"Yes.\n")
+    assert asked.stderr == b"generated\n"
+
+
+def test_json_has_thinking_as_events_of_its_own() -> None:
+    asked = ask("think", "--json", engine=FAULTY)
+    events = [protocol.decode_event(line) for line in asked.stdout.splitlines()]
+    said = [event for event in events if isinstance(event, protocol.Thinking | protocol.Text)]
+    assert said == [
+        protocol.Thinking(request="ask", text="Hm, so."),
+        protocol.Text(request="ask", text="Yes."),
+    ]
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("prompt", "answer", "shown"),
+    [("think", b"Yes.\n", "Hm, so."), ("think only", b"\n", "Hm"), ("chatter", b"x\n", "")],
+)
+def test_in_a_terminal_thinking_is_dim_and_stands_before_the_answer(
+    prompt: str, answer: bytes, shown: str
+) -> None:
+    screen, terminal = os.openpty()
+    try:
+        with subprocess.Popen(
+            command(prompt, engine=FAULTY),
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+        ) as process:
+            out, _ = process.communicate(timeout=LIMIT)
+        os.write(terminal, b"|")  # so that there is something to read
+        seen = os.read(screen, 4096).decode().replace("\r\n", "\n")
+    finally:
+        os.close(screen)
+        os.close(terminal)
+    assert out == answer
+    dimmed = "".join(re.findall(r"\x1b\[2m(.*?)\x1b\[22m", seen))
+    assert dimmed == shown
+    assert ("\x1b[22m\n\n" in seen) is bool(shown)
 
 
 @posix_only

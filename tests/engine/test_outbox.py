@@ -9,7 +9,7 @@ import pytest
 
 from engine import protocol
 from engine.outbox import ROOM, Outbox
-from engine.protocol import AnyEvent, Event, Loading, Models, Prefill, Telemetry, Text
+from engine.protocol import AnyEvent, Event, Loading, Models, Prefill, Telemetry, Text, Thinking
 from engine.worker import unanswered
 
 LIMIT = 10.0
@@ -82,6 +82,12 @@ def error(detail: str) -> protocol.Error:
 
 def test_text_of_a_request_becomes_one_event() -> None:
     assert sent([text("Par"), text("is"), text(".")]) == [text("Paris.")]
+
+
+def test_thinking_becomes_one_event_and_the_answer_another() -> None:
+    thoughts = [Thinking(request="a", text=word) for word in ("Hm", ", ", "so.")]
+    whole = Thinking(request="a", text="Hm, so.")
+    assert sent([*thoughts, text("Pa"), text("ris.")]) == [whole, text("Paris.")]
 
 
 def test_text_of_two_requests_stays_apart() -> None:

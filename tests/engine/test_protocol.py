@@ -94,6 +94,7 @@ EVENTS: tuple[AnyEvent, ...] = (
     protocol.AttentionObserved(attention=ATTENTION),
     protocol.Unloaded(),
     protocol.Prefill(request="r", done=1, total=2, reused=1),
+    protocol.Thinking(request="r", text="one\ntwo"),
     protocol.Text(request="r", text="one\ntwo"),
     protocol.Finished(
         request="r",
@@ -101,6 +102,7 @@ EVENTS: tuple[AnyEvent, ...] = (
         prompt_tokens=1,
         reused_tokens=2,
         new_tokens=3,
+        thinking_tokens=2,
         time_to_first_token_ms=4.0,
         prefill_tokens_per_second=5.0,
         decode_tokens_per_second=6.0,

@@ -1,0 +1,275 @@
+"""Thinking told apart from the answer: in text, in the decode loop, and in a session's events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from torch import nn
+from transformers import PreTrainedTokenizerFast
+
+from engine import protocol
+from engine.generation import End, GenerationOptions, generate
+from engine.kv_cache import CacheShape, KVCache
+from engine.loading.checkpoint import GenerationDefaults, control_tokens
+from engine.protocol import Finished, Generate, Message, Sampling, Text, Thinking
+from engine.runner import Runner
+from engine.sampling import SamplingOptions
+from engine.session import Session
+from engine.thinking import MARKERS, Markers, Piece, Sections, Thought, opened_by, with_markers
+
+THINK = MARKERS[0]
+
+
+def told_apart(pieces: Iterable[str], opened: Markers | None = None) -> tuple[str, str]:
+    """Thinking and answer."""
+    sections = Sections(opened)
+    out: list[Piece] = []
+    for piece in pieces:
+        out += sections.push(piece)
+    return joined([*out, *sections.flush()])
+
+
+def joined(pieces: Iterable[Any]) -> tuple[str, str]:
+    kept = list(pieces)
+    assert all(kept), "an empty piece is an event for nothing"
+    return (
+        "".join(piece.text for piece in kept if isinstance(piece, Thought)),
+        "".join(piece for piece in kept if isinstance(piece, str)),
+    )
+
+
+# ---------------------------------------------------------------------------- text
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1000])
+@pytest.mark.parametrize("markers", MARKERS, ids=lambda markers: markers.opening)
+def test_a_section_that_opens_the_reply_is_thinking_however_it_is_cut(
+    markers: Markers, size: int
+) -> None:
+    text = f"\n{markers.opening}\nIs 1 < 2?\n\nYes.\n{markers.closing}\n\n1 < 2, of course. \n"
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    assert told_apart(pieces) == ("Is 1 < 2?\n\nYes.", "1 < 2, of course. \n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Plain.",
+        "  Blanks before it are its own.",
+        " \n",
+        "",
+        "<thin",
+        "<b>Bold</b>",
+        "Write `</think>` at the end.",
+        "</think>",
+        "First: <think>this is an example</think>, then more.",
+        "```\n<think>code</think>\n```",
+        "[THINK",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 1000])
+def test_a_reply_that_no_marker_opens_is_all_answer(text: str, size: int) -> None:
+    assert told_apart([text[at : at + size] for at in range(0, len(text), size)]) == ("", text)
+
+
+def test_a_second_section_is_text() -> None:
+    text = "<think>a</think>b <think>c</think> d"
+    assert told_apart(text) == ("a", "b <think>c</think> d")
+
+
+def test_a_marker_of_another_model_does_not_close_a_section() -> None:
+    assert told_apart("<think>a [/THINK] <think> b</think>c") == ("a [/THINK] <think> b", "c")
+
+
+def test_an_empty_section_leaves_the_answer_alone() -> None:
+    assert told_apart("<think>\n\n</think>\n\nHi.") == ("", "Hi.")
+
+
+def test_a_section_that_the_prompt_opened_needs_no_marker_in_the_reply() -> None:
+    assert told_apart("\nHm.\n</think>\n\nHi.", THINK) == ("Hm.", "Hi.")
+
+
+@pytest.mark.parametrize(
+    ("text", "thought"),
+    [("<think>Hm, <", "Hm, <"), ("<think>Hm. \n", "Hm."), ("<think>\n", ""), ("<think>", "")],
+)
+def test_a_reply_that_ends_in_thinking_has_no_answer(text: str, thought: str) -> None:
+    assert told_apart(text) == (thought, "")
+
+
+def test_thinking_is_told_as_it_comes() -> None:
+    sections = Sections()
+    said = [list(sections.push(piece)) for piece in ("<think>", "\nOne", " two", "\n</", "b>")]
+    assert said == [[], [Thought("One")], [Thought(" two")], [], [Thought("\n</b>")]]
+    assert sections.open
+    assert list(sections.push("</think>Done")) == ["Done"]
+    assert not sections.open
+
+
+@pytest.mark.parametrize(
+    ("prompt", "opened"),
+    [
+        ("<|Assistant|><think>\n", THINK),
+        ("[THINK]", MARKERS[1]),
+        ("<|im_start|>assistant\n<think>\n\n</think>\n\n", None),
+        ("What does <think> mean?<|Assistant|>", None),
+        ("", None),
+    ],
+)
+def test_a_prompt_opens_a_section_only_at_its_very_end(prompt: str, opened: Markers | None) -> None:
+    assert opened_by(prompt) == opened
+
+
+# ---------------------------------------------------------------------------- tokens
+
+
+class Reciter(nn.Module):
+    """A model that says what it was told to, whatever it is asked."""
+
+    def __init__(self, vocabulary: int, script: Sequence[int]) -> None:
+        super().__init__()
+        self._vocabulary = vocabulary
+        self._script = iter(script)
+
+    def forward(self, **_: object) -> SimpleNamespace:
+        said = torch.tensor([[next(self._script)]])
+        return SimpleNamespace(logits=nn.functional.one_hot(said, self._vocabulary))
+
+
+def reciting(script: Sequence[int], vocabulary: int = 512) -> Runner:
+    shape = CacheShape(layers=1, kv_heads=1, head_size=1)
+    cache = KVCache(shape, 256, torch.device("cpu"), torch.float32, "sdpa")
+    return Runner(Reciter(vocabulary, script), cache)
+
+
+def letters(ids: Sequence[int]) -> str:
+    return "".join(map(chr, ids))
+
+
+def reply(text: str, **options: Any) -> tuple[str, str, End]:
+    """A token a letter; ends with the script."""
+    settings = GenerationOptions(SamplingOptions(temperature=0), **options)
+    ready = reciting([*map(ord, text), 0])
+    parts = list(generate(ready, [1], settings, letters, lambda: False))
+    end = parts[-1]
+    assert isinstance(end, End)
+    thinking, answer = joined(part for part in parts if isinstance(part, Thought | str))
+    return thinking, answer, end
+
+
+END: dict[str, Any] = {"end_tokens": frozenset({0})}
+
+
+def test_stop_strings_end_the_answer_and_not_the_thinking() -> None:
+    text = "<think>one STOP two</think>three STOP four"
+    assert reply(text, stop=("STOP",), **END)[:2] == ("one STOP two", "three ")
+
+
+def test_a_stop_string_held_back_at_the_end_is_not_lost() -> None:
+    assert reply("<think>a</think>b ST", stop=("STOP",), **END)[:2] == ("a", "b ST")
+
+
+def test_tokens_up_to_the_end_of_the_thinking_are_counted() -> None:
+    section = "<think>one</think>"
+    assert reply(section + "two", **END)[2].thinking_tokens == len(section)
+    assert reply("two", **END)[2].thinking_tokens == 0
+    assert reply("one</think>two", opened_thinking=THINK, **END)[2].thinking_tokens == 11
+
+
+@pytest.mark.parametrize(
+    ("most", "thought", "reason"), [(10, "Hm,", "length"), (None, "Hm, so", "stop")]
+)
+def test_a_reply_may_end_within_its_thinking(most: int | None, thought: str, reason: str) -> None:
+    thinking, answer, end = reply("<think>Hm, so", max_new_tokens=most, **END)
+    assert (thinking, answer, end.reason) == (thought, "", reason)
+    assert end.thinking_tokens == len("<think>" + thought)
+
+
+def a_tokenizer(markers: Markers, *, special: bool) -> PreTrainedTokenizerFast:
+    """Byte-level, as those of all models that think; markers are tokens of their own."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    made = Tokenizer(models.BPE({letter: at for at, letter in enumerate(alphabet)}, []))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    made.add_tokens([AddedToken(token, special=True) for token in ("<|user|>", "<|end|>")])
+    made.add_tokens([AddedToken(m, special=special) for m in (markers.opening, markers.closing)])
+    return PreTrainedTokenizerFast(tokenizer_object=made)  # type: ignore[no-untyped-call]
+
+
+def whole(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+    return ids
+
+
+def test_markers_that_are_special_tokens_are_decoded_and_other_ones_are_not() -> None:
+    tokenizer = a_tokenizer(MARKERS[1], special=True)
+
+    def plain(ids: Sequence[int]) -> str:
+        return str(tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    decode = with_markers(plain, control_tokens(tokenizer))
+    ids = whole(tokenizer, "<|user|>[THINK]né[/THINK] no<|end|>")
+    assert plain(ids) == "né no"
+    assert decode(ids) == "[THINK]né[/THINK] no"
+    assert decode([]) == ""
+
+
+def test_a_tokenizer_without_special_markers_is_decoded_as_it_was() -> None:
+    assert with_markers(letters, {"<|end|>": 3}) is letters
+
+
+# ---------------------------------------------------------------------------- events
+
+
+def events(markers: Markers, *, special: bool, opening: str, said: str) -> list[protocol.Event]:
+    """What a session puts out for a model that says this after a prompt of that template."""
+    tokenizer = a_tokenizer(markers, special=special)
+    control = control_tokens(tokenizer)
+    end = control["<|end|>"]
+    checkpoint = SimpleNamespace(
+        tokenizer=tokenizer,
+        config=SimpleNamespace(vocab_size=512),
+        generation=GenerationDefaults(temperature=0.0, eos_token_ids=frozenset({end})),
+        chat_template="{% for m in messages %}<|user|>{{ m.content }}{% endfor %}<|end|>" + opening,
+        control_tokens=control,
+    )
+    runner = reciting([*whole(tokenizer, said), end])
+    loaded: Any = SimpleNamespace(checkpoint=checkpoint, runner=runner, attention=None)
+    session = Session()
+    session._open = loaded
+    command = Generate(
+        request="r",
+        messages=(Message(role="user", content="What does <think> do? <think>"),),
+        sampling=Sampling(seed=0),
+    )
+    return list(session.generate(command, lambda: False))
+
+
+@pytest.mark.parametrize("special", [False, True], ids=["ordinary", "special"])
+@pytest.mark.parametrize("markers", MARKERS, ids=lambda markers: markers.opening)
+@pytest.mark.parametrize("opens", ["prompt", "reply"])
+def test_a_session_tells_thinking_and_answer_as_events_of_their_own(
+    markers: Markers, special: bool, opens: str
+) -> None:
+    opening, begin = (markers.opening + "\n", "") if opens == "prompt" else ("", markers.opening)
+    said = f"{begin}Hm, é.\n{markers.closing}\n\nHi <b>."
+    out = events(markers, special=special, opening=opening, said=said)
+    kinds = [type(event) for event in out if isinstance(event, Thinking | Text)]
+    assert kinds == sorted(kinds, key=[Thinking, Text].index), "thinking comes first"
+    assert "".join(event.text for event in out if isinstance(event, Thinking)) == "Hm, é."
+    assert "".join(event.text for event in out if isinstance(event, Text)) == "Hi <b>."
+    finished = out[-1]
+    assert isinstance(finished, Finished)
+    assert 0 < finished.thinking_tokens < finished.new_tokens
+
+
+@pytest.mark.parametrize("special", [False, True], ids=["ordinary", "special"])
+def test_a_marker_that_the_user_wrote_opens_nothing(special: bool) -> None:
+    out = events(THINK, special=special, opening="", said="It opens a section.")
+    assert not [event for event in out if isinstance(event, Thinking)]
+    assert "".join(event.text for event in out if isinstance(event, Text)) == "It opens a section."
