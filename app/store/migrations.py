@@ -40,6 +40,12 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     ALTER TABLE messages ADD COLUMN error_detail TEXT NOT NULL DEFAULT '';
     ALTER TABLE messages ADD COLUMN error_hint TEXT NOT NULL DEFAULT '';
     """,
+    # 3: what a model thought before its answer.
+    """
+    ALTER TABLE messages ADD COLUMN thinking TEXT NOT NULL DEFAULT '';
+    ALTER TABLE messages ADD COLUMN thinking_seconds REAL NOT NULL DEFAULT 0;
+    ALTER TABLE messages ADD COLUMN thinking_tokens INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 VERSION: Final = len(MIGRATIONS)

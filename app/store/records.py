@@ -26,6 +26,19 @@ class Figures:
     first_token_ms: float = 0.0
     prefill_rate: float = 0.0
     decode_rate: float = 0.0
+    thinking_tokens: int = 0
+    """Of the new ones."""
+
+
+@dataclass(frozen=True)
+class Thinking:
+    """What a model wrote before its answer; it is never sent back."""
+
+    text: str = ""
+    seconds: float = 0.0
+
+
+NO_THINKING: Final = Thinking()
 
 
 @dataclass(frozen=True)
@@ -49,3 +62,4 @@ class StoredMessage:
     finish_reason: str = ""
     figures: Figures = Figures()
     trouble: Trouble = NO_TROUBLE
+    thinking: Thinking = NO_THINKING

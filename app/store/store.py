@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Final
 
 from app.store.database import StoreError, open_database, open_in_memory
-from app.store.records import Conversation, Figures, State, StoredMessage, Trouble
+from app.store.records import (
+    NO_THINKING,
+    Conversation,
+    Figures,
+    State,
+    StoredMessage,
+    Thinking,
+    Trouble,
+)
 
 FILE: Final = "hearth.sqlite3"
 
@@ -138,8 +146,13 @@ class Store:
             *more,
         )
 
-    def save_partial(self, message: int, content: str) -> None:
-        self._run(Step("UPDATE messages SET content = ? WHERE id = ?", (content, message)))
+    def save_partial(self, message: int, content: str, thinking: Thinking = NO_THINKING) -> None:
+        self._run(
+            Step(
+                "UPDATE messages SET content = ?, thinking = ?, thinking_seconds = ? WHERE id = ?",
+                (content, *astuple(thinking), message),
+            )
+        )
 
     def finish_reply(
         self,
@@ -148,14 +161,24 @@ class Store:
         finish_reason: str,
         figures: Figures,
         trouble: Trouble,
+        thinking: Thinking = NO_THINKING,
     ) -> None:
         state: State = "failed" if finish_reason == "error" else "complete"
         self._run(
             Step(
                 "UPDATE messages SET content = ?, state = ?, finish_reason = ?, prompt_tokens = ?, "
                 "reused_tokens = ?, new_tokens = ?, first_token_ms = ?, prefill_rate = ?, "
-                "decode_rate = ?, error_title = ?, error_detail = ?, error_hint = ? WHERE id = ?",
-                (content, state, finish_reason, *astuple(figures), *astuple(trouble), message),
+                "decode_rate = ?, thinking_tokens = ?, error_title = ?, error_detail = ?, "
+                "error_hint = ?, thinking = ?, thinking_seconds = ? WHERE id = ?",
+                (
+                    content,
+                    state,
+                    finish_reason,
+                    *astuple(figures),
+                    *astuple(trouble),
+                    *astuple(thinking),
+                    message,
+                ),
             )
         )
 
@@ -201,6 +224,8 @@ def _message(row: sqlite3.Row) -> StoredMessage:
             row["first_token_ms"],
             row["prefill_rate"],
             row["decode_rate"],
+            row["thinking_tokens"],
         ),
         trouble=Trouble(row["error_title"], row["error_detail"], row["error_hint"]),
+        thinking=Thinking(row["thinking"], row["thinking_seconds"]),
     )

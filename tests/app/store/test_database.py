@@ -13,7 +13,7 @@ import pytest
 from app.interpreter import ROOT
 from app.store.database import StoreError, migrate, open_database, open_in_memory, version_of
 from app.store.migrations import MIGRATIONS, VERSION
-from app.store.records import NO_TROUBLE, Figures
+from app.store.records import NO_THINKING, NO_TROUBLE, Figures, Thinking
 from app.store.store import FILE, INTERRUPTED, Store, open_store
 
 ROWS = {
@@ -24,6 +24,7 @@ ROWS = {
                (2, 7, 'assistant', 'Because', 'complete', 102.0, 'smollm2');
     """,
     2: "INSERT INTO settings VALUES ('model', 'smollm2'); UPDATE messages SET new_tokens = 3;",
+    3: "UPDATE messages SET thinking = 'Hm', thinking_seconds = 1.5, thinking_tokens = 2;",
 }
 """What a database of each version may hold that the version before could not."""
 
@@ -61,6 +62,8 @@ def test_a_database_of_an_older_version_becomes_one_of_this_version(
             store = Store(migrated)
             assert [c.title for c in store.conversations()] == ["Rainbows"]
             assert [m.content for m in store.messages(7)] == ["Why is it round?", "Because"]
+            thinking = Thinking("Hm", 1.5) if version >= 3 else NO_THINKING
+            assert store.messages(7)[1].thinking == thinking
 
 
 def test_a_migration_that_fails_changes_nothing(
@@ -172,12 +175,13 @@ def test_a_page_damaged_later_is_a_sentence(tmp_path: Path) -> None:
 WRITES_AND_WAITS = """
 import sys, time
 from pathlib import Path
+from app.store.records import Thinking
 from app.store.store import open_store
 store, _ = open_store(Path(sys.argv[1]))
 conversation = store.add_conversation("Killed")
 store.add_prompt(conversation, "Tell me everything")
 reply = store.add_reply(conversation, "smollm2")
-store.save_partial(reply, "Everything begins")
+store.save_partial(reply, "Everything begins", Thinking("Hm", 2.5))
 print("saved", flush=True)
 time.sleep(600)
 """
@@ -198,6 +202,7 @@ def test_what_was_saved_survives_a_killed_process(tmp_path: Path) -> None:
     prompt, reply = store.messages(store.conversations()[0].id)
     assert prompt.content == "Tell me everything"
     assert (reply.content, reply.state) == ("Everything begins", "failed")
+    assert reply.thinking == Thinking("Hm", 2.5)
     assert reply.trouble == INTERRUPTED
     store.close()
 
@@ -217,12 +222,14 @@ def test_conversations_are_listed_by_their_last_message() -> None:
 def test_a_finished_reply_reads_as_it_was_written(store: Store) -> None:
     conversation = store.add_conversation("Numbers")
     reply = store.add_reply(conversation, "smollm2")
-    figures = Figures(40, 12, 7, 34.0, 1200.0, 212.0)
-    store.finish_reply(reply, "seven", "stop", figures, NO_TROUBLE)
+    figures = Figures(40, 12, 7, 34.0, 1200.0, 212.0, 3)
+    thinking = Thinking("Hm,\nso.", 1.5)
+    store.finish_reply(reply, "seven", "stop", figures, NO_TROUBLE, thinking)
     (message,) = store.messages(conversation)
     assert message.content == "seven"
     assert (message.state, message.finish_reason) == ("complete", "stop")
     assert message.figures == figures
+    assert message.thinking == thinking
 
 
 def test_a_reply_is_replaced_whole_or_not_at_all(store: Store) -> None:
