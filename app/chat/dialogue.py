@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,7 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.engine_client import Death, EngineClient, EngineState
 from app.store.database import StoreError
-from app.store.records import NO_TROUBLE, Figures, StoredMessage, Trouble
+from app.store.records import NO_TROUBLE, Figures, StoredMessage, Thinking, Trouble
 from app.store.store import Store
 from engine import protocol
 
@@ -27,11 +28,22 @@ class Reply:
     conversation: int
     message: int
     pieces: list[str] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    thinks_since: float = 0.0
+    thought_s: float = 0.0
     trouble: Trouble = NO_TROUBLE
 
     @property
     def text(self) -> str:
         return "".join(self.pieces)
+
+    @property
+    def thinking(self) -> Thinking:
+        return Thinking("".join(self.thoughts), self.thought_s)
+
+    @property
+    def thinks(self) -> bool:
+        return bool(self.thoughts) and not self.pieces
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,8 @@ class Dialogue(QObject):
     """The conversation on screen, and the one reply that may be on its way.
 
     `opened(list of StoredMessage)`: another conversation is on screen;
-    `added(StoredMessage)`: a message at its end; `text_added(message id, text)`;
+    `added(StoredMessage)`: a message at its end; `thinking_added(message id, text)`;
+    `thinking_ended(message id, seconds)`; `text_added(message id, text)`;
     `progressed(message id, Progress)`; `finished(StoredMessage)`: a reply in its final state;
     `removed(message id)`; `listing_changed()`: titles or order of conversations;
     `answering_changed(bool)`; `store_failed(sentences)`.
@@ -55,6 +68,8 @@ class Dialogue(QObject):
 
     opened = Signal(object)
     added = Signal(object)
+    thinking_added = Signal(int, str)
+    thinking_ended = Signal(int, float)
     text_added = Signal(int, str)
     progressed = Signal(int, object)
     finished = Signal(object)
@@ -63,10 +78,17 @@ class Dialogue(QObject):
     answering_changed = Signal(bool)
     store_failed = Signal(str)
 
-    def __init__(self, store: Store, engine: EngineClient, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        engine: EngineClient,
+        parent: QObject | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(parent)
         self._store = store
         self._engine = engine
+        self._clock = clock
         self.sampling = protocol.Sampling()
         self._conversation: int | None = None
         self._reply: Reply | None = None
@@ -104,7 +126,9 @@ class Dialogue(QObject):
         reply = self._reply
         if reply and reply.conversation == conversation:
             messages = [
-                StoredMessage(message.id, message.role, reply.text, "streaming")
+                StoredMessage(
+                    message.id, message.role, reply.text, "streaming", thinking=reply.thinking
+                )
                 if message.id == reply.message
                 else message
                 for message in messages
@@ -159,7 +183,7 @@ class Dialogue(QObject):
         history = tuple(
             protocol.Message(role=message.role, content=message.content)
             for message in self._store.messages(conversation)
-            if message.content and message.id not in replaced
+            if _was_said(message) and message.id not in replaced
         )
         message = self._store.add_reply(conversation, model, replaced)
         for old in replaced:
@@ -179,7 +203,13 @@ class Dialogue(QObject):
             return
         shown = reply.conversation == self._conversation
         match event:
+            case protocol.Thinking():
+                self._think(reply, event.text)
+                if shown:
+                    self.thinking_added.emit(reply.message, event.text)
             case protocol.Text():
+                if reply.thinks and shown:
+                    self.thinking_ended.emit(reply.message, reply.thought_s)
                 reply.pieces.append(event.text)
                 if shown:
                     self.text_added.emit(reply.message, event.text)
@@ -192,6 +222,13 @@ class Dialogue(QObject):
                 self._finish(reply, event.finish_reason, figures_of(event))
             case _:
                 pass
+
+    def _think(self, reply: Reply, text: str) -> None:
+        now = self._clock()
+        if not reply.thoughts:
+            reply.thinks_since = now
+        reply.thoughts.append(text)
+        reply.thought_s = now - reply.thinks_since
 
     def _on_engine_state(self, state: EngineState) -> None:
         """An engine that was ended on purpose takes its reply with it."""
@@ -209,7 +246,9 @@ class Dialogue(QObject):
         self._reply = None
         self._saver.stop()
         try:
-            self._store.finish_reply(reply.message, reply.text, reason, figures, reply.trouble)
+            self._store.finish_reply(
+                reply.message, reply.text, reason, figures, reply.trouble, reply.thinking
+            )
         except StoreError as error:
             self.store_failed.emit(str(error))
         if reply.conversation == self._conversation:
@@ -222,6 +261,7 @@ class Dialogue(QObject):
                     reason,
                     figures,
                     reply.trouble,
+                    reply.thinking,
                 )
             )
         self.answering_changed.emit(False)
@@ -230,13 +270,19 @@ class Dialogue(QObject):
         if self._reply is None:
             return
         try:
-            self._store.save_partial(self._reply.message, self._reply.text)
+            self._store.save_partial(self._reply.message, self._reply.text, self._reply.thinking)
         except StoreError as error:
             self.store_failed.emit(str(error))
 
     def save(self) -> None:
         """What has arrived so far, before the window closes."""
         self._save_partial()
+
+
+def _was_said(message: StoredMessage) -> bool:
+    """Whether it is a turn of the conversation. A reply that was stopped while the model thought is
+    an empty one: without it two prompts would follow each other, which some templates refuse."""
+    return bool(message.content or message.thinking.text)
 
 
 def whole_characters(text: str) -> str:
@@ -260,4 +306,5 @@ def figures_of(event: protocol.Finished) -> Figures:
         event.time_to_first_token_ms,
         event.prefill_tokens_per_second,
         event.decode_tokens_per_second,
+        event.thinking_tokens,
     )

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from app.chat.dialogue import Dialogue, title_of
 from app.engine_client import EngineClient, EngineState
 from app.store.database import StoreError, open_database
-from app.store.records import NO_TROUBLE, Figures
+from app.store.records import NO_TROUBLE, Figures, Thinking
 from app.store.store import FILE, Store
 from engine import protocol
 from tests.app.conftest import TIMEOUT_MS, MakeEngine, wait_for
@@ -34,6 +34,10 @@ class Scripted(EngineClient):
     def last(self) -> protocol.Generate:
         return next(c for c in reversed(self.sent) if isinstance(c, protocol.Generate))
 
+    def think(self, *words: str) -> None:
+        for word in words:
+            self.event_received.emit(protocol.Thinking(request=self.last.request, text=word))
+
     def say(self, *words: str) -> None:
         for word in words:
             self.event_received.emit(protocol.Text(request=self.last.request, text=word))
@@ -46,6 +50,7 @@ class Scripted(EngineClient):
                 prompt_tokens=40,
                 reused_tokens=12,
                 new_tokens=7,
+                thinking_tokens=3,
                 time_to_first_token_ms=34.0,
                 prefill_tokens_per_second=1200.0,
                 decode_tokens_per_second=212.0,
@@ -100,7 +105,7 @@ def test_a_reply_is_told_piece_by_piece_and_stored_whole(
     assert [answering.at(i)[0] for i in range(answering.count())] == [True, False]
     assert reply.content == "Because"
     assert (reply.state, reply.finish_reason) == ("complete", "stop")
-    assert reply.figures == Figures(40, 12, 7, 34.0, 1200.0, 212.0)
+    assert reply.figures == Figures(40, 12, 7, 34.0, 1200.0, 212.0, 3)
     assert finished.count() == 1
     assert finished.at(0)[0] == reply
 
@@ -140,6 +145,70 @@ def test_a_partial_reply_is_saved_each_second(dialogue: Dialogue) -> None:
     assert not dialogue._saver.isActive()
     dialogue.send("Why?")
     assert dialogue._saver.isActive()
+
+
+def test_thinking_is_told_timed_and_stored_beside_the_answer(
+    store: Store, engine: Scripted
+) -> None:
+    times = iter([10.0, 11.0, 13.5])
+    dialogue = Dialogue(store, engine, clock=lambda: next(times))
+    told: list[tuple[object, ...]] = []
+    dialogue.thinking_added.connect(lambda *what: told.append(what))
+    dialogue.thinking_ended.connect(lambda *what: told.append(what))
+    dialogue.text_added.connect(lambda *what: told.append(what))
+    dialogue.send("Why?")
+    engine.think("Hm", ", ", "so.")
+    engine.say("Be", "cause")
+    engine.finish()
+    reply = store.messages(current(dialogue))[1]
+    assert [what for _, what in told] == ["Hm", ", ", "so.", 3.5, "Be", "cause"]
+    assert (reply.content, reply.thinking) == ("Because", Thinking("Hm, so.", 3.5))
+
+
+def test_an_answer_without_thinking_ends_none(dialogue: Dialogue, engine: Scripted) -> None:
+    ended = QSignalSpy(dialogue.thinking_ended)
+    dialogue.send("Why?")
+    engine.say("Be", "cause")
+    assert ended.count() == 0
+
+
+def test_thinking_is_never_sent_back(dialogue: Dialogue, engine: Scripted) -> None:
+    dialogue.send("One?")
+    engine.think("Hm.")
+    engine.say("1")
+    engine.finish()
+    dialogue.send("Two?")
+    assert history(engine.last) == [("user", "One?"), ("assistant", "1"), ("user", "Two?")]
+
+
+def test_a_reply_stopped_while_the_model_thought_stands_between_two_prompts(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    dialogue.send("One?")
+    engine.think("Hm.")
+    engine.finish("stopped")
+    assert store.messages(current(dialogue))[1].thinking.text == "Hm."
+    dialogue.send("Two?")
+    assert history(engine.last) == [("user", "One?"), ("assistant", ""), ("user", "Two?")]
+
+
+def test_thinking_is_saved_while_it_streams_and_shown_when_one_comes_back(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    dialogue.send("Why?")
+    first = current(dialogue)
+    engine.think("Hm")
+    dialogue.save()
+    assert store.messages(first)[1].thinking.text == "Hm"
+    assert store.messages(first)[1].content == ""
+    dialogue.open(None)
+    told = QSignalSpy(dialogue.thinking_added)
+    engine.think(", so")
+    assert told.count() == 0
+    opened = QSignalSpy(dialogue.opened)
+    dialogue.open(first)
+    assert opened.at(0)[0][1].thinking.text == "Hm, so"
+    engine.finish()
 
 
 @pytest.mark.parametrize("prompt", ["", " ", "\n\t \n"])
