@@ -1,13 +1,15 @@
-"""What a checkpoint's config says about the sizes that attention and cache depend on."""
+"""The sizes of a model that attention and cache depend on."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from engine.attention.choice import Shape
+from engine.attention.shapes import LayerShape
+from engine.errors import UnsupportedError
 from engine.kv_cache import CacheShape
 
 
@@ -20,6 +22,7 @@ class ModelShape:
     windows: tuple[int, ...]
     """The distinct sliding windows of its layers in tokens; 0 is none."""
     softcap: float
+    sinks: bool
     context_length: int
 
     @property
@@ -27,27 +30,27 @@ class ModelShape:
         return CacheShape(self.layers, self.kv_heads, self.head_size)
 
     def attention(self, dtype: torch.dtype) -> Shape:
-        return Shape(self.heads, self.kv_heads, self.head_size, dtype, self.windows, self.softcap)
+        return Shape(
+            self.heads,
+            self.kv_heads,
+            self.head_size,
+            dtype,
+            self.windows,
+            self.softcap,
+            self.sinks,
+        )
 
 
-def of_config(config: Any) -> ModelShape:
-    """Reads a transformers text config; its attributes are the field's standard names."""
-    heads = int(config.num_attention_heads)
+def of_layers(layers: Sequence[LayerShape], context_length: int) -> ModelShape:
+    """Raises UnsupportedError where layers differ in more than their windows."""
+    kinds = {
+        (layer.heads, layer.kv_heads, layer.head_size, layer.softcap, layer.sinks)
+        for layer in layers
+    }
+    if len(kinds) != 1:
+        raise UnsupportedError(f"Its layers have {len(kinds)} kinds of attention, not one.")
+    [(heads, kv_heads, head_size, softcap, sinks)] = kinds
+    windows = tuple(sorted({layer.window for layer in layers}))
     return ModelShape(
-        layers=int(config.num_hidden_layers),
-        heads=heads,
-        kv_heads=int(getattr(config, "num_key_value_heads", None) or heads),
-        head_size=int(getattr(config, "head_dim", None) or config.hidden_size // heads),
-        windows=windows(config),
-        softcap=float(getattr(config, "attn_logit_softcapping", None) or 0.0),
-        context_length=int(config.max_position_embeddings),
+        len(layers), heads, kv_heads, head_size, windows, softcap, sinks, context_length
     )
-
-
-def windows(config: Any) -> tuple[int, ...]:
-    layer_types = getattr(config, "layer_types", None)
-    window = int(getattr(config, "sliding_window", None) or 0)
-    if not layer_types:
-        return (window,)
-    kinds = {window if kind == "sliding_attention" else 0 for kind in layer_types}
-    return tuple(sorted(kinds))

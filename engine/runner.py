@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.kv_cache import KVCache
+from engine.rope import LongRope
 
 CHUNK = {"cuda": 1024, "mps": 512, "cpu": 128}
 """Tokens a prefill step: large enough to fill the device, small enough to stop within.
@@ -18,13 +19,33 @@ Fixed and not paced by the clock, so that the same prompt is computed in the sam
 
 
 class Runner:
-    def __init__(self, model: nn.Module, cache: KVCache) -> None:
+    def __init__(self, model: nn.Module, cache: KVCache, long_rope: LongRope | None = None) -> None:
         self.model = model
         self.cache = cache
+        self.rope = long_rope
         self.device = cache.buffers.device
         self.chunk = CHUNK[self.device.type]
         self.logits = torch.empty(0)
         """Logits [vocabulary] of the last token held, float32; empty before the first forward."""
+
+    def reuse(self, prompt: Sequence[int]) -> int:
+        """Keeps what the cache holds of the prompt's beginning; returns how many tokens it is."""
+        self._fit(len(prompt))
+        return self.cache.reuse(prompt)
+
+    def outgrown(self) -> list[int]:
+        """What the cache held, all of it to be run again, where one more token changes its keys.
+
+        Empty for every model but those of LongRoPE, and for those but once in a conversation.
+        """
+        held = list(self.cache.tokens)
+        self._fit(len(held) + 1)
+        return [] if self.cache.tokens else held
+
+    def _fit(self, length: int) -> None:
+        if self.rope and not self.rope.fits(length):
+            self.rope.fit(length)
+            self.cache.tokens.clear()
 
     def prefill(self, tokens: Sequence[int]) -> Iterator[int]:
         """Appends the tokens chunk by chunk; yields how many are done after each.

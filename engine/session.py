@@ -92,7 +92,9 @@ class Session:
             attn_implementation=interface.NAME,
             progress=progress,
         )
-        shape = model_shape.of_config(checkpoint.config)
+        shape = model_shape.of_layers(
+            checkpoint.layers, int(checkpoint.config.max_position_embeddings)
+        )
         chosen = self._working_choice(shape.attention(dtype), command.flash)
         context = self._context_length(shape, dtype, command.context_length)
         cache = KVCache(shape.cache, context, self._device, dtype, chosen.kernel)

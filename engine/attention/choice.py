@@ -28,6 +28,8 @@ class Shape:
     """The distinct sliding windows of its layers; 0 is none."""
     softcap: float = 0.0
     """Attention logit softcap; 0 is none."""
+    sinks: bool = False
+    """Whether each head has an attention sink."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,9 @@ def no_torch_flash(facts: DeviceFacts, shape: Shape) -> str | None:
 
 
 def no_sdpa(_: DeviceFacts, shape: Shape) -> str | None:
-    return "SDPA has no logit softcap" if shape.softcap else None
+    if shape.softcap:
+        return "SDPA has no logit softcap"
+    return "SDPA has no attention sinks" if shape.sinks else None
 
 
 RULES = (

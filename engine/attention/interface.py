@@ -8,13 +8,15 @@ no break at it; outside a compiled graph the kernel is called directly, which sa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from engine.attention.kernels import KERNELS, LayerStep
+from engine.attention.kernels import KERNELS, LayerStep, Scoring
 
 NAME = "hearth"
 """Must not contain "flash": transformers would then look for a package of its own choosing."""
@@ -54,25 +56,37 @@ def attention(
     *,
     kv_step: Step,
     scaling: float,
-    sliding_window: int | None = None,
     softcap: float | None = None,
-    **_: Any,
+    s_aux: Tensor | None = None,
+    **rest: Any,
 ) -> tuple[Tensor, None]:
-    """Takes [1, heads, tokens, head size] three times; returns [1, tokens, heads, head size]."""
+    """Takes [1, heads, tokens, head size] three times; returns [1, tokens, heads, head size].
+
+    Values of a smaller head size (multi-head latent attention) are padded with zeros to that of
+    the keys, as every flash kernel wants one size, and the result is cut again.
+    """
     layer: int = module.layer_idx  # type: ignore[assignment]
+    size = value.shape[-1]
+    value = functional.pad(value, (0, key.shape[-1] - size)) if size < key.shape[-1] else value
     query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
-    window, cap = sliding_window or 0, softcap or 0.0
+    window, cap = window_of(module, rest), softcap or 0.0
     if torch.compiler.is_compiling():
         step = kv_step
         out: Tensor = torch.ops.hearth.attend(
             query, key, value, step.keys[layer], step.values[layer], step.lengths, step.positions,
-            step.start, step.kernel, scaling, window, cap,
+            step.start, step.kernel, scaling, window, cap, s_aux,
         )  # fmt: skip
-        return out, None
-    run = KERNELS[kv_step.kernel]
-    return run(
-        query, key, value, kv_step.layer(layer), scale=scaling, window=window, softcap=cap
-    ), None
+    else:
+        run = KERNELS[kv_step.kernel]
+        scoring = Scoring(scaling, window, cap, s_aux)
+        out = run(query, key, value, kv_step.layer(layer), scoring)
+    return out[..., :size], None
+
+
+def window_of(module: nn.Module, given: Mapping[str, Any]) -> int:
+    """Some models hand their window over, others (qwen2_moe) keep it and tell the mask alone."""
+    kept = getattr(module, "sliding_window", None)
+    return int(given.get("sliding_window", kept) or 0)
 
 
 @torch.library.custom_op("hearth::attend", mutates_args=("keys", "values"))
@@ -89,9 +103,10 @@ def attend(
     scale: float,
     window: int,
     softcap: float,
+    sinks: Tensor | None,
 ) -> Tensor:
     step = LayerStep(keys, values, start, lengths, positions)
-    out = KERNELS[kernel](query, key, value, step, scale=scale, window=window, softcap=softcap)
+    out = KERNELS[kernel](query, key, value, step, Scoring(scale, window, softcap, sinks))
     return out.contiguous()
 
 

@@ -1,9 +1,9 @@
 """The attention kernels behind one signature: append this step's keys and values, then attend.
 
 Every kernel takes query [1, tokens, heads, head size], key and value [1, tokens, KV heads, head
-size] and a `LayerStep`, writes key and value into the layer's buffers and returns [1, tokens,
-heads, head size]. Query token i stands at position start + i and sees positions up to its own,
-the last `window` of them where a window is set.
+size], a `LayerStep` and a `Scoring`, writes key and value into the layer's buffers and returns
+[1, tokens, heads, head size]. Query token i stands at position start + i and sees positions up to
+its own, the last `window` of them where a window is set.
 """
 
 from __future__ import annotations
@@ -35,17 +35,23 @@ class LayerStep:
     """int64 [tokens] on the device."""
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """What becomes of query times key before and in the softmax."""
+
+    scale: float
+    window: int = 0
+    """Positions that a token sees, its own included; 0 is all."""
+    softcap: float = 0.0
+    """Scores are bounded to softcap * tanh(score / softcap); 0 is not (Gemma 2)."""
+    sinks: Tensor | None = None
+    """[heads]: a score of each head's own that takes its share of the softmax and adds no value
+    (Xiao and others, Efficient streaming language models with attention sinks, 2023; gpt-oss)."""
+
+
 class Kernel(Protocol):
     def __call__(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        step: LayerStep,
-        *,
-        scale: float,
-        window: int,
-        softcap: float,
+        self, query: Tensor, key: Tensor, value: Tensor, step: LayerStep, scoring: Scoring
     ) -> Tensor: ...
 
 
@@ -60,49 +66,51 @@ def append(step: LayerStep, key: Tensor, value: Tensor) -> None:
 
 
 def flash_attn(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    step: LayerStep,
-    *,
-    scale: float,
-    window: int,
-    softcap: float,
+    query: Tensor, key: Tensor, value: Tensor, step: LayerStep, scoring: Scoring
 ) -> Tensor:
     """The flash-attn package's kernel, which appends by itself (Dao, FlashAttention-2, 2023)."""
     from flash_attn import flash_attn_with_kvcache
 
-    out: Tensor = flash_attn_with_kvcache(
+    out: Tensor
+    out, logsumexp = flash_attn_with_kvcache(
         query,
         step.keys,
         step.values,
         k=key,
         v=value,
         cache_seqlens=step.lengths,
-        softmax_scale=scale,
+        softmax_scale=scoring.scale,
         causal=True,
-        window_size=(window - 1, 0) if window else (-1, -1),
-        softcap=softcap,
+        window_size=(scoring.window - 1, 0) if scoring.window else (-1, -1),
+        softcap=scoring.softcap,
+        return_softmax_lse=True,
     )
-    return out
+    return out if scoring.sinks is None else sunk(out, logsumexp[0], scoring.sinks)
+
+
+def sunk(out: Tensor, logsumexp: Tensor, sinks: Tensor) -> Tensor:
+    """The output with the sinks' share taken away: softmax over n + 1 scores from that over n.
+
+    `logsumexp` is [heads, tokens] in float32, of the scores without the sinks.
+    """
+    share = torch.sigmoid(logsumexp - sinks[:, None].float())
+    return out * share.t()[None, :, :, None].to(out.dtype)
 
 
 def torch_flash(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    step: LayerStep,
-    *,
-    scale: float,
-    window: int,
-    softcap: float,  # noqa: ARG001 - the rules keep models with a softcap away
+    query: Tensor, key: Tensor, value: Tensor, step: LayerStep, scoring: Scoring
 ) -> Tensor:
-    """torch's own FlashAttention-2 kernel, in the variable-length form that takes a used length."""
+    """torch's own FlashAttention-2 kernel, in the variable-length form that takes a used length.
+
+    It has no softcap: the rules keep models with one away.
+    """
     append(step, key, value)
     tokens, span = query.shape[1], step.keys.shape[1]
     device = query.device
     # The same kernel as torch.nn.attention.varlen's, which takes a used length from 2.13 on only.
-    out: Tensor = torch.ops.aten._flash_attention_forward(  # noqa: SLF001
+    window = scoring.window
+    out: Tensor
+    out, logsumexp, *_ = torch.ops.aten._flash_attention_forward(  # noqa: SLF001
         query[0],
         step.keys[0],
         step.values[0],
@@ -113,12 +121,13 @@ def torch_flash(
         0.0,
         True,
         False,
-        scale=scale,
+        scale=scoring.scale,
         window_size_left=window - 1 if window else None,
         window_size_right=0 if window else None,
         seqused_k=step.lengths + tokens,
-    )[0]
-    return out.unsqueeze(0)
+    )
+    out = out.unsqueeze(0)
+    return out if scoring.sinks is None else sunk(out, logsumexp, scoring.sinks)
 
 
 @lru_cache(maxsize=64)
@@ -130,24 +139,18 @@ def bounds(end: int, device: torch.device) -> Tensor:
     return torch.tensor([0, end], dtype=torch.int32, device=device)
 
 
-def sdpa(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    step: LayerStep,
-    *,
-    scale: float,
-    window: int,
-    softcap: float,  # noqa: ARG001 - the rules keep models with a softcap away
-) -> Tensor:
-    """torch's scaled_dot_product_attention, on CUDA without its flash backend."""
+def sdpa(query: Tensor, key: Tensor, value: Tensor, step: LayerStep, scoring: Scoring) -> Tensor:
+    """torch's scaled_dot_product_attention, on CUDA without its flash backend.
+
+    It has neither softcap nor sinks: the rules keep models with one away.
+    """
     append(step, key, value)
-    first, last = visible(step.start, query.shape[1], window)
+    first, last = visible(step.start, query.shape[1], scoring.window)
     keys = step.keys[:, first:last].transpose(1, 2)
     values = step.values[:, first:last].transpose(1, 2)
     if query.shape[1] == 1:
-        return one_query(query, keys, values, scale)
-    mask, causal = mask_for(step, query, first, last, window)
+        return one_query(query, keys, values, scoring.scale)
+    mask, causal = mask_for(step, query, first, last, scoring.window)
     groups = query.shape[2] // key.shape[2]
     with sdpa_kernel(EFFICIENT_OR_MATH) if query.is_cuda else nullcontext():
         out = functional.scaled_dot_product_attention(
@@ -156,7 +159,7 @@ def sdpa(
             values.repeat_interleave(groups, 1),
             mask,
             is_causal=causal,
-            scale=scale,
+            scale=scoring.scale,
         )
     return out.transpose(1, 2)
 
@@ -173,27 +176,23 @@ def one_query(query: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tens
     return out.reshape(query.shape)
 
 
-def math(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    step: LayerStep,
-    *,
-    scale: float,
-    window: int,
-    softcap: float,
-) -> Tensor:
+def math(query: Tensor, key: Tensor, value: Tensor, step: LayerStep, scoring: Scoring) -> Tensor:
     """Attention as written down, in float32: the reference, and the kernel of last resort."""
     append(step, key, value)
-    first, last = visible(step.start, query.shape[1], window)
+    tokens = query.shape[1]
+    first, last = visible(step.start, tokens, scoring.window)
     groups = query.shape[2] // key.shape[2]
     keys = step.keys[0, first:last].float().repeat_interleave(groups, 1)
     values = step.values[0, first:last].float().repeat_interleave(groups, 1)
-    scores = torch.einsum("qhd,khd->hqk", query[0].float(), keys) * scale
-    if softcap:
-        scores = torch.tanh(scores / softcap) * softcap
-    allowed = causal_mask(step, query.shape[1], first, last, window, query.device)
-    weights = scores.masked_fill(~allowed, -torch.inf).softmax(-1)
+    scores = torch.einsum("qhd,khd->hqk", query[0].float(), keys) * scoring.scale
+    if scoring.softcap:
+        scores = torch.tanh(scores / scoring.softcap) * scoring.softcap
+    allowed = causal_mask(step, tokens, first, last, scoring.window, query.device)
+    scores = scores.masked_fill(~allowed, -torch.inf)
+    if scoring.sinks is not None:
+        sinks = scoring.sinks.float()[:, None, None].expand(-1, tokens, 1)
+        scores = torch.cat([scores, sinks], -1)
+    weights = scores.softmax(-1)[..., : last - first]
     return torch.einsum("hqk,khd->qhd", weights, values).to(query.dtype).unsqueeze(0)
 
 

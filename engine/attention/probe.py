@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from engine.attention.choice import Shape
-from engine.attention.kernels import KERNELS, LayerStep
+from engine.attention.kernels import KERNELS, LayerStep, Scoring
 from engine.protocol import NOT_OBSERVED
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -107,6 +107,9 @@ def check_window(
     key, value = (draw(1, tokens, shape.kv_heads, shape.head_size) for _ in range(2))
     keys, values = (draw(1, span, shape.kv_heads, shape.head_size) for _ in range(2))
 
+    sinks = draw(shape.heads) if shape.sinks else None
+    scoring = Scoring(shape.head_size**-0.5, window, shape.softcap, sinks)
+
     def attend(name: str) -> Tensor:
         step = LayerStep(
             keys.clone(),
@@ -115,11 +118,7 @@ def check_window(
             torch.tensor([held], dtype=torch.int32, device=device),
             torch.arange(held, held + tokens, device=device),
         )
-        scale = shape.head_size**-0.5
-        out = KERNELS[name](
-            query, key, value, step, scale=scale, window=window, softcap=shape.softcap
-        )
-        return out.float()
+        return KERNELS[name](query, key, value, step, scoring).float()
 
     reference = attend("math")
     error = float((attend(kernel) - reference).abs().max() / reference.abs().max())

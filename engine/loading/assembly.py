@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
+from engine import experts, rope
+from engine.attention import shapes
+from engine.attention.shapes import LayerShape
 from engine.errors import CheckpointError, OutOfMemoryError, reason
 from engine.loading import config_gate
 from engine.loading.families import Config, Family
-from engine.loading.weights import Extremes, Weight
+from engine.loading.weights import Extremes, Weight, whole
+from engine.rope import LongRope
 
 Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Assembled:
+    model: nn.Module
+    layers: tuple[LayerShape, ...]
+    """What each layer asks of attention."""
+    rope: LongRope | None
 
 
 def config_object(
@@ -38,33 +52,43 @@ def assemble(
     *,
     device: torch.device,
     dtype: torch.dtype,
+    attn_implementation: str,
     progress: Progress,
-) -> nn.Module:
+) -> Assembled:
     """Returns the model in eval, its parameters in `dtype` on `device` without gradients.
 
     `total` is in bytes of the weights' source. Raises CheckpointError for a weight that is missing,
     of no use, of the wrong shape or not finite, OutOfMemoryError when the device is full.
     """
-    model = _empty_model(family, config)
+    model, layers = _empty_model(family, config)
+    config._attn_implementation = attn_implementation  # noqa: SLF001
     try:
         _fill_buffers(model, device)
-        _fill_parameters(model, weights, total, device, dtype, progress)
+        _fill_state(model, weights, total, device, dtype, progress)
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(
             f"The model's weights do not fit into the memory of {device}."
         ) from error
-    return model.eval().requires_grad_(requires_grad=False)
+    model.eval().requires_grad_(requires_grad=False)
+    return Assembled(model, layers, rope.of_model(model))
 
 
-def _empty_model(family: Family, config: Any) -> nn.Module:
+def _empty_model(family: Family, config: Any) -> tuple[nn.Module, tuple[LayerShape, ...]]:
+    shapes.register()
+    experts.register()
+    config._attn_implementation = shapes.OBSERVER  # noqa: SLF001
+    config._experts_implementation = experts.NAME  # noqa: SLF001
     try:
         with torch.device("meta"):
-            model: nn.Module = family.model_type()(config)
+            model: nn.Module = family.model_type()(config).eval()
+            family.mend(model)
+            layers = shapes.observed(model)
     except Exception as error:  # sizes that contradict each other, an unknown activation
         raise CheckpointError(
             f"This model's settings make no sense together: {reason(error)}."
         ) from error
-    return model
+    rope.refuse_unstable(model)
+    return model, layers
 
 
 def _fill_buffers(model: nn.Module, device: torch.device) -> None:
@@ -78,13 +102,13 @@ def _fill_buffers(model: nn.Module, device: torch.device) -> None:
             setattr(module, name, torch.empty_like(buffer, device=device))
         if not buffers:
             continue
-        for name in [name for name in vars(module) if name.endswith("original_inv_freq")]:
+        for name in [name for name in vars(module) if name.endswith("inv_freq")]:
             setattr(module, name, torch.empty_like(getattr(module, name), device=device))
         with torch.no_grad():
             model._init_weights(module)  # type: ignore[operator]  # noqa: SLF001
 
 
-def _fill_parameters(
+def _fill_state(
     model: nn.Module,
     weights: Iterable[Weight],
     total: int,
@@ -92,38 +116,103 @@ def _fill_parameters(
     dtype: torch.dtype,
     progress: Progress,
 ) -> None:
-    empty = dict(model.named_parameters())
-    extremes = Extremes()
+    ignored = _ignored(model)
+    state = _State(model, device, dtype)
     done = 0
     for weight in weights:
-        parameter = empty.pop(weight.name, None)
-        if parameter is not None:
-            extremes.add(weight.name, _place(model, weight, parameter.shape, device, dtype))
-        elif weight.name != "lm_head.weight":
-            raise CheckpointError(f"This model has a weight too many: {weight.name}.")
+        if not ignored.search(weight.name):
+            state.place(weight)
         done += weight.size
         progress("weights", done, total)
     model.tie_weights()  # type: ignore[operator]
-    missing = [name for name, value in model.named_parameters() if value.is_meta]
+    missing = state.missing()
     if missing:
         raise CheckpointError(f"This model lacks {len(missing)} weights, such as {missing[0]}.")
     for name, buffer in model.named_buffers():
-        extremes.add(name, buffer)
-    extremes.check()
+        state.extremes.add(name, buffer)
+    state.extremes.check()
 
 
-def _place(
-    model: nn.Module,
-    weight: Weight,
-    shape: torch.Size,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> torch.Tensor:
-    if weight.tensor.shape != shape:
-        raise CheckpointError(
-            f"The weight {weight.name} is {list(weight.tensor.shape)}, not {list(shape)}."
-        )
-    owner, _, name = weight.name.rpartition(".")
-    placed = weight.tensor.to(device=device, dtype=dtype)
-    setattr(model.get_submodule(owner), name, nn.Parameter(placed, requires_grad=False))
-    return placed
+def _ignored(model: nn.Module) -> re.Pattern[str]:
+    """Weights that the model has no use for: layers for training, an output tied to the input."""
+    named = getattr(model, "_keys_to_ignore_on_load_unexpected", None) or ()
+    return re.compile("|".join(f"(?:{pattern})" for pattern in named) or r"(?!)")
+
+
+class _State:
+    """The parameters of a model and the buffers that checkpoints have, being filled."""
+
+    def __init__(self, model: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+        self.model = model
+        self.device = device
+        self.extremes = Extremes()
+        stored = model.state_dict().keys()
+        # Buffers keep their own dtype: a router's corrections are float32.
+        dtypes = {name: buffer.dtype for name, buffer in model.named_buffers() if name in stored}
+        self.dtypes = {name: dtype for name, _ in model.named_parameters()} | dtypes
+        self.shapes = {
+            name: model.get_parameter(name).shape for name in self.dtypes.keys() - dtypes
+        }
+        self.shapes |= {name: model.get_buffer(name).shape for name in dtypes}
+        self.parts: dict[str, dict[int, int]] = {}
+        """Elements that are filled of each, by where in it they begin."""
+
+    def place(self, weight: Weight) -> None:
+        if weight.name not in self.shapes:
+            if weight.name == "lm_head.weight":
+                return
+            raise CheckpointError(f"This model has a weight too many: {weight.name}.")
+        begin = self._check(weight)
+        parts = self.parts.setdefault(weight.name, {})
+        if begin in parts:
+            raise CheckpointError(f"This model has a weight twice: {weight.name}.")
+        parts[begin] = weight.tensor.numel()
+        if weight.into is whole:
+            placed = weight.tensor.to(device=self.device, dtype=self.dtypes[weight.name])
+            self._set(weight.name, placed)
+        else:
+            placed = weight.into(self._room(weight.name))
+            placed.copy_(weight.tensor)
+        self.extremes.add(weight.name, placed)
+
+    def _check(self, weight: Weight) -> int:
+        """Where the weight begins in its parameter, in elements."""
+        room = torch.empty(self.shapes[weight.name], device="meta")
+        try:
+            view = weight.into(room)
+        except (IndexError, RuntimeError) as error:
+            raise CheckpointError(f"This model has a weight too many: {weight.name}.") from error
+        if weight.tensor.shape != view.shape:
+            raise CheckpointError(
+                f"The weight {weight.name} is {list(weight.tensor.shape)}, not {list(view.shape)}."
+            )
+        return int(view.storage_offset())
+
+    def _room(self, name: str) -> torch.Tensor:
+        """The parameter to fill in parts, allocated at the first of them."""
+        held: torch.Tensor = self.model.get_parameter(name).data
+        if held.is_meta:
+            held = torch.empty(self.shapes[name], device=self.device, dtype=self.dtypes[name])
+            self._set(name, held)
+        return held
+
+    def _set(self, name: str, tensor: torch.Tensor) -> None:
+        owner, _, attribute = name.rpartition(".")
+        module = self.model.get_submodule(owner)
+        if attribute in dict(module.named_buffers(recurse=False)):
+            setattr(module, attribute, tensor)
+        else:
+            setattr(module, attribute, nn.Parameter(tensor, requires_grad=False))
+
+    def missing(self) -> list[str]:
+        """Parameters and buffers without all of their elements, tied ones being another's."""
+        tied = {
+            name
+            for name, parameter in self.model.named_parameters(remove_duplicate=False)
+            if name not in self.parts and not parameter.is_meta
+        }
+        return [
+            name
+            for name, shape in self.shapes.items()
+            if name not in tied and sum(self.parts.get(name, {}).values()) != shape.numel()
+        ]

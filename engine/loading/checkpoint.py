@@ -8,6 +8,9 @@ from typing import Any, Final
 
 from torch import nn
 
+from engine.attention.shapes import LayerShape
+from engine.rope import LongRope
+
 END_OF_TURN: Final = (
     "<|im_end|>",
     "<|eot_id|>",
@@ -42,6 +45,10 @@ class GenerationDefaults:
 class Checkpoint:
     model: nn.Module
     """transformers' own causal model, in eval, without gradients."""
+    layers: tuple[LayerShape, ...]
+    """What each layer asks of attention."""
+    rope: LongRope | None
+    """Where the rotary frequencies depend on the sequence's length."""
     tokenizer: Any
     """A PreTrainedTokenizerFast."""
     config: Any

@@ -19,11 +19,13 @@ from engine.errors import CheckpointError, shown
 from engine.loading.families import Config
 
 OLD_NAMES: Final = {
+    "head_dim",
     "original_max_position_embeddings",
     "partial_rotary_factor",
     "rope_local_base_freq",
     "rope_scaling",
     "rope_theta",
+    "sliding_window",
     "sliding_window_pattern",
 }
 """Settings that the classes take without declaring them: published configs have them."""
@@ -92,7 +94,8 @@ def _declared(config_class: type[Any]) -> set[str]:
     base = next(c for c in config_class.__mro__ if c.__name__ == "PreTrainedConfig")
     own = {field.name for field in dataclasses.fields(config_class)}
     common = {field.name for field in dataclasses.fields(base)}
-    return (own - common) | set(config_class.attribute_map) | OLD_NAMES | {OURS}
+    aliases = config_class.attribute_map
+    return (own - common) | set(aliases) | set(aliases.values()) | OLD_NAMES | {OURS}
 
 
 def _check(key: str, value: object, largest: int, name: str, depth: int = 0) -> None:

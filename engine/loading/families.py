@@ -1,56 +1,86 @@
-"""The model families that can be opened: a row each, and all that differs between them."""
+"""The model families that can be opened: a row each, and all that differs between them.
+
+docs/adding-a-model.md shows how a row is added.
+"""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import SHOWN, UnsupportedError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Config = dict[str, Any]
 
 
+def nothing(_: nn.Module) -> None:
+    pass
+
+
+def hand_keywords_on(model: nn.Module) -> None:
+    """Some layers keep from attention the keywords that they were called with."""
+
+    def keep(layer: Any, _: Any, keywords: dict[str, Any]) -> None:
+        layer.self_attn.kept = {n: v for n, v in keywords.items() if n.startswith("kv_")}
+
+    def give(attention: Any, args: Any, keywords: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return args, keywords | attention.kept
+
+    for layer in model.model.layers:  # type: ignore[union-attr]
+        layer.register_forward_pre_hook(keep, with_kwargs=True)
+        layer.self_attn.register_forward_pre_hook(give, with_kwargs=True)
+
+
 @dataclass(frozen=True)
-class Family:
-    name: str
-    """As transformers' `model_type`."""
-    module: str
-    """Package of transformers that holds `configuration_*` and `modeling_*`."""
-    config_class: str
-    model_class: str
-    architectures: tuple[str, ...]
-    """Names in config.json's `architectures` that it opens."""
-    gguf_architecture: str
-    gguf_names: Mapping[str, str]
+class GGUF:
+    """How GGUF files write a family."""
+
+    architecture: str
+    names: Mapping[str, str]
     """GGUF's name of a tensor in a block -> transformers' name in a layer."""
     norm_offset: float = 0.0
     """GGUF stores Gemma's norms with 1 added, transformers without."""
     rotary_pairs: bool = False
     """GGUF stores Llama's queries and keys with rotary pairs side by side, transformers in halves.
     convert_hf_to_gguf.py, LlamaModel.permute."""
-    text_prefix: str = ""
-    """Where the text model's weights are in a multimodal checkpoint."""
     defaults: Config = field(default_factory=dict)
     """Settings that GGUF leaves unsaid."""
 
-    def config(self, settings: Config) -> Any:
-        """A config object of transformers."""
-        return self.config_type()(**settings)
+
+@dataclass(frozen=True)
+class Family:
+    name: str
+    """As transformers' `model_type`."""
+    title: str
+    """For people."""
+    architecture: str
+    """In config.json's `architectures`."""
+    text: str = ""
+    """`model_type` of the text model inside a multimodal checkpoint."""
+    text_prefix: str = ""
+    """Where the text model's weights are in a multimodal checkpoint."""
+    gguf: GGUF | None = None
+    mend: Callable[[nn.Module], None] = nothing
+    """Makes good what transformers' own class leaves out."""
 
     def config_type(self) -> Any:
-        """Imports transformers when first needed."""
-        module = importlib.import_module(f"{self._package}.configuration_{self.module}")
-        return getattr(module, self.config_class)
+        """transformers' class of configs; imports it when first needed."""
+        from transformers import CONFIG_MAPPING
+
+        return CONFIG_MAPPING[self.text or self.name]
+
+    def config(self, settings: Config) -> Any:
+        return self.config_type()(**settings)
 
     def model_type(self) -> Any:
-        module = importlib.import_module(f"{self._package}.modeling_{self.module}")
-        return getattr(module, self.model_class)
+        """transformers' class of causal models."""
+        from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 
-    @property
-    def _package(self) -> str:
-        return f"transformers.models.{self.module}"
+        return MODEL_FOR_CAUSAL_LM_MAPPING[self.config_type()]
 
 
 _ATTENTION: Final = {
@@ -73,70 +103,90 @@ _QK_NORMS: Final = _FOUR_NORMS | {
     "attn_q_norm": "self_attn.q_norm",
     "attn_k_norm": "self_attn.k_norm",
 }
+_GEMMA: Final = {"hidden_activation": "gelu_pytorch_tanh"}
 
 FAMILIES: Final = (
     Family(
         "llama",
-        "llama",
-        "LlamaConfig",
+        "Llama 1-3.3",
         "LlamaForCausalLM",
-        ("LlamaForCausalLM",),
-        "llama",
-        _TWO_NORMS,
-        rotary_pairs=True,
-        defaults={"hidden_act": "silu"},
+        gguf=GGUF("llama", _TWO_NORMS, rotary_pairs=True, defaults={"hidden_act": "silu"}),
     ),
     Family(
         "gemma",
-        "gemma",
-        "GemmaConfig",
+        "Gemma 1",
         "GemmaForCausalLM",
-        ("GemmaForCausalLM",),
-        "gemma",
-        _TWO_NORMS,
-        norm_offset=1.0,
-        defaults={"hidden_activation": "gelu_pytorch_tanh"},
+        gguf=GGUF("gemma", _TWO_NORMS, norm_offset=1.0, defaults=_GEMMA),
     ),
     Family(
         "gemma2",
-        "gemma2",
-        "Gemma2Config",
+        "Gemma 2",
         "Gemma2ForCausalLM",
-        ("Gemma2ForCausalLM",),
-        "gemma2",
-        _FOUR_NORMS,
-        norm_offset=1.0,
-        defaults={"hidden_activation": "gelu_pytorch_tanh"},
+        gguf=GGUF("gemma2", _FOUR_NORMS, norm_offset=1.0, defaults=_GEMMA),
     ),
     Family(
         "gemma3_text",
-        "gemma3",
-        "Gemma3TextConfig",
+        "Gemma 3",
         "Gemma3ForCausalLM",
-        ("Gemma3ForCausalLM",),
-        "gemma3",
-        _QK_NORMS,
-        norm_offset=1.0,
-        defaults={"hidden_activation": "gelu_pytorch_tanh"},
+        gguf=GGUF("gemma3", _QK_NORMS, norm_offset=1.0, defaults=_GEMMA),
     ),
     Family(
         "gemma3",
-        "gemma3",
-        "Gemma3TextConfig",
-        "Gemma3ForCausalLM",
-        ("Gemma3ForConditionalGeneration",),
-        "",
-        {},
+        "Gemma 3",
+        "Gemma3ForConditionalGeneration",
+        text="gemma3_text",
         text_prefix="language_model.",
     ),
+    Family("mistral", "Mistral", "MistralForCausalLM"),
+    Family(
+        "mistral3",
+        "Mistral",
+        "Mistral3ForConditionalGeneration",
+        text="mistral",
+        text_prefix="language_model.",
+    ),
+    Family("ministral", "Ministral", "MinistralForCausalLM"),
+    Family("ministral3", "Ministral", "Ministral3ForCausalLM"),
+    Family("mixtral", "Mixtral", "MixtralForCausalLM"),
+    Family("deepseek_v2", "DeepSeek V2", "DeepseekV2ForCausalLM"),
+    Family("deepseek_v3", "DeepSeek V3", "DeepseekV3ForCausalLM"),
+    Family("phi", "Phi 1-2", "PhiForCausalLM"),
+    Family("phi3", "Phi 3-4", "Phi3ForCausalLM"),
+    Family("qwen2", "Qwen 2-2.5", "Qwen2ForCausalLM"),
+    Family("qwen2_moe", "Qwen 2 MoE", "Qwen2MoeForCausalLM"),
+    Family("qwen3", "Qwen 3", "Qwen3ForCausalLM"),
+    Family("qwen3_moe", "Qwen 3 MoE", "Qwen3MoeForCausalLM"),
+    Family("stablelm", "StableLM", "StableLmForCausalLM", mend=hand_keywords_on),
+    Family("granite", "Granite", "GraniteForCausalLM"),
+    Family("granitemoe", "Granite MoE", "GraniteMoeForCausalLM"),
+    Family("granitemoeshared", "Granite MoE", "GraniteMoeSharedForCausalLM"),
+    Family("helium", "Helium", "HeliumForCausalLM"),
+    Family("smollm3", "SmolLM3", "SmolLM3ForCausalLM"),
+    Family("olmo", "OLMo", "OlmoForCausalLM"),
+    Family("olmo2", "OLMo 2", "Olmo2ForCausalLM"),
+    Family("olmo3", "OLMo 3", "Olmo3ForCausalLM"),
+    Family("olmoe", "OLMoE", "OlmoeForCausalLM"),
+    Family("cohere", "Command R", "CohereForCausalLM"),
+    Family("cohere2", "Command R7B/A", "Cohere2ForCausalLM"),
+    Family("glm", "GLM-4", "GlmForCausalLM"),
+    Family("glm4", "GLM-4-0414", "Glm4ForCausalLM"),
+    Family("glm4_moe", "GLM-4.5", "Glm4MoeForCausalLM"),
+    Family("gpt_oss", "gpt-oss", "GptOssForCausalLM"),
+    Family("exaone4", "EXAONE 4", "Exaone4ForCausalLM"),
+    Family("starcoder2", "StarCoder 2", "Starcoder2ForCausalLM"),
+    Family("nemotron", "Nemotron", "NemotronForCausalLM", mend=hand_keywords_on),
+    Family("seed_oss", "Seed-OSS", "SeedOssForCausalLM"),
+    Family("hunyuan_v1_dense", "Hunyuan", "HunYuanDenseV1ForCausalLM"),
+    Family("ernie4_5", "ERNIE 4.5", "Ernie4_5ForCausalLM"),
+    Family("arcee", "Arcee", "ArceeForCausalLM"),
 )
-NAMES: Final = "Llama 1-3.2 and Gemma 1-3"
+NAMES: Final = ", ".join(dict.fromkeys(family.title for family in FAMILIES))
 
 
 def of_gguf(architecture: str) -> Family:
     """Raises UnsupportedError for an architecture without a row."""
     for family in FAMILIES:
-        if family.gguf_architecture == architecture:
+        if family.gguf and family.gguf.architecture == architecture:
             return family
     raise unsupported(architecture)
 
@@ -147,7 +197,7 @@ def of_config(config: Config) -> Family:
     architectures = list(map(str, named)) if isinstance(named, list) else [str(named)]
     for family in FAMILIES:
         if family.name == config.get("model_type") and (
-            not architectures or set(architectures) & set(family.architectures)
+            not architectures or family.architecture in architectures
         ):
             return family
     raise unsupported(", ".join(architectures) or str(config.get("model_type") or ""))

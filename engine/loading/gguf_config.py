@@ -50,7 +50,7 @@ def settings(header: GGUFHeader, family: Family) -> Config:
     if family.name in LAYERS_OF_GEMMA_27B:
         found["query_pre_attn_scalar"] = _attention_scale(family, found)
     found |= {f"{name}_token_id": token_id(header, key) for name, key in TOKENS.items()}
-    return family.defaults | found
+    return family.gguf.defaults | found
 
 
 def token_id(header: GGUFHeader, name: str) -> int | None:

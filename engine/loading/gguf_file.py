@@ -38,20 +38,22 @@ def load(
     control = control_tokens(tokenizer)
     shapes = (tensor.shape for tensor in header.tensors.values())
     config = config_object(family, dict(conversion.config, dtype=dtype), shapes, path.name)
-    config._attn_implementation = attn_implementation  # noqa: SLF001
-    model = assemble(
+    assembled = assemble(
         family,
         config,
         gguf_weights.weights(header, family, conversion.config),
         header.tensor_bytes,
         device=device,
         dtype=dtype,
+        attn_implementation=attn_implementation,
         progress=progress,
     )
-    _divide_frequencies(model, gguf_weights.rope_factors(header))
+    _divide_frequencies(assembled.model, gguf_weights.rope_factors(header))
     template = conversion.tokenizer_config["chat_template"]
     return Checkpoint(
-        model=model,
+        model=assembled.model,
+        layers=assembled.layers,
+        rope=assembled.rope,
         tokenizer=tokenizer,
         config=config,
         generation=_generation(conversion, tokenizer, control),

@@ -67,8 +67,8 @@ def name_of(name: str, family: Family) -> str:
     if name in _TOP:
         return _TOP[name]
     match = _BLOCK.fullmatch(name)
-    if match and match[2] in family.gguf_names:
-        return f"model.layers.{match[1]}.{family.gguf_names[match[2]]}.{match[3]}"
+    if match and match[2] in family.gguf.names:
+        return f"model.layers.{match[1]}.{family.gguf.names[match[2]]}.{match[3]}"
     raise UnsupportedError(f"This model has a part that Hearth does not know ({name}).")
 
 
@@ -103,12 +103,12 @@ def _tensor(
     data: np.ndarray[Any, np.dtype[np.uint8]], info: TensorInfo, family: Family, config: Config
 ) -> torch.Tensor:
     tensor = torch.from_numpy(dequantise(data, info))
-    if family.rotary_pairs and ".attn_q." in info.name:
+    if family.gguf.rotary_pairs and ".attn_q." in info.name:
         return halves(tensor, int(config["num_attention_heads"]))
-    if family.rotary_pairs and ".attn_k." in info.name:
+    if family.gguf.rotary_pairs and ".attn_k." in info.name:
         return halves(tensor, int(config["num_key_value_heads"]))
     if info.name.endswith("norm.weight"):
-        return tensor - family.norm_offset
+        return tensor - family.gguf.norm_offset
     return tensor
 
 

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
 from engine.errors import CheckpointError, reason, shown
-from engine.loading import model_folder
+from engine.loading import model_folder, renaming
 from engine.loading.assembly import Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
@@ -58,20 +58,22 @@ def load(
     template = chat_template(folder)
     generation = generation_defaults(folder, tokenizer, control)
     config = text_config(folder, dtype)
-    config._attn_implementation = attn_implementation  # noqa: SLF001
     kept = names(folder)
     total = sum(tensor.size for tensor in folder.tensors if tensor.name in kept)
-    model = assemble(
+    assembled = assemble(
         folder.family,
         config,
         weights(folder, kept, device),
         total,
         device=device,
         dtype=dtype,
+        attn_implementation=attn_implementation,
         progress=progress,
     )
     return Checkpoint(
-        model=model,
+        model=assembled.model,
+        layers=assembled.layers,
+        rope=assembled.rope,
         tokenizer=tokenizer,
         config=config,
         generation=generation,
@@ -125,11 +127,13 @@ def _text_name(name: str, folder: ModelFolder) -> str:
 
 def weights(folder: ModelFolder, kept: Mapping[str, str], device: torch.device) -> Iterator[Weight]:
     """Raises CheckpointError for a file that changed since its header was checked."""
+    rules = renaming.of_model_type(folder.family.text or folder.family.name)
     for path, tensors in folder.shards.items():
         try:
             with safe_open(path, framework="pt", device=str(device)) as file:
                 for name in sorted(kept.keys() & tensors.keys(), key=lambda n: tensors[n].begin):
-                    yield Weight(kept[name], file.get_tensor(name), tensors[name].size)
+                    target, into = rules.place(kept[name])
+                    yield Weight(target, file.get_tensor(name), tensors[name].size, into)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{path.name} cannot be read: {reason(error)}.") from error
 

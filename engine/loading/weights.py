@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import torch
 
 from engine.errors import CheckpointError
 
+View: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+"""The part of a parameter that a weight fills: the parameter itself, or a view of it."""
+
+
+def whole(parameter: torch.Tensor) -> torch.Tensor:
+    return parameter
+
 
 class Weight(NamedTuple):
     name: str
-    """As transformers' state dict has it."""
+    """Of the parameter or buffer, as transformers' state dict has it."""
     tensor: torch.Tensor
     size: int
     """Bytes in the file, for progress."""
+    into: View = whole
 
 
 class Extremes:

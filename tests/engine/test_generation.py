@@ -17,13 +17,13 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from engine import model_shape
 from engine.attention import interface
 from engine.errors import PromptError
 from engine.generation import End, GenerationOptions, Progress, generate
 from engine.kv_cache import KVCache
 from engine.runner import Runner
 from engine.sampling import SamplingOptions
+from tests.engine import tiny
 
 CPU = torch.device("cpu")
 SIZES: dict[str, Any] = {
@@ -59,7 +59,7 @@ def runner(family: str, attention: str = interface.NAME, capacity: int = 256) ->
     torch.manual_seed(1)
     config._attn_implementation = attention
     model = made(config).eval()
-    shape = model_shape.of_config(config)
+    shape = tiny.shape_of(model)
     kernel = "math" if shape.softcap else "sdpa"
     cache = KVCache(shape.cache, capacity, CPU, torch.float32, kernel)
     return Runner(model, cache)

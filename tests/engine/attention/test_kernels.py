@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 
 from engine.attention import probe
 from engine.attention.choice import Shape
-from engine.attention.kernels import KERNELS, LayerStep
+from engine.attention.kernels import KERNELS, LayerStep, Scoring, sunk
 from engine.protocol import NOT_OBSERVED
 
 CPU = torch.device("cpu")
@@ -40,7 +44,7 @@ def test_kernel_matches_the_definition(kernel: str, window: int, held: int, toke
     keys, values = torch.randn(2, 1, span, kv_heads, size).unbind(0)
     lengths = torch.tensor([held], dtype=torch.int32)
     step = LayerStep(keys, values, held, lengths, torch.arange(held, held + tokens))
-    out = KERNELS[kernel](query, key, value, step, scale=size**-0.5, window=window, softcap=0.0)
+    out = KERNELS[kernel](query, key, value, step, Scoring(size**-0.5, window))
 
     assert torch.equal(keys[0, held : held + tokens], key[0])
     total = held + tokens
@@ -54,7 +58,7 @@ def test_softcap_bounds_the_logits() -> None:
     values = torch.tensor([[1.0], [0.0]]).expand(2, 8)[None, :, None].clone()
     step = LayerStep(keys, values, 1, torch.tensor([1]), torch.tensor([1]))
     key, value = keys[:, 1:].clone(), values[:, 1:].clone()
-    out = KERNELS["math"](query, key, value, step, scale=1.0, window=0, softcap=2.0)
+    out = KERNELS["math"](query, key, value, step, Scoring(1.0, softcap=2.0))
     expected = torch.tensor([2.0, -2.0]).softmax(0)[0]
     torch.testing.assert_close(out.flatten()[0], expected)
 
@@ -84,6 +88,31 @@ def test_kernel_names_are_told_apart(name: str, label: str, flash: bool) -> None
 def test_check_finds_a_kernel_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = Shape(6, 2, 16, torch.float32, windows=(0, 8))
     assert probe.check("sdpa", shape, CPU, 5) < probe.TOLERANCE[torch.float32]
-    right = KERNELS["sdpa"]
-    monkeypatch.setitem(KERNELS, "sdpa", lambda *args, **kw: right(*args, **{**kw, "window": 0}))
+    right: Callable[..., torch.Tensor] = KERNELS["sdpa"]
+
+    def without_window(*args: Any) -> torch.Tensor:
+        return right(*args[:-1], dataclasses.replace(args[-1], window=0))
+
+    monkeypatch.setitem(KERNELS, "sdpa", without_window)
     assert probe.check("sdpa", shape, CPU, 5) > 0.01
+
+
+def test_sinks_take_their_share_of_the_softmax() -> None:
+    query, key, value = (torch.randn(1, 3, heads, 8) for heads in (4, 2, 2))
+    keys, values = torch.zeros(2, 1, 16, 2, 8).unbind(0)
+    step = LayerStep(keys, values, 0, torch.tensor([0]), torch.arange(3))
+    sinks = torch.tensor([0.5, -1.0, 3.0, 0.0])
+    out = KERNELS["math"](query, key, value, step, Scoring(0.3, sinks=sinks))[0]
+    for row in range(3):
+        for head in range(4):
+            scores = key[0, : row + 1, head // 2] @ query[0, row, head] * 0.3
+            weights = torch.cat([scores, sinks[head : head + 1]]).softmax(0)[:-1]
+            torch.testing.assert_close(out[row, head], weights @ value[0, : row + 1, head // 2])
+
+
+def test_sinks_are_the_plain_output_less_their_share() -> None:
+    out, sinks = torch.randn(1, 2, 3, 8), torch.tensor([0.5, -1.0, 3.0])
+    scores = torch.randn(3, 2, 5)
+    share = scores.exp().sum(-1) / (scores.exp().sum(-1) + sinks[:, None].exp())
+    found = sunk(out, scores.logsumexp(-1), sinks)
+    torch.testing.assert_close(found, out * share.t()[None, :, :, None])

@@ -96,13 +96,13 @@ def test_queries_and_keys_are_turned_into_halves(
 def test_names_are_those_of_ggufs_table(header: GGUFHeader) -> None:
     """Except that Gemma's norms after attention and feed-forward are two to gguf as well."""
     for family in families.FAMILIES:
-        if not family.gguf_architecture:
+        if not family.gguf:
             continue
         arch = next(
-            a for a, name in gguf.MODEL_ARCH_NAMES.items() if name == family.gguf_architecture
+            a for a, name in gguf.MODEL_ARCH_NAMES.items() if name == family.gguf.architecture
         )
         table = gguf.get_tensor_name_map(arch, 2)
-        for short, long in family.gguf_names.items():
+        for short, long in family.gguf.names.items():
             name = gguf_weights.name_of(f"blk.1.{short}.weight", family)
             assert name == f"model.layers.1.{long}.weight"
             assert table.get_name(name, try_suffixes=(".weight",)) == f"blk.1.{short}.weight"

@@ -61,6 +61,8 @@ def checkpoint(number: int) -> Checkpoint:
     tokenizer = gguf_file.fast_tokenizer(conversion)
     return Checkpoint(
         model=torch.nn.Module(),
+        layers=(),
+        rope=None,
         tokenizer=tokenizer,
         config=family.config(conversion.config),
         generation=GenerationDefaults(),
