@@ -10,6 +10,8 @@ Ding and others, LongRoPE: extending LLM context window beyond 2 million tokens,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +54,7 @@ def of_model(model: nn.Module) -> LongRope | None:
 
     Takes the choice away from transformers' own modules, which would look at each chunk alone.
     """
-    modules = [module for module in model.modules() if kind_of(module) == "longrope"]
+    modules = _long(model)
     if not modules:
         return None
     limits = {int(_parameters(module)["original_max_position_embeddings"]) for module in modules}
@@ -67,6 +69,23 @@ def refuse_unstable(model: nn.Module) -> None:
             "nothing that was computed could be kept.",
             "Set the rope_scaling in its config.json to yarn, or choose another model.",
         )
+
+
+@contextmanager
+def standing_still(model: nn.Module) -> Iterator[None]:
+    """For a run without memory, in which no length can be looked at."""
+    modules = _long(model)
+    for module in modules:
+        module.rope_type = "default"
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.rope_type = "longrope"
+
+
+def _long(model: nn.Module) -> list[Any]:
+    return [module for module in model.modules() if kind_of(module) == "longrope"]
 
 
 def kind_of(module: nn.Module) -> str:

@@ -13,7 +13,7 @@ from torch import nn
 from engine import experts, rope
 from engine.attention import shapes
 from engine.attention.shapes import LayerShape
-from engine.errors import CheckpointError, OutOfMemoryError, reason
+from engine.errors import CheckpointError, OutOfMemoryError, UnsupportedError, reason
 from engine.loading import config_gate
 from engine.loading.families import Config, Family
 from engine.loading.weights import Extremes, Weight, whole
@@ -82,12 +82,15 @@ def _empty_model(family: Family, config: Any) -> tuple[nn.Module, tuple[LayerSha
         with torch.device("meta"):
             model: nn.Module = family.model_type()(config).eval()
             family.mend(model)
-            layers = shapes.observed(model)
+            rope.refuse_unstable(model)
+            with rope.standing_still(model):
+                layers = shapes.observed(model)
+    except UnsupportedError:
+        raise
     except Exception as error:  # sizes that contradict each other, an unknown activation
         raise CheckpointError(
             f"This model's settings make no sense together: {reason(error)}."
         ) from error
-    rope.refuse_unstable(model)
     return model, layers
 
 
