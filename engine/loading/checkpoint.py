@@ -9,6 +9,7 @@ from typing import Any, Final
 from torch import nn
 
 from engine.attention.shapes import LayerShape
+from engine.loading.encoding import Encode
 from engine.rope import LongRope
 
 END_OF_TURN: Final = (
@@ -50,7 +51,9 @@ class Checkpoint:
     rope: LongRope | None
     """Where the rotary frequencies depend on the sequence's length."""
     tokenizer: Any
-    """A PreTrainedTokenizerFast."""
+    """A PreTrainedTokenizerFast, to decode with."""
+    encode: Encode
+    """Ordinary text to token ids."""
     config: Any
     """transformers' text config."""
     generation: GenerationDefaults

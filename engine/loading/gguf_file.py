@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from engine.errors import CheckpointError
-from engine.loading import families, gguf_parts, gguf_weights
+from engine.loading import encoding, families, gguf_parts, gguf_weights
 from engine.loading.assembly import Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
@@ -55,6 +55,7 @@ def load(
         layers=assembled.layers,
         rope=assembled.rope,
         tokenizer=tokenizer,
+        encode=encoding.in_process(tokenizer),
         config=config,
         generation=_generation(conversion, tokenizer, control),
         chat_template=template,

@@ -57,7 +57,7 @@ class ModelFolder:
         """Raises CheckpointError when there is none."""
         file = self.path / "tokenizer.json"
         if exists(file):
-            refuse_link(file)
+            check_file(file)
             return file
         raise CheckpointError(
             f"The folder {self.path.name} has no tokenizer.json.",
@@ -102,20 +102,28 @@ def read_json(path: Path) -> Config:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Of a file that is not weights. Raises CheckpointError for one that cannot be, or too large.
+    """Of a file that is not weights. Raises CheckpointError for one that cannot be read."""
+    check_file(path)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def check_file(path: Path) -> None:
+    """Raises CheckpointError for what is too large, no file of this folder, or no file at all.
 
     What is no file is not opened: a pipe would be waited on.
     """
     refuse_link(path)
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise CheckpointError(f"{path.name} is not a file.")
-        if status.st_size > MAX_JSON:
-            raise CheckpointError(f"{path.name} is too large.")
-        return path.read_bytes()
     except OSError as error:
         raise unreadable(path, error) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise CheckpointError(f"{path.name} is not a file.")
+    if status.st_size > MAX_JSON:
+        raise CheckpointError(f"{path.name} is too large.")
 
 
 def exists(path: Path) -> bool:

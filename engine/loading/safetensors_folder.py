@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
 from engine.errors import CheckpointError, reason, shown
-from engine.loading import model_folder, renaming
+from engine.loading import encoding, model_folder, renaming
 from engine.loading.assembly import Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
@@ -53,6 +53,7 @@ def load(
 ) -> Checkpoint:
     """As `engine.loading.load.load`."""
     folder = model_folder.open_folder(path)
+    encode = encoding.in_child(folder.tokenizer_file())
     tokenizer = fast_tokenizer(folder)
     control = control_tokens(tokenizer)
     template = chat_template(folder)
@@ -75,6 +76,7 @@ def load(
         layers=assembled.layers,
         rope=assembled.rope,
         tokenizer=tokenizer,
+        encode=encode,
         config=config,
         generation=generation,
         chat_template=template,

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import json
 import re
-import subprocess
-import sys
-import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import HearthError, PromptError
 from engine.loading.checkpoint import Checkpoint
+from engine.loading.child import Child, ChildError, StartError
 
 TIME_LIMIT: Final = 2.0
 """Seconds for one rendering; ordinary ones take a millisecond."""
 START_LIMIT: Final = 30.0
 """Seconds for the process to start, on a slow disk."""
-NO_WINDOW: Final = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-"""Or Windows would open a console: the engine has none of its own."""
 PLAIN: Final = (
     "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}\n\n"
     "{% else %}{{ m.role | capitalize }}: {{ m.content }}\n{% endif %}{% endfor %}Assistant:"
@@ -54,7 +46,7 @@ def encode_chat(checkpoint: Checkpoint, messages: Messages) -> list[int]:
         if part in control:
             ids.append(control[part])
         elif part:
-            ids += _plain_ids(checkpoint.tokenizer, _unmask(part, originals))
+            ids += checkpoint.encode(_unmask(part, originals))
     if not ids or max(ids) >= checkpoint.config.vocab_size:
         raise PromptError(
             "The model's chat template makes nothing of this conversation that the model can read.",
@@ -79,7 +71,12 @@ def render(template: str, messages: Messages, variables: dict[str, str]) -> str:
         "messages": [{"role": role, "content": content} for role, content in messages],
         "variables": variables,
     }
-    return _renderer.render(request)
+    try:
+        return str(_renderer.ask(request, TIME_LIMIT))
+    except StartError as error:
+        raise HearthError("The process that renders chat templates does not start.") from error
+    except ChildError as error:
+        raise TemplateError(str(error)) from error
 
 
 def _render(checkpoint: Checkpoint, messages: Messages) -> str:
@@ -136,86 +133,4 @@ def _unmask(text: str, originals: dict[str, str]) -> str:
     return text
 
 
-def _plain_ids(tokenizer: Any, text: str) -> list[int]:
-    backend = tokenizer.backend_tokenizer
-    backend.encode_special_tokens = True
-    try:
-        return list(backend.encode(text, add_special_tokens=False).ids)
-    finally:
-        backend.encode_special_tokens = False
-
-
-class _Renderer:
-    """One long-lived child, started when first needed and again after one was killed."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def render(self, request: dict[str, Any]) -> str:
-        if self._process is None or self._process.poll() is not None:
-            self.close()
-            self._process = self._started()
-        answer = self._ask(self._process, request, TIME_LIMIT)
-        if "error" in answer:
-            raise TemplateError(answer["error"].rstrip("."))
-        return answer["text"]
-
-    def close(self) -> None:
-        if self._process is not None:
-            self._end(self._process)
-            self._process = None
-
-    def _started(self) -> subprocess.Popen[bytes]:
-        program = Path(__file__).with_name("template_child.py")
-        process = subprocess.Popen(
-            [sys.executable, "-P", str(program)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            creationflags=NO_WINDOW,
-        )
-        empty = {"template": "", "messages": [], "variables": {}}
-        try:
-            self._ask(process, empty, START_LIMIT)
-        except TemplateError as error:
-            raise HearthError("The process that renders chat templates does not start.") from error
-        return process
-
-    def _ask(
-        self, process: subprocess.Popen[bytes], request: dict[str, Any], limit: float
-    ) -> dict[str, str]:
-        assert process.stdin is not None  # noqa: S101 - both are pipes
-        assert process.stdout is not None  # noqa: S101
-        expired = threading.Event()
-
-        def expire() -> None:
-            expired.set()
-            process.kill()
-
-        timer = threading.Timer(limit, expire)
-        timer.start()
-        try:
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-        except OSError:  # a broken pipe has another number on Windows
-            line = b""
-        finally:
-            timer.cancel()
-        if not line.endswith(b"\n"):
-            self._end(process)
-            late = f"it did not end within {limit:g} seconds"
-            raise TemplateError(late if expired.is_set() else "it ended its process")
-        answer: dict[str, str] = json.loads(line)
-        return answer
-
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
-        process.kill()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        process.wait()
-
-
-_renderer = _Renderer()
-atexit.register(_renderer.close)
+_renderer = Child("engine.loading.template_child", start_limit=START_LIMIT)

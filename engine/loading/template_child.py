@@ -1,18 +1,11 @@
 """The process that renders chat templates, which are programs of strangers.
 
-Started by path, so that nothing of Hearth and no torch is imported. One JSON object a line in
-(template, messages, variables), one out (text or error). Whoever starts it ends it when a template
-takes too long; should that one have died, it ends itself.
+A request is an object (template, messages, variables), the answer a text.
 """
 
 from __future__ import annotations
 
-import contextlib
-import faulthandler
 import json
-import os
-import signal
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NoReturn
@@ -21,10 +14,12 @@ import jinja2
 from jinja2.ext import Extension, loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from engine.loading import child_loop
+
 MEMORY = 1 << 30
 """Bytes of address space."""
-ABANDONED = 10.0
-"""Seconds after which nobody can be waiting for a rendering any more."""
+LONGEST = 2.0
+"""Seconds that a rendering is waited for."""
 MAX_TEXT = 20_000_000
 """Characters that a rendering may have; a long conversation has half a million."""
 
@@ -109,44 +104,23 @@ def strftime_now(layout: str) -> str:
     return datetime.now().astimezone().strftime(layout)
 
 
-def render(request: dict[str, Any]) -> dict[str, str]:
-    try:
-        template = environment().from_string(request["template"])
-        text = template.render(
+def render(request: dict[str, Any]) -> str:
+    text = (
+        environment()
+        .from_string(request["template"])
+        .render(
             messages=request["messages"],
             add_generation_prompt=True,
             tools=None,
             documents=None,
             **request["variables"],
         )
-    except Exception as error:  # noqa: BLE001 - whatever a template does wrong is its error
-        return {"error": str(error) or type(error).__name__}
+    )
     if len(text) > MAX_TEXT:
-        return {"error": f"it wrote {len(text):,} characters"}
-    return {"text": text}
-
-
-def limit_memory() -> None:
-    if sys.platform != "win32":
-        import resource
-
-        # macOS refuses a limit below what the system has mapped into every process.
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-
-
-def main() -> None:
-    limit_memory()
-    # Ctrl-C in a terminal goes to every process of it; this one ends with its stdin.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-        for line in sys.stdin.buffer:
-            faulthandler.dump_traceback_later(ABANDONED, exit=True, file=nowhere)
-            answer = json.dumps(render(json.loads(line)))
-            faulthandler.cancel_dump_traceback_later()
-            sys.stdout.buffer.write(answer.encode() + b"\n")
-            sys.stdout.buffer.flush()
+        raise ValueError(f"it wrote {len(text):,} characters")
+    return text
 
 
 if __name__ == "__main__":
-    main()
+    child_loop.limit_memory(MEMORY)
+    child_loop.serve(render, LONGEST)

@@ -5,6 +5,9 @@ What the headers of GGUF and safetensors may say is in test_gguf_header and test
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import inspect
 import json
 import os
 import re
@@ -20,10 +23,19 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine import model_card
-from engine.errors import CheckpointError, HearthError
-from engine.loading import config_gate, families
+from engine.errors import CheckpointError, HearthError, PromptError
+from engine.loading import (
+    config_gate,
+    encoding,
+    families,
+    gguf_conversion,
+    gguf_file,
+    gguf_header,
+)
 from engine.loading.model_folder import INDEX
+from engine.loading.template import encode_chat
 from engine.loading.weights import Extremes
+from engine.packaged import PACKAGED
 from engine.protocol import ModelInfo
 from tests.engine import tiny
 from tests.engine.tiny import edit_json, load, write_json
@@ -215,6 +227,146 @@ def test_values_in_values_in_values(depth: int, brackets: str, folder: Path) -> 
     text = (folder / "config.json").read_text("utf-8").rstrip().removesuffix("}")
     (folder / "config.json").write_text(f'{text}, "rope_parameters": {nested}}}', "utf-8")
     refusal(folder)
+
+
+# ---------------------------------------------------------------------------- tokenizer.json
+
+
+def edited(folder: Path, **parts: Any) -> Path:
+    """Its tokenizer.json with other parts."""
+    edit_json(folder / "tokenizer.json", **parts)
+    return folder
+
+
+def added(content: str, index: int) -> dict[str, Any]:
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    return {"id": index, "content": content, "special": True, **flags}
+
+
+def replace(old: str, new: str) -> dict[str, Any]:
+    return {"type": "Replace", "pattern": {"String": old}, "content": new}
+
+
+def sequence(kind: str, steps: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"type": "Sequence", kind: steps}
+
+
+def split(pattern: str) -> dict[str, Any]:
+    cut = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    spell = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+    return sequence("pretokenizers", [cut, spell])
+
+
+GROWING = sequence("normalizers", [replace("o", "o" * 10)] * 9)
+"""A thousand million letters for each."""
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"normalizer": GROWING},
+        {"normalizer": replace("o", "x" * 1_000_000)},
+        {"normalizer": {"type": "Prepend", "prepend": "x" * 1_000_000}},
+        {"decoder": sequence("decoders", [replace("o", "o" * 100)])},
+        {"decoder": replace("", "x")},
+        {"decoder": {"type": "Replace", "pattern": {"Regex": "(a+)+$"}, "content": ""}},
+        {"decoder": sequence("decoders", [{"type": "Fuse"}] * 1000)},
+        {"added_tokens": [added(f"<{index}>", 1000 + index) for index in range(100_000)]},
+        {"added_tokens": [added("x" * 100_000, 1000)]},
+        {"model": {"type": "BPE", "vocab": {"x" * 1_000_000: 0}, "merges": []}},
+        {"normalizer": {"type": "Stranger"}},
+        {"pre_tokenizer": split("(")},
+    ],
+    ids=lambda parts: str(parts)[:60],
+)
+def test_a_tokenizer_that_does_harm_is_refused(parts: dict[str, Any], folder: Path) -> None:
+    begin = time.perf_counter()
+    assert "tokenizer.json" in refusal(edited(folder, **parts))
+    assert time.perf_counter() - begin < encoding.TIME_LIMIT + 10
+
+
+def test_a_tokenizer_nested_too_deep_is_refused(folder: Path) -> None:
+    text = (folder / "tokenizer.json").read_text("utf-8")
+    deep = '{"type":"Sequence","normalizers":[' * 100_000 + "]}" * 100_000
+    nested = re.sub(r'"normalizer": *null', f'"normalizer": {deep}', text)
+    assert nested != text
+    (folder / "tokenizer.json").write_text(nested, "utf-8")
+    assert "tokenizer.json is damaged" in refusal(folder)
+
+
+@pytest.mark.parametrize("content", ["", "xyz"])
+def test_a_token_of_nothing_cuts_no_text(content: str, folder: Path) -> None:
+    tokens = json.loads((folder / "tokenizer.json").read_text("utf-8"))["added_tokens"]
+    found = load(edited(folder, added_tokens=[*tokens, added(content, 5000)]))
+    assert "" not in found.control_tokens
+    ids = encode_chat(found, [("user", "Hello")])
+    assert found.tokenizer.decode(ids) == (
+        "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+def test_a_regular_expression_that_backtracks_for_minutes_is_ended(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Harmless for the probe, so that loading does not tell; and the next text is encoded again.
+
+    One that backtracks exponentially is ended by the library itself, which panics: see below.
+    """
+    monkeypatch.setattr(encoding, "TIME_LIMIT", 1.0)
+    found = load(edited(folder, pre_tokenizer=split(r"[a-y]+\d")))
+    begin = time.perf_counter()
+    with pytest.raises(PromptError, match="fails at this text: it did not end within 1 seconds"):
+        encode_chat(found, [("user", "a" * 200_000)])
+    assert time.perf_counter() - begin < 10
+    assert encode_chat(found, [("user", "Hello")])
+
+
+def test_a_tokenizer_that_panics_is_a_sentence(folder: Path) -> None:
+    found = load(edited(folder, pre_tokenizer=split(r"(a+)+$")))
+    with pytest.raises(PromptError, match="retry-limit"):
+        encode_chat(found, [("user", "a" * 40 + "!")])
+
+
+def test_text_is_neither_cut_nor_filled_up(folder: Path) -> None:
+    cut = {"max_length": 3, "strategy": "LongestFirst", "stride": 0, "direction": "Right"}
+    fill = {
+        "strategy": {"Fixed": 10**9}, "direction": "Right", "pad_to_multiple_of": None,
+        "pad_id": 0, "pad_type_id": 0, "pad_token": "a",
+    }  # fmt: skip
+    plain = load(folder).encode("Hello, world")
+    assert load(edited(folder, truncation=cut)).encode("Hello, world") == plain
+    assert load(edited(folder, truncation=None, padding=fill)).encode("Hello, world") == plain
+
+
+def test_a_vocabulary_of_60_megabytes_is_opened_or_refused(folder: Path) -> None:
+    vocabulary = {f"token{index:07d}{'_' * 16}": index for index in range(1_500_000)}
+    model = {"type": "BPE", "vocab": vocabulary, "merges": []}
+    begin = time.perf_counter()
+    edited(folder, model=model)
+    assert (folder / "tokenizer.json").stat().st_size > 58_000_000
+    with contextlib.suppress(HearthError):
+        load(folder)
+    assert time.perf_counter() - begin < encoding.START_LIMIT + 30
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["smollm2", "gemma"])
+def test_the_child_encodes_as_the_engine_does(number: int) -> None:
+    header = gguf_header.read(PACKAGED[number].file())
+    family = families.of_gguf(header.architecture)
+    conversion = gguf_conversion.converted(header, family, lambda: None)
+    text = "Hello, \n\n  world 2024 <|im_end|><end_of_turn> \U0001f525 日本語 \t don't " * 50
+    here = encoding.in_process(gguf_file.fast_tokenizer(conversion))
+    assert encoding.in_child(conversion.tokenizer_file)(text) == here(text)
+
+
+def test_the_child_ends_with_its_checkpoint(folder: Path) -> None:
+    encode = encoding.in_child(folder / "tokenizer.json")
+    child: Any = inspect.getclosurevars(encode).nonlocals["child"]
+    process = child._process
+    assert process.poll() is None
+    del child, encode
+    gc.collect()
+    assert process.poll() is not None
 
 
 # ---------------------------------------------------------------------------- links

@@ -1,0 +1,62 @@
+"""The inside of a child process: one JSON line in, one out. Imports nothing of strangers' programs.
+
+Whoever starts it ends it when a request takes too long; should that one have died, it ends itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+ABANDONED: Final = 10.0
+"""Seconds beyond every limit after which nobody can be waiting for an answer any more."""
+
+
+def nothing() -> None:
+    pass
+
+
+def serve(
+    answer: Callable[[Any], Any], limit: float, prepare: Callable[[], None] = nothing
+) -> None:
+    """Answers until the input ends; `limit` is the longest that anybody waits, in seconds.
+
+    At the request None, which is the first, it prepares itself.
+    """
+    # Ctrl-C in a terminal goes to every process of it; this one ends with its stdin.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        for line in sys.stdin.buffer:
+            faulthandler.dump_traceback_later(limit + ABANDONED, exit=True, file=nowhere)
+            said = json.dumps(_answered(answer, prepare, json.loads(line)))
+            faulthandler.cancel_dump_traceback_later()
+            sys.stdout.buffer.write(said.encode() + b"\n")
+            sys.stdout.buffer.flush()
+
+
+def _answered(
+    answer: Callable[[Any], Any], prepare: Callable[[], None], request: Any
+) -> dict[str, Any]:
+    try:
+        if request is not None:
+            return {"done": answer(request)}
+        prepare()
+    except BaseException as error:  # noqa: BLE001 - whatever a stranger's program does, panics too
+        return {"error": str(error) or type(error).__name__}
+    return {"done": None}
+
+
+def limit_memory(size: int) -> None:
+    """Bytes of address space, where the system can limit it (Linux)."""
+    if sys.platform != "win32":
+        import resource
+
+        # macOS refuses a limit below what the system has mapped into every process.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_AS, (size, size))
