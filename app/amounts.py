@@ -32,6 +32,12 @@ def parameters(count: int) -> str:
     return str(count) if count else ""
 
 
+def duration(seconds: float) -> str:
+    """12 s, 2 min 5 s."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def progress(done: int, total: int) -> str:
     """45 of 270 MB."""
     unit, factor = next((u for u in _UNITS if total >= u[1]), ("KB", 1e3))

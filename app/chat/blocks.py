@@ -26,12 +26,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app import amounts, look
 from app.store.records import Trouble
 
 LINE_HEIGHT: Final = 1.5
 """Of the font's size."""
 
 FOOTER_HEIGHT: Final = 28
+HEAD_HEIGHT: Final = 24
 CARET_WIDTH: Final = 7
 
 
@@ -137,6 +139,39 @@ class Prose(QTextEdit):
         cursor.mergeBlockFormat(spacing)
 
 
+class Thought(Prose):
+    """One segment of what a model thought; quieter than its answer."""
+
+
+class ThinkingHead(QWidget):
+    """The row above what a model thought, by which it is shown and hidden."""
+
+    toggled = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._button = _link("", "link", "")
+        self._button.setIconSize(QSize(16, 16))
+        self._button.clicked.connect(self.toggled)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._button)
+        layout.addStretch()
+
+    @property
+    def buttons(self) -> list[QPushButton]:
+        return [self._button]
+
+    def show_words(self, words: str, *, expanded: bool) -> None:
+        self._button.setText(words)
+        self._button.setIcon(look.icon("down" if expanded else "right"))
+        self._button.setAccessibleName(f"{words} ({'expanded' if expanded else 'collapsed'})")
+        self._button.setToolTip(f"{'Hide' if expanded else 'Show'} what the model thought")
+
+    def height_at(self, width: int) -> int:  # noqa: ARG002
+        return HEAD_HEIGHT
+
+
 class TroubleCard(QFrame):
     """What went wrong with a reply, and what to do."""
 
@@ -182,6 +217,11 @@ class Footer(QWidget):
         self._copy.clicked.connect(self.copy_requested)
         self._regenerate.clicked.connect(self.regenerate_requested)
 
+    @property
+    def buttons(self) -> list[QPushButton]:
+        """In the order of the Tab key."""
+        return [self._stop, self._copy, self._regenerate]
+
     def show_streaming(self, note: str) -> None:
         self._show(streaming=True, copyable=False, last=False, note=note)
 
@@ -200,6 +240,12 @@ class Footer(QWidget):
 
     def sizeHint(self) -> QSize:
         return QSize(super().sizeHint().width(), FOOTER_HEIGHT)
+
+
+def thinking_words(seconds: float, *, streaming: bool) -> str:
+    if streaming:
+        return "Thinking…"
+    return f"Thought for {amounts.duration(seconds)}" if seconds >= 1 else "Thought for a moment"
 
 
 def line_spacing_percent(font: QFont) -> float:

@@ -8,13 +8,24 @@ from typing import Final, Literal
 from app.chat import segments
 from app.store.records import NO_TROUBLE, StoredMessage, Trouble
 
-Kind = Literal["prompt", "reply", "trouble", "footer"]
+Kind = Literal["prompt", "thinking", "thought", "reply", "trouble", "footer"]
+"""thinking: the head above what was thought, shown or not; thought: a segment of it."""
 
 BETWEEN: Final = 24
 """Px between messages."""
 
+PARTS: Final = 8
+"""Px between thinking's head, what was thought, and the answer."""
+
 BUBBLE_PAD: Final = 10
 """Px above and below the text of a prompt, inside its bubble."""
+
+AROUND: Final[dict[Kind, tuple[int, int]]] = {
+    "prompt": (BETWEEN + BUBBLE_PAD, BUBBLE_PAD),
+    "thought": (PARTS, PARTS),
+    "reply": (BETWEEN, 0),
+}
+"""Px above and below a text."""
 
 REASONS: Final = {
     "stopped": "Stopped",
@@ -30,6 +41,7 @@ class Block:
     kind: Kind
     message: int
     text: str = ""
+    """Of a head, all of the thinking."""
     above: int = 0
     below: int = 0
     """Px around its widget that belong to it."""
@@ -42,19 +54,23 @@ class Block:
     trouble: Trouble = NO_TROUBLE
     streaming: bool = False
     note: str = ""
+    seconds: float = 0.0
+    """That the thinking took."""
+    expanded: bool = False
 
     @property
     def is_text(self) -> bool:
-        return self.kind in ("prompt", "reply")
+        return self.kind in ("prompt", "thought", "reply")
 
     @property
     def shown(self) -> str:
         return segments.shown(self.text, self.ends_text)
 
 
-def blocks_of(message: StoredMessage) -> list[Block]:
+def blocks_of(message: StoredMessage, *, expanded: bool) -> list[Block]:
+    """`expanded`: whether its thinking is shown."""
     if message.role == "assistant":
-        return _reply_blocks(message)
+        return _reply_blocks(message, expanded=expanded)
     return text_blocks("prompt", message.id, message.content)
 
 
@@ -63,17 +79,42 @@ def text_blocks(kind: Kind, message: int, text: str) -> list[Block]:
     blocks = [
         Block(kind, message, piece, ends_text=False, alone=len(pieces) == 1) for piece in pieces
     ]
-    pad = BUBBLE_PAD if kind == "prompt" else 0
-    blocks[0].above = BETWEEN + pad
-    blocks[-1].below = pad
+    blocks[0].above, blocks[-1].below = AROUND[kind]
     blocks[-1].ends_text = True
     return blocks
 
 
-def _reply_blocks(message: StoredMessage) -> list[Block]:
+def thinking_head(message: int, text: str, *, expanded: bool) -> Block:
+    return Block("thinking", message, text, above=BETWEEN, expanded=expanded)
+
+
+def thought_blocks(head: Block) -> list[Block]:
+    """What stands under a head: all of the thinking, or nothing."""
+    if not head.expanded:
+        return []
+    blocks = text_blocks("thought", head.message, head.text)
+    blocks[-1].streaming = head.streaming
+    return blocks
+
+
+def answer_after_thinking(message: int, text: str) -> list[Block]:
+    blocks = text_blocks("reply", message, text)
+    blocks[0].above = PARTS
+    return blocks
+
+
+def _reply_blocks(message: StoredMessage, *, expanded: bool) -> list[Block]:
     streaming = message.state == "streaming"
     blocks: list[Block] = []
-    if message.content or streaming:
+    if message.thinking.text:
+        head = thinking_head(message.id, message.thinking.text, expanded=expanded)
+        head.seconds = message.thinking.seconds
+        head.streaming = streaming and not message.content
+        blocks += [head, *thought_blocks(head)]
+    if blocks and message.content:
+        blocks += answer_after_thinking(message.id, message.content)
+        blocks[-1].streaming = streaming
+    elif message.content or (streaming and not blocks):
         blocks += text_blocks("reply", message.id, message.content)
         blocks[-1].streaming = streaming
     if message.trouble.title:
@@ -87,7 +128,7 @@ def _reply_blocks(message: StoredMessage) -> list[Block]:
 
 def grow(last: Block, text: str) -> list[Block]:
     """The blocks that stand in the place of the last segment after this text was added to it."""
-    blocks = text_blocks("reply", last.message, last.text + text)
+    blocks = text_blocks(last.kind, last.message, last.text + text)
     blocks[0].above = last.above
     if len(blocks) > 1 or not last.alone:
         for block in blocks:
@@ -95,5 +136,5 @@ def grow(last: Block, text: str) -> list[Block]:
     blocks[-1].streaming = last.streaming
     first = blocks[0]
     last.text, last.ends_text, last.alone = first.text, first.ends_text, first.alone
-    last.streaming = first.streaming
+    last.streaming, last.below = first.streaming, first.below
     return [last, *blocks[1:]]

@@ -40,6 +40,8 @@ class ChatPage(QWidget):
     def _connect(self, dialogue: Dialogue) -> None:
         dialogue.opened.connect(self._on_opened)
         dialogue.added.connect(self._on_added)
+        dialogue.thinking_added.connect(self.transcript.append_thinking)
+        dialogue.thinking_ended.connect(self.transcript.end_thinking)
         dialogue.text_added.connect(self.transcript.append_text)
         dialogue.progressed.connect(self._on_progress)
         dialogue.finished.connect(self.transcript.finish_message)

@@ -1,14 +1,17 @@
 """The conversation as a scrolled column: real widgets only for what is near the viewport.
 
-What the rest of the window may use: `show_messages`, `add_message`, `append_text`,
-`finish_message`, `remove_message`, `set_progress`, `copy`, and the signals.
+What the rest of the window may use: `show_messages`, `add_message`, `append_thinking`,
+`end_thinking`, `append_text`, `finish_message`, `remove_message`, `set_progress`, `copy`, and the
+signals.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise, takewhile
+from operator import eq
 from typing import Final
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QClipboard,
     QColor,
@@ -25,8 +28,27 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QMenu, QToolButton, QWidget
 
 from app import look
-from app.chat.blocks import Footer, Prose, TroubleCard
-from app.chat.column import BETWEEN, BUBBLE_PAD, Block, blocks_of, grow
+from app.chat.blocks import (
+    FOOTER_HEIGHT,
+    HEAD_HEIGHT,
+    Footer,
+    Prose,
+    ThinkingHead,
+    Thought,
+    TroubleCard,
+    thinking_words,
+)
+from app.chat.column import (
+    BETWEEN,
+    BUBBLE_PAD,
+    Block,
+    Kind,
+    answer_after_thinking,
+    blocks_of,
+    grow,
+    thinking_head,
+    thought_blocks,
+)
 from app.chat.heights import Heights
 from app.chat.selection import Place, Selection, to_utf16
 from app.store.records import StoredMessage
@@ -41,6 +63,19 @@ BUBBLE: Final = 560
 BUBBLE_SIDE: Final = 14
 LINK_INSET: Final = 4
 """Px between the edge of a link, where its focus ring is, and its first letter."""
+
+INDENT: Final = 20
+"""Px before what was thought: the arrow of its head and the gap after it."""
+
+RULE: Final = (7, 2)
+"""Px from the column's edge to the rule beside what was thought, and its width."""
+
+HEIGHTS: Final[dict[Kind, int]] = {
+    "thinking": HEAD_HEIGHT,
+    "footer": FOOTER_HEIGHT,
+    "trouble": 84,
+}
+"""Px; of a card, a guess."""
 
 SIDE: Final = 24
 BOTTOM: Final = 24
@@ -76,6 +111,8 @@ class Transcript(QAbstractScrollArea):
         self._placing = False
         self._selection = Selection()
         self._pending: list[str] = []
+        self._choices: dict[int, bool] = {}
+        """Whether the thinking of a message is shown, where that was decided."""
         self._font = ""
         self._flush = Throttle(FRAME_MS, self._take_pending, self)
         self._to_end = self._end_button()
@@ -88,22 +125,50 @@ class Transcript(QAbstractScrollArea):
         for block in list(self._live):
             self._release(block)
         self._selection.clear()
-        self._blocks = [block for message in messages for block in blocks_of(message)]
+        self._choices.clear()
+        self._blocks = [block for message in messages for block in self._blocks_of(message)]
         self._following = True
         self._estimate()
         self._lay_out()
 
     def add_message(self, message: StoredMessage) -> None:
         self._take_pending()
-        self._blocks += blocks_of(message)
+        self._blocks += self._blocks_of(message)
         self._following = True
         self._sync_heights()
         self._refresh_footers()
         self._lay_out()
 
+    def append_thinking(self, message: int, text: str) -> None:
+        """Adds to what the model thinks before its answer, shown until that begins."""
+        head = self._streaming("thinking") or self._begin_thinking(message)
+        if head is not None and head.message == message:
+            self._pending.append(text)
+            self._flush()
+
+    def end_thinking(self, message: int, seconds: float) -> None:
+        """Makes room for the answer. Thinking is hidden, unless one has shown it or reads it."""
+        self._take_pending()
+        head = self._streaming("thinking")
+        if head is None or head.message != message:
+            return
+        head.streaming, head.seconds = False, seconds
+        head.expanded = self._choices.setdefault(message, not self._following)
+        start = self._blocks.index(head) + 1
+        stop = self._end_of_thoughts(start)
+        kept = self._blocks[start:stop] if head.expanded else []
+        answer = answer_after_thinking(message, "")
+        answer[-1].streaming = True
+        for block in kept:
+            block.streaming = False
+            self._show_block(block)
+        self._replace(start, stop, [*kept, *answer])
+        self._show_block(head)
+        self._lay_out()
+
     def append_text(self, message: int, text: str) -> None:
         """Adds to the reply that streams; drawn at most once in FRAME_MS."""
-        last = self._last_text()
+        last = self._streaming("reply")
         if last is None or last.message != message:
             return
         if not last.text:
@@ -124,14 +189,9 @@ class Transcript(QAbstractScrollArea):
         start = self._start_of(message.id)
         if start is None:
             return
-        old = self._blocks[start:]
-        fresh = blocks_of(message)
-        self._keep_text_blocks(old, fresh)
-        for block in old:
-            if block not in fresh:
-                self._release(block)
-        self._blocks[start:] = fresh
-        self._sync_heights(start)
+        fresh = self._blocks_of(message)
+        self._keep_blocks(self._blocks[start:], fresh)
+        self._replace(start, len(self._blocks), fresh)
         self._refresh_footers()
         self._lay_out()
 
@@ -155,7 +215,9 @@ class Transcript(QAbstractScrollArea):
     def _take_pending(self) -> None:
         text = "".join(self._pending)
         self._drop_pending()
-        last = self._last_text()
+        if head := self._streaming("thinking"):
+            head.text += text
+        last = self._streaming("reply") or self._streaming("thought")
         if not text or last is None:
             return
         index = self._blocks.index(last, max(0, len(self._blocks) - 4))
@@ -173,25 +235,92 @@ class Transcript(QAbstractScrollArea):
         self._pending.clear()
         self._flush.cancel()
 
-    def _last_text(self) -> Block | None:
-        return next((block for block in reversed(self._blocks[-4:]) if block.kind == "reply"), None)
+    def _streaming(self, kind: Kind) -> Block | None:
+        """The block of this kind that grows, in the last message."""
+        for block in reversed(self._blocks):
+            if block.message != self._blocks[-1].message:
+                break
+            if block.kind == kind and block.streaming:
+                return block
+        return None
 
-    def _keep_text_blocks(self, old: list[Block], fresh: list[Block]) -> None:
+    def _begin_thinking(self, message: int) -> Block | None:
+        """Puts thinking where the answer was awaited; its head, or None when none was."""
+        awaited = self._streaming("reply")
+        if awaited is None or awaited.message != message or awaited.text or self._pending:
+            return None
+        self.set_progress(message, "")
+        head = thinking_head(message, "", expanded=True)
+        head.streaming = True
+        index = self._blocks.index(awaited)
+        self._replace(index, index + 1, [head, *thought_blocks(head)])
+        return head
+
+    def _keep_blocks(self, old: list[Block], fresh: list[Block]) -> None:
         """A finished reply mostly reads as it streamed: its widgets stay."""
         for index, (before, after) in enumerate(zip(old, fresh, strict=False)):
-            if before.kind != after.kind or before.text != after.text or not after.is_text:
+            same = before.kind == after.kind and before.text == after.text
+            if not same or not (after.is_text or after.kind == "thinking"):
                 break
             before.streaming, before.ends_text = False, after.ends_text
+            before.seconds, before.expanded = after.seconds, after.expanded
             fresh[index] = before
             self._show_block(before)
 
+    def _replace(self, start: int, stop: int, fresh: list[Block]) -> None:
+        """Puts these in the place of blocks start to stop; some may be the same. What is selected
+        from the first that is not is forgotten."""
+        old = self._blocks[start:stop]
+        for block in old:
+            if block not in fresh:
+                self._release(block)
+        same = sum(takewhile(bool, map(eq, old, fresh)))
+        span = self._selection.span()
+        if span and span[1].block >= start + same:
+            self._selection.clear()
+        self._blocks[start:stop] = fresh
+        self._heights.splice(start, stop, [self._estimated(block) for block in fresh])
+        for index in range(start, start + len(fresh)):
+            if self._blocks[index] in self._live:
+                self._measure(index)
+
     def _start_of(self, message: int) -> int | None:
         return next((i for i, block in enumerate(self._blocks) if block.message == message), None)
+
+    # ------------------------------------------------------------------ thinking
+
+    def _blocks_of(self, message: StoredMessage) -> list[Block]:
+        """Thinking is shown where there is nothing else to read."""
+        expanded = self._choices.get(message.id, not message.content)
+        return blocks_of(message, expanded=expanded)
+
+    def _end_of_thoughts(self, start: int) -> int:
+        stop = start
+        while stop < len(self._blocks) and self._blocks[stop].kind == "thought":
+            stop += 1
+        return stop
+
+    def _toggle_thinking(self, head: Block) -> None:
+        """The head stays where it was pressed, unless one follows what is being thought."""
+        self._take_pending()
+        index = self._blocks.index(head)
+        head.expanded = self._choices[head.message] = not head.expanded
+        self._replace(index + 1, self._end_of_thoughts(index + 1), thought_blocks(head))
+        self._show_block(head)
+        if not head.streaming:
+            self._following = False
+            self._anchor = (head, self.verticalScrollBar().value() - self._heights.top(index))
+        self._lay_out()
+        self._follow_at_end()
 
     # ------------------------------------------------------------------ heights
 
     def _column(self) -> int:
         return max(120, min(COLUMN, self.width() - 2 * SIDE))
+
+    def _left(self) -> int:
+        """Of the whole width: the scroll bar must not push the column from above the composer."""
+        return (self.width() - self._column()) // 2
 
     def _bubble(self) -> int:
         return max(100, min(BUBBLE, self._column() - 48)) - 2 * BUBBLE_SIDE
@@ -211,9 +340,9 @@ class Transcript(QAbstractScrollArea):
     def _estimated(self, block: Block) -> int:
         around = block.above + block.below
         if not block.is_text:
-            return around + (28 if block.kind == "footer" else 84)
+            return around + HEIGHTS[block.kind]
         metrics = self.fontMetrics()
-        width = self._bubble() if block.kind == "prompt" else self._column()
+        width = self._text_width(block.kind)
         letters = max(1, width // max(1, metrics.averageCharWidth()))
         lines = block.shown.count("\n") + 1 + len(block.text) // letters
         return around + round(lines * metrics.height() * 1.25)
@@ -223,7 +352,7 @@ class Transcript(QAbstractScrollArea):
         block = self._blocks[index]
         widget = self._live[block]
         block.width = self._width_of(block, widget)
-        assert isinstance(widget, Prose | Footer | TroubleCard)  # noqa: S101
+        assert isinstance(widget, Prose | ThinkingHead | Footer | TroubleCard)  # noqa: S101
         height = block.above + widget.height_at(block.width) + block.below
         if height == self._heights[index]:
             return False
@@ -236,11 +365,15 @@ class Transcript(QAbstractScrollArea):
                 self._measure(index)
 
     def _width_of(self, block: Block, widget: QWidget) -> int:
-        if block.kind != "prompt":
-            return self._column()
-        if block.alone and isinstance(widget, Prose):
-            return widget.natural_width(self._bubble())
-        return self._bubble()
+        width = self._text_width(block.kind)
+        if block.kind == "prompt" and block.alone and isinstance(widget, Prose):
+            return widget.natural_width(width)
+        return width
+
+    def _text_width(self, kind: Kind) -> int:
+        if kind == "prompt":
+            return self._bubble()
+        return self._column() - (INDENT if kind == "thought" else 0)
 
     # ------------------------------------------------------------------ layout
 
@@ -260,6 +393,7 @@ class Transcript(QAbstractScrollArea):
 
     def _settle(self) -> int:
         top = self._wanted_top()
+        made = False
         for _ in range(ROUNDS):
             changed = False
             first, last = self._near(top)
@@ -269,11 +403,24 @@ class Transcript(QAbstractScrollArea):
                     self._live[block] = self._made(block)
                     self._show_block(block)
                     changed |= self._measure(index)
+                    made = True
             self._let_go(first, last)
             top = self._wanted_top()
             if not changed:
                 break
+        if made:
+            self._order_keys()
         return top
+
+    def _order_keys(self) -> None:
+        """Tab goes through what can be pressed as it stands, whenever it was made."""
+        pressed: list[QWidget] = [self]
+        for block in self._blocks:
+            widget = self._live.get(block)
+            if isinstance(widget, ThinkingHead | Footer):
+                pressed += widget.buttons
+        for before, after in pairwise(pressed):
+            QWidget.setTabOrder(before, after)
 
     def _wanted_top(self) -> int:
         limit = max(0, self._heights.total + BOTTOM - self.viewport().height())
@@ -305,8 +452,7 @@ class Transcript(QAbstractScrollArea):
         bar.setValue(top)
 
     def _place(self, top: int) -> None:
-        # Of the whole width: the scroll bar must not push the column from above the composer.
-        left = (self.width() - self._column()) // 2
+        left = self._left()
         first, last = self._near(top)
         for index in range(first, last):
             block = self._blocks[index]
@@ -314,7 +460,9 @@ class Transcript(QAbstractScrollArea):
             x = left
             if block.kind == "prompt":
                 x = left + self._column() - BUBBLE_SIDE - block.width
-            elif block.kind == "footer":
+            elif block.kind == "thought":
+                x += INDENT
+            elif block.kind in ("thinking", "footer"):
                 x -= LINK_INSET
             y = self._heights.top(index) - top + block.above
             if isinstance(widget, Prose):
@@ -336,7 +484,7 @@ class Transcript(QAbstractScrollArea):
         if self._placing:
             return
         bar = self.verticalScrollBar()
-        self._following = bar.value() >= bar.maximum() - 2
+        self._following = self._at_end()
         self._remember_anchor(bar.value())
         self._lay_out()
 
@@ -370,10 +518,18 @@ class Transcript(QAbstractScrollArea):
     # ------------------------------------------------------------------ widgets
 
     def _made(self, block: Block) -> QWidget:
+        if block.kind == "thought":
+            thought = Thought(self.viewport())
+            thought.setAccessibleName("Thinking")
+            return thought
         if block.is_text:
             prose = self._pool.pop() if self._pool else Prose(self.viewport())
             prose.setAccessibleName("You wrote" if block.kind == "prompt" else "Reply")
             return prose
+        if block.kind == "thinking":
+            head = ThinkingHead(self.viewport())
+            head.toggled.connect(lambda: self._toggle_thinking(block))
+            return head
         if block.kind == "trouble":
             return TroubleCard(block.trouble, self.viewport())
         footer = Footer(self.viewport())
@@ -389,6 +545,9 @@ class Transcript(QAbstractScrollArea):
             widget.show_text(block.shown)
             widget.set_streams(block.streaming)
             self._mark(block, widget)
+        elif isinstance(widget, ThinkingHead):
+            words = thinking_words(block.seconds, streaming=block.streaming)
+            widget.show_words(words, expanded=block.expanded)
         elif isinstance(widget, Footer):
             self._show_footer(block, widget)
 
@@ -396,7 +555,7 @@ class Transcript(QAbstractScrollArea):
         if block.streaming:
             footer.show_streaming(block.note)
             return
-        copyable = any(b.message == block.message and b.text for b in self._blocks)
+        copyable = bool(self._answer(block.message))
         footer.show_finished(block.note, copyable=copyable, last=block is self._blocks[-1])
 
     def _refresh_footers(self) -> None:
@@ -409,7 +568,7 @@ class Transcript(QAbstractScrollArea):
         if widget is None:
             return
         widget.hide()
-        if isinstance(widget, Prose) and len(self._pool) < POOL:
+        if type(widget) is Prose and len(self._pool) < POOL:
             widget.select(0, 0)
             widget.set_streams(False)
             self._pool.append(widget)
@@ -428,6 +587,14 @@ class Transcript(QAbstractScrollArea):
         button.clicked.connect(self.follow)
         return button
 
+    def _at_end(self) -> bool:
+        bar = self.verticalScrollBar()
+        return bar.value() >= bar.maximum() - 2
+
+    def _follow_at_end(self) -> None:
+        if self._at_end():
+            self.follow()
+
     def follow(self) -> None:
         """Goes to the end, and stays there."""
         self._following = True
@@ -442,7 +609,23 @@ class Transcript(QAbstractScrollArea):
         painter.setBrush(QColor(look.theme().user))
         for bubble in self._bubbles():
             painter.drawPath(_bubble_path(bubble))
+        for rule in self._rules():
+            painter.fillRect(rule, QColor(look.theme().line))
         painter.end()
+
+    def _rules(self) -> list[QRect]:
+        """Beside the thoughts in sight."""
+        top = self.verticalScrollBar().value()
+        first, last = self._near(top)
+        inset, width = RULE
+        rules = []
+        for index in range(first, last):
+            block = self._blocks[index]
+            if block.kind == "thought":
+                y = self._heights.top(index) + block.above - top
+                height = self._heights[index] - block.above - block.below
+                rules.append(QRect(self._left() + inset, y, width, height))
+        return rules
 
     def _bubbles(self) -> list[QRectF]:
         """Where the prompts in sight are."""
@@ -583,24 +766,28 @@ class Transcript(QAbstractScrollArea):
         widget.select(to_utf16(block.text, start), to_utf16(block.text, stop))
 
     def _between(self, start: Place, stop: Place) -> str:
-        """The source from one place to another; a blank line between messages."""
+        """The source from one place to another; a blank line between messages, and between
+        thinking and answer."""
         parts: list[str] = []
-        message: int | None = None
+        last: tuple[int, Kind] | None = None
         for index in range(start.block, min(stop.block + 1, len(self._blocks))):
             block = self._blocks[index]
             if not block.is_text:
                 continue
             begin = start.offset if index == start.block else 0
             end = stop.offset if index == stop.block else len(block.text)
-            if message not in (None, block.message):
+            if last not in (None, (block.message, block.kind)):
                 parts.append("\n\n")
-            message = block.message
+            last = (block.message, block.kind)
             parts.append(block.text[begin:end])
         return "".join(parts)
 
     def _copy_message(self, message: int) -> None:
-        texts = [b.text for b in self._blocks if b.message == message and b.is_text]
-        QGuiApplication.clipboard().setText("".join(texts))
+        QGuiApplication.clipboard().setText(self._answer(message))
+
+    def _answer(self, message: int) -> str:
+        texts = [b.text for b in self._blocks if b.message == message and b.kind == "reply"]
+        return "".join(texts)
 
 
 def _bubble_path(rect: QRectF) -> QPainterPath:

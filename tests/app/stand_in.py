@@ -1,7 +1,7 @@
 """A process that speaks the protocol for faults that the real engine cannot be made to have.
 
 `python -P stand_in.py SCRIPT`: what it does is named by SCRIPT, a row of SCRIPTS. It answers every
-prompt with `--text`, one word an event, unless its script says otherwise.
+prompt with `--thinking` and `--text`, one word an event, unless its script says otherwise.
 """
 
 from __future__ import annotations
@@ -78,8 +78,11 @@ def phase(*, flash: bool) -> AttentionPhase:
 
 
 class StandIn:
-    def __init__(self, script: str, text: str, word_ms: float, load_ms: float) -> None:
+    def __init__(
+        self, script: str, thinking: str, text: str, word_ms: float, load_ms: float
+    ) -> None:
         self._script = script
+        self._thinking = thinking
         self._text = text
         self._word_s = word_ms / 1000
         self._load_s = load_ms / 1000
@@ -208,6 +211,11 @@ class StandIn:
     def _generate(self, command: protocol.Generate) -> None:
         request = command.request
         self.put(protocol.Prefill(request=request, done=0, total=40, reused=0))
+        for word in filter(None, self._thinking.split(" ")):
+            if request in self._stopped:
+                break
+            self.put(protocol.Thinking(request=request, text=word + " "))
+            time.sleep(self._word_s)
         words = [word + " " for word in self._text.split(" ")]
         for number, word in enumerate(words):
             if request in self._stopped:
@@ -263,11 +271,12 @@ class StandIn:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("script")
+    parser.add_argument("--thinking", default="")
     parser.add_argument("--text", default="A rainbow is light that rain has sorted by colour.")
     parser.add_argument("--word-ms", type=float, default=0.0)
     parser.add_argument("--load-ms", type=float, default=0.0)
     options = parser.parse_args()
-    StandIn(options.script, options.text, options.word_ms, options.load_ms).run()
+    StandIn(options.script, options.thinking, options.text, options.word_ms, options.load_ms).run()
 
 
 if __name__ == "__main__":

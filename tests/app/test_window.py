@@ -27,7 +27,7 @@ from pytestqt.qtbot import QtBot
 
 import app.__main__
 import engine
-from app.chat.blocks import Footer, Prose
+from app.chat.blocks import Footer, Prose, ThinkingHead
 from app.chat.transcript import Transcript
 from app.engine_client import EngineState
 from app.interpreter import ROOT
@@ -99,6 +99,28 @@ def test_a_prompt_is_answered_and_kept(qtbot: QtBot, ready: MakeWindow, store: S
     assert window.header.title.text() == "Why is it round?"
     assert [m.content for m in store.messages(current(window))] == ["Why is it round?", ANSWER]
     assert ">212</b>" in window.status.rate.text()
+
+
+def test_what_a_model_thinks_gives_way_to_its_answer(
+    qtbot: QtBot, ready: MakeWindow, store: Store
+) -> None:
+    window = ready("", "--thinking", "Is it round? Seen from above, yes.", "--word-ms", "5")
+    transcript = window.page.transcript
+    write(window, "Why is it round?")
+    with qtbot.waitSignal(window.dialogue.thinking_ended, timeout=TIMEOUT_MS):
+        pass
+    assert "Seen" not in transcript.text()
+    with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
+        pass
+    assert transcript.text() == "Why is it round?\n\n" + ANSWER
+    (head,) = transcript.viewport().findChildren(ThinkingHead)
+    QTest.mouseClick(head.buttons[0], Qt.MouseButton.LeftButton)
+    assert "Seen from above" in transcript.text()
+    reply = store.messages(current(window))[1]
+    assert (reply.content, reply.thinking.text.split()[0]) == (ANSWER, "Is")
+    assert reply.thinking.seconds > 0
+    window.dialogue.open(current(window))
+    assert "Seen" not in transcript.text()
 
 
 def test_what_is_written_while_the_model_loads_stays_and_can_then_be_sent(

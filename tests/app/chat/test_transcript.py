@@ -7,10 +7,10 @@ from PySide6.QtTest import QSignalSpy, QTest
 from PySide6.QtWidgets import QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.chat.blocks import Footer, Prose, TroubleCard
+from app.chat.blocks import Footer, Prose, ThinkingHead, Thought, TroubleCard
 from app.chat.transcript import COLUMN, SIDE, Transcript
 from app.look import Look
-from app.store.records import StoredMessage, Trouble
+from app.store.records import StoredMessage, Thinking, Trouble
 from resources.theme import DARK, LIGHT
 
 MOST_WIDGETS = 60
@@ -290,6 +290,229 @@ def test_a_long_prompt_is_one_bubble(transcript: Transcript) -> None:
         bubble.left() <= w.x() and w.geometry().right() <= bubble.right()
         for w in live(transcript, Prose)
     )
+
+
+# ---------------------------------------------------------------------------- thinking
+
+
+def thoughtful(number: int, text: str, thinking: str, **more: object) -> StoredMessage:
+    return reply(number, text, thinking=Thinking(thinking, 12.4), **more)
+
+
+def head(transcript: Transcript) -> QPushButton:
+    (found,) = live(transcript, ThinkingHead)
+    assert isinstance(found, ThinkingHead)
+    return found.buttons[0]
+
+
+def press(widget: QWidget) -> None:
+    QTest.mouseClick(widget, Qt.MouseButton.LeftButton)
+
+
+def thinking(transcript: Transcript, *pieces: str) -> None:
+    """A reply that has thought so far."""
+    transcript.show_messages([user(1, "Why?")])
+    transcript.add_message(streaming(2))
+    for piece in pieces:
+        transcript.append_thinking(2, piece)
+    transcript._flush.flush()
+
+
+def test_thinking_streams_in_sight_under_its_head(transcript: Transcript) -> None:
+    thinking(transcript, "Hm", ", so.")
+    (thought,) = live(transcript, Thought)
+    assert words(thought) == "Hm, so."
+    assert thought.accessibleName() == "Thinking"
+    assert head(transcript).text() == "Thinking…"
+    assert head(transcript).accessibleName() == "Thinking… (expanded)"
+    assert thought.y() > live(transcript, ThinkingHead)[0].geometry().bottom()
+    (footer,) = live(transcript, Footer)
+    assert button(footer, "Stop").isVisible()
+    assert not button(footer, "Copy").isVisible()
+
+
+def test_thinking_is_hidden_when_the_answer_begins_and_can_be_shown(
+    transcript: Transcript,
+) -> None:
+    thinking(transcript, "Hm, so.")
+    transcript.end_thinking(2, 12.4)
+    transcript.append_text(2, "Be")
+    transcript._flush.flush()
+    assert live(transcript, Thought) == []
+    assert transcript.text() == "Why?\n\nBe"
+    assert head(transcript).text() == "Thought for 12 s"
+    assert head(transcript).accessibleName() == "Thought for 12 s (collapsed)"
+    press(head(transcript))
+    transcript.append_text(2, "cause")
+    transcript.finish_message(thoughtful(2, "Because", "Hm, so."))
+    assert transcript.text() == "Why?\n\nHm, so.\n\nBecause"
+    assert head(transcript).accessibleName() == "Thought for 12 s (expanded)"
+    press(head(transcript))
+    assert transcript.text() == "Why?\n\nBecause"
+
+
+def test_thinking_hidden_while_it_streams_is_whole_when_shown(transcript: Transcript) -> None:
+    thinking(transcript, "Hm")
+    press(head(transcript))
+    transcript.append_thinking(2, ", so.")
+    transcript._flush.flush()
+    assert live(transcript, Thought) == []
+    press(head(transcript))
+    transcript.append_thinking(2, " Yes.")
+    transcript.end_thinking(2, 1.0)
+    assert [words(w) for w in live(transcript, Thought)] == ["Hm, so. Yes."]
+
+
+def test_thinking_that_one_reads_above_is_not_hidden_when_the_answer_begins(
+    transcript: Transcript,
+) -> None:
+    thinking(transcript, *(LINE * 3 + "\n" for _ in range(30)))
+    transcript.verticalScrollBar().setValue(100)
+    before = [(words(w), w.y()) for w in live(transcript, Thought) if in_view(transcript, w)]
+    assert before
+    transcript.end_thinking(2, 1.0)
+    transcript.append_text(2, "Because")
+    transcript._flush.flush()
+    after = [(words(w), w.y()) for w in live(transcript, Thought) if in_view(transcript, w)]
+    assert after == before
+
+
+def test_a_conversation_is_shown_without_thinking_unless_there_is_nothing_else(
+    transcript: Transcript,
+) -> None:
+    transcript.show_messages([user(1, "Why?"), thoughtful(2, "Because", "Hm")])
+    assert transcript.text() == "Why?\n\nBecause"
+    cut = thoughtful(2, "", "Hm", finish_reason="stopped")
+    transcript.show_messages([user(1, "Why?"), cut])
+    assert transcript.text() == "Why?\n\nHm"
+    (footer,) = live(transcript, Footer)
+    assert not button(footer, "Copy").isVisible()
+    assert button(footer, "Regenerate").isVisible()
+
+
+def test_a_reply_that_thinks_goes_on_after_one_comes_back_to_it(transcript: Transcript) -> None:
+    half = thoughtful(2, "", "Hm", state="streaming")
+    transcript.show_messages([user(1, "Why?"), half])
+    transcript.append_thinking(2, ", so.")
+    transcript._flush.flush()
+    assert transcript.text() == "Why?\n\nHm, so."
+    transcript.end_thinking(2, 1.0)
+    transcript.append_text(2, "Because")
+    transcript._flush.flush()
+    assert transcript.text() == "Why?\n\nBecause"
+
+
+def test_copy_takes_the_answer_alone(transcript: Transcript) -> None:
+    transcript.show_messages([user(1, "Why?"), thoughtful(2, "Because", "Hm")])
+    press(head(transcript))
+    press(button(live(transcript, Footer)[-1], "Copy"))
+    assert QGuiApplication.clipboard().text() == "Because"
+
+
+def test_the_head_stays_where_it_was_pressed(transcript: Transcript) -> None:
+    messages = [*many(20), user(98, "Why?"), thoughtful(99, LINE * 20, LINE * 300), *many(3)]
+    transcript.show_messages(messages)
+    bar = transcript.verticalScrollBar()
+    while not live(transcript, ThinkingHead):
+        bar.setValue(bar.value() - 200)
+    bar.setValue(bar.value() + live(transcript, ThinkingHead)[0].y() - 300)
+    where = live(transcript, ThinkingHead)[0].y()
+    for _ in range(3):
+        press(head(transcript))
+        assert live(transcript, ThinkingHead)[0].y() == where
+
+
+def test_tab_goes_from_the_head_to_the_footer_below_it(transcript: Transcript) -> None:
+    thinking(transcript, "Hm")
+    transcript.finish_message(thoughtful(2, "Because", "Hm"))
+    transcript.setFocus()
+    reached = []
+    for _ in range(3):
+        QTest.keyClick(transcript.window().focusWidget(), Qt.Key.Key_Tab)
+        focused = transcript.window().focusWidget()
+        assert isinstance(focused, QPushButton)
+        reached.append(focused.text())
+    assert reached == ["Thought for 12 s", "Copy", "Regenerate"]
+    head(transcript).setFocus()
+    QTest.keyClick(head(transcript), Qt.Key.Key_Space)
+    assert transcript.text() == "Why?\n\nHm\n\nBecause"
+    assert head(transcript).hasFocus()
+
+
+def test_long_thinking_streams_in_few_widgets(transcript: Transcript) -> None:
+    text = (LINE * 4 + "\n\n") * 80
+    assert len(text) > 20_000
+    thinking(transcript)
+    longest = most = 0
+    for start in range(0, len(text), 500):
+        transcript.append_thinking(2, text[start : start + 500])
+        transcript._flush.flush()
+        shown = live(transcript, Thought)
+        most = max(most, len(shown))
+        longest = max(longest, *(len(words(w)) for w in shown))
+        assert at_end(transcript)
+    assert most <= MOST_WIDGETS
+    assert longest <= 4500
+    transcript.end_thinking(2, 60.0)
+    transcript.append_text(2, "Because")
+    transcript.finish_message(thoughtful(2, "Because", text))
+    assert transcript.text() == "Why?\n\nBecause"
+    press(head(transcript))
+    assert transcript.text() == f"Why?\n\n{text}\n\nBecause"
+    assert len(live(transcript, Thought)) <= MOST_WIDGETS
+
+
+def test_what_is_selected_below_thinking_is_forgotten_when_it_opens(
+    transcript: Transcript,
+) -> None:
+    transcript.show_messages([user(1, "Why?"), thoughtful(2, "Because", "Hm"), user(3, "Oh")])
+    transcript.select_all()
+    press(head(transcript))
+    assert transcript.selected_text() == ""
+    transcript.select_all()
+    assert transcript.selected_text() == "Why?\n\nHm\n\nBecause\n\nOh"
+
+
+def test_what_is_selected_stays_selected_when_a_reply_ends(transcript: Transcript) -> None:
+    transcript.show_messages([user(1, "Why?")])
+    transcript.add_message(streaming(2))
+    transcript.append_text(2, "Because")
+    transcript._flush.flush()
+    prompt, answer = live(transcript, Prose)
+    drag(
+        transcript,
+        QPoint(prompt.x() - 5, prompt.geometry().center().y()),
+        QPoint(answer.geometry().right(), answer.geometry().center().y()),
+    )
+    transcript.finish_message(reply(2, "Because"))
+    assert transcript.selected_text() == "Why?\n\nBecause"
+
+
+def test_thinking_is_as_high_as_it_needs_to_be_at_every_width(transcript: Transcript) -> None:
+    transcript.show_messages([thoughtful(1, "Because", LINE * 12)])
+    press(head(transcript))
+    for width in (800, 400, 1200):
+        transcript.resize(width, 600)
+        (thought,) = live(transcript, Thought)
+        assert isinstance(thought, Prose)
+        assert thought.height() == thought.height_at(thought.width())
+        answer = next(w for w in live(transcript, Prose) if words(w) == "Because")
+        assert answer.geometry().right() == thought.geometry().right()
+        assert answer.x() < thought.x()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.2, "Thought for a moment"),
+        (1.0, "Thought for 1 s"),
+        (59.7, "Thought for 1 min 0 s"),
+        (125.0, "Thought for 2 min 5 s"),
+    ],
+)
+def test_the_head_says_how_long_it_took(transcript: Transcript, seconds: float, said: str) -> None:
+    transcript.show_messages([reply(1, "Because", thinking=Thinking("Hm", seconds))])
+    assert head(transcript).text() == said
 
 
 # ---------------------------------------------------------------------------- scrolling
