@@ -18,7 +18,8 @@ def shown(value: object) -> str:
 def reason(error: Exception) -> str:
     """What a library says, in one line, to stand in a sentence."""
     said = " ".join(str(error).split()) or type(error).__name__
-    return said[:REASON].rstrip(".")
+    # It may quote what a file says, and half of a surrogate pair cannot cross the pipe.
+    return said[:REASON].encode("utf-8", "backslashreplace").decode()[:REASON].rstrip(".")
 
 
 class HearthError(Exception):

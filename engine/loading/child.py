@@ -15,6 +15,8 @@ import weakref
 from pathlib import Path
 from typing import Any, Final
 
+from engine.errors import reason
+
 ROOT: Final = Path(__file__).parents[2]
 NO_WINDOW: Final = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 """Or Windows would open a console: the engine has none of its own."""
@@ -91,7 +93,7 @@ def _exchange(process: subprocess.Popen[bytes], request: Any, limit: float) -> A
         raise ChildError(late if expired.is_set() else "it ended its process")
     answer = json.loads(line)
     if "error" in answer:
-        raise ChildError(answer["error"].rstrip("."))
+        raise ChildError(reason(ChildError(answer["error"])))
     return answer["done"]
 
 

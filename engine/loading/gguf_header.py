@@ -28,6 +28,10 @@ VERSIONS: Final = (2, 3)
 LONG_ARRAY: Final = 64
 """Arrays of more items are stepped over."""
 MAX_DIMENSIONS: Final = 4
+MAX_HEADER: Final = 128_000_000
+"""Bytes; Gemma's vocabulary, the largest of the supported families, makes one of 12 million."""
+MAX_ENTRIES: Final = 65_536
+"""Tensors, and pairs of metadata; a mixture of experts has two thousand tensors."""
 MAX_NAME: Final = 65_535
 """Bytes of a key or tensor name, as the format says."""
 STRING: Final = 8
@@ -179,6 +183,8 @@ class _Cursor:
         version = self._version()
         tensor_count = self._count(_SMALLEST_TENSOR)
         pair_count = self._count(_SMALLEST_PAIR)
+        if max(tensor_count, pair_count) > MAX_ENTRIES:
+            raise self._broken("its header has too many entries")
         metadata = self._metadata(pair_count)
         entries = [self._tensor_entry() for _ in range(tensor_count)]
         alignment = metadata.get("general.alignment", 32)
@@ -332,6 +338,8 @@ class _Cursor:
         self.position += count
         if self.position > len(self.data):
             raise self._cut_off()
+        if self.position > MAX_HEADER:
+            raise self._broken("its header is too long")
 
     def _cut_off(self, how: str = "it ends too early") -> CheckpointError:
         return CheckpointError(

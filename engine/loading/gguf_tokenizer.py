@@ -34,6 +34,12 @@ INSTRUCTION: Final = "[INST]"
 """A control token from Mistral's second vocabulary on; before it was text."""
 KEEP_SPACE_AFTER: Final = ("<unk>", "<s>", "<|endoftext|>")
 """The control tokens of Phi-3 that do not swallow the space after them: llama-vocab.cpp."""
+MAX_TOKEN: Final = 512
+"""Characters; Llama 3's longest token has 128. Finding merges takes their square."""
+MAX_CHARACTERS: Final = 16_000_000
+"""Of all tokens; Gemma 3's 262,144 have 1.5 million."""
+MAX_ADDED: Final = 20_000
+"""Control and user-defined tokens; Gemma 3 has 6,415. A message is searched for all of them."""
 
 Builder = Callable[[GGUFHeader, list[str]], Tokenizer]
 
@@ -46,6 +52,9 @@ def tokenizer(header: GGUFHeader) -> Tokenizer:
         raise CheckpointError(f"{header.path.name} has no vocabulary.")
     if len(tokens) > embedding_rows(header):
         raise CheckpointError(f"{header.path.name} is damaged: it has tokens without embeddings.")
+    lengths = [len(token) for token in tokens]
+    if max(lengths) > MAX_TOKEN or sum(lengths) > MAX_CHARACTERS:
+        raise CheckpointError(f"{header.path.name} is damaged: its tokens are too long.")
     try:
         return _made(header, _BUILDERS[kind], tokens)
     except (CheckpointError, UnsupportedError):
@@ -180,6 +189,8 @@ def _add_tokens(made: Tokenizer, header: GGUFHeader, tokens: list[str]) -> None:
         AddedToken(token, normalized=False, special=False)
         for token in _of_kind(USER_DEFINED, header, tokens)
     ]
+    if len(special) + len(whole) > MAX_ADDED:
+        raise CheckpointError(f"{header.path.name} is damaged: it has too many control tokens.")
     known = made.get_vocab(with_added_tokens=False)
     made.add_special_tokens([token for token in special if token.content in known])
     made.add_tokens([token for token in whole if token.content in known])

@@ -19,8 +19,10 @@ from engine.loading import families, pickle_files, safetensors_header
 from engine.loading.families import Config, Family
 from engine.loading.safetensors_header import StoredTensor
 
-MAX_JSON: Final = 64_000_000
+MAX_FILE: Final = 64_000_000
 """Bytes; the largest tokenizer.json of the supported families has 34 million."""
+MAX_JSON: Final = 16_000_000
+"""Bytes of what is read as objects; the largest index has 9 million."""
 CODE_KEYS: Final = ("auto_map", "attn_implementation", "custom_pipelines")
 CODE_PREFIX: Final = "_attn_implementation"
 """Keys that make transformers fetch and run code: CVE-2026-4372."""
@@ -91,7 +93,7 @@ def config_of(path: Path) -> Config:
 
 def read_json(path: Path) -> Config:
     """An object, cleaned of all that asks for code. Raises CheckpointError."""
-    content = read_bytes(path)
+    content = read_bytes(path, MAX_JSON)
     try:
         found = clean(json.loads(content))
     except (ValueError, RecursionError) as error:
@@ -101,16 +103,16 @@ def read_json(path: Path) -> Config:
     return found
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, largest: int = MAX_FILE) -> bytes:
     """Of a file that is not weights. Raises CheckpointError for one that cannot be read."""
-    check_file(path)
+    check_file(path, largest)
     try:
         return path.read_bytes()
     except OSError as error:
         raise unreadable(path, error) from error
 
 
-def check_file(path: Path) -> None:
+def check_file(path: Path, largest: int = MAX_FILE) -> None:
     """Raises CheckpointError for what is too large, no file of this folder, or no file at all.
 
     What is no file is not opened: a pipe would be waited on.
@@ -122,7 +124,7 @@ def check_file(path: Path) -> None:
         raise unreadable(path, error) from error
     if not stat.S_ISREG(status.st_mode):
         raise CheckpointError(f"{path.name} is not a file.")
-    if status.st_size > MAX_JSON:
+    if status.st_size > largest:
         raise CheckpointError(f"{path.name} is too large.")
 
 

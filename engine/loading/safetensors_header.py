@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 import math
 import stat
+from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import CheckpointError, UnsupportedError, shown
 
-MAX_HEADER: Final = 100_000_000
-"""Bytes; the limit of the safetensors library."""
+MAX_HEADER: Final = 16_000_000
+"""Bytes: a hundred thousand tensors. The safetensors library's limit of 100 million would let lists
+of nothing take gigabytes as objects."""
 BITS: Final = {
     "BOOL": 8,
     "U8": 8,
@@ -74,7 +77,7 @@ def read(path: Path) -> dict[str, StoredTensor]:
             f"{path} cannot be read: {error.strerror}.", "Check the permissions of the file."
         ) from error
     try:
-        entries = json.loads(text)
+        entries = json.loads(text, object_pairs_hook=partial(_once, path))
     except (ValueError, RecursionError) as error:
         raise _broken(path, "its header is no JSON") from error
     if not isinstance(entries, dict):
@@ -82,6 +85,15 @@ def read(path: Path) -> dict[str, StoredTensor]:
     entries.pop("__metadata__", None)
     found = {name: _tensor(path, name, entry) for name, entry in entries.items()}
     _check_layout(path, found, size - 8 - length)
+    return found
+
+
+def _once(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Which of two would be meant, two readers may see differently."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise _broken(path, f"{shown(name)} occurs twice")
     return found
 
 

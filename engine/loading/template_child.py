@@ -118,6 +118,7 @@ def render(request: dict[str, Any]) -> str:
     )
     if len(text) > MAX_TEXT:
         raise ValueError(f"it wrote {len(text):,} characters")
+    text.encode()  # half of a surrogate pair, which a template can spell, is no text
     return text
 
 

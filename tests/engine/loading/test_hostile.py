@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -23,7 +24,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine import model_card
-from engine.errors import CheckpointError, HearthError, PromptError
+from engine.errors import REASON, CheckpointError, HearthError, PromptError
 from engine.loading import (
     config_gate,
     encoding,
@@ -33,7 +34,7 @@ from engine.loading import (
     gguf_header,
 )
 from engine.loading.model_folder import INDEX
-from engine.loading.template import encode_chat
+from engine.loading.template import TemplateError, encode_chat, render
 from engine.loading.weights import Extremes
 from engine.packaged import PACKAGED
 from engine.protocol import ModelInfo
@@ -367,6 +368,185 @@ def test_the_child_ends_with_its_checkpoint(folder: Path) -> None:
     del child, encode
     gc.collect()
     assert process.poll() is not None
+
+
+# ---------------------------------------------------------------------------- chat templates
+
+REACHING = (
+    "{{ cycler.__init__.__globals__.os.mkdir('was run') }}",
+    "{{ joiner.__init__.__globals__ }}{{ lipsum.__globals__ }}{{ self.__init__.__globals__ }}",
+    "{{ lipsum | attr('__glo' ~ 'bals__') }}{{ lipsum | attr('\\x5f_globals\\x5f_') }}",
+    "{{ messages | map(attribute='__class__') | list }}",
+    "{{ messages | map('attr', '__class__') | list }}",
+    "{{ messages | groupby('__class__') }}{{ messages | sum(attribute='0.__class__') }}",
+    "{{ [messages] | map(attribute='append.__self__.__class__') | list }}",
+    "{{ '{0.__class__.__init__.__globals__}'.format(raise_exception) }}",
+    "{{ '{a.__class__}'.format_map({'a': messages}) }}",
+    "{% set f = '{0.__globals__}'.format %}{{ f(raise_exception) }}",
+    "{{ '%s' | format(messages.__class__) }}",
+    "{{ self._TemplateReference__context.environment }}",
+    "{% set ns = namespace() %}{{ ns._Namespace__attrs }}{{ ns.__class__ }}",
+    "{{ namespace(**{'__class__': 1}) }}",
+    "{{ dict.fromkeys.__func__.__globals__ }}{{ dict.__call__.__globals__ }}",
+    "{{ raise_exception.__code__ }}{{ strftime_now.__wrapped__ }}{{ tojson.__globals__ }}",
+    "{% for m in messages %}{{ loop._iterator.__reduce__() }}{% endfor %}",
+    "{% generation %}{{ caller.__globals__ }}{% endgeneration %}",
+    "{% extends '/etc/passwd' %}",
+    "{% from 'os' import path %}",
+    "{% debug %}",
+    "{{ get_flashed_messages.__globals__ }}{{ url_for.__globals__ }}{{ request }}{{ config }}",
+)
+
+
+@pytest.mark.parametrize("text", REACHING)
+def test_a_template_that_reaches_for_the_program_gets_nothing(text: str) -> None:
+    with contextlib.suppress(TemplateError):
+        found = render(text, [("user", "Hello")], {})
+        assert not re.search(r"class|function|module|builtin|environ|/|<", found), found
+
+
+EXHAUSTING = (
+    "{{ range(10 ** 9) | list }}",
+    "{{ 'x' * 10 ** 10 }}",
+    "{{ [1] * 10 ** 10 }}",
+    "{% set x = 'a' %}" + "{% set x = x ~ x %}" * 40 + "{{ x | length }}",
+    "{{ '%1000000000d' | format(1) }}",
+    "{{ '{:>1000000000}'.format('a') }}",
+    "{{ 'a' | center(1000000000) }}",
+    "{{ 'a'.zfill(10 ** 10) }}",
+    "{{ messages | tojson(indent=10 ** 9) }}",
+    "{{ 2 ** (10 ** 9) }}",
+    "{% macro m(n) %}{{ m(n + 1) }}{% endmacro %}{{ m(0) }}",
+    "{% for m in messages recursive %}{{ loop([m, m]) }}{% endfor %}",
+    "{{ lipsum(n=100000) }}",
+    "{% for i in range(99999) %}{{ 'x' * 9999 }}{% endfor %}",
+    "{{ " + "(" * 100_000 + "1" + ")" * 100_000 + " }}",
+    "{% if 1 %}" * 10_000 + "{% endif %}" * 10_000,
+    "{{ " + "-" * 1_000_000 + "1 }}",
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits address space")
+@pytest.mark.parametrize("text", EXHAUSTING, ids=lambda text: text[:40])
+def test_a_template_that_takes_time_or_memory_is_ended(text: str) -> None:
+    begin = time.perf_counter()
+    with pytest.raises(TemplateError) as caught:
+        render(text, [("user", "Hello")], {})
+    assert time.perf_counter() - begin < 30
+    assert len(str(caught.value)) <= REASON
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ '\\ud800' }}", "{{ raise_exception('\\ud800\\n' ~ 'x' * 10**6) }}"]
+)
+def test_what_a_template_says_can_cross_the_pipe(text: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        render(text, [("user", "Hello")], {})
+    assert str(caught.value).encode()
+    assert len(str(caught.value)) <= REASON
+
+
+# ---------------------------------------------------------------------------- GGUF
+
+
+def text_of(text: str) -> bytes:
+    return struct.pack("<Q", len(text)) + text.encode()
+
+
+def gguf(path: Path, pairs: list[bytes], tensors: list[bytes] | None = None) -> Path:
+    """A header by hand, and a kilobyte of data."""
+    tensors = tensors or []
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(pairs))
+    head += b"".join([*pairs, *tensors])
+    path.write_bytes(head + bytes(-len(head) % 32 + 1024))
+    return path
+
+
+def pair(key: str, kind: int, value: bytes) -> bytes:
+    return text_of(key) + struct.pack("<I", kind) + value
+
+
+@pytest.mark.parametrize("alignment", [0, 2**31, 2**32 - 1])
+def test_an_alignment_beyond_the_file(alignment: int, tmp_path: Path) -> None:
+    aligned = pair("general.alignment", 4, struct.pack("<I", alignment))
+    tensor = text_of("one") + struct.pack("<IQIQ", 1, 8, 0, 0)
+    with pytest.raises(CheckpointError):
+        gguf_header.read(gguf(tmp_path / "x.gguf", [aligned], [tensor]))
+
+
+def test_an_alignment_of_64_bits(tmp_path: Path) -> None:
+    aligned = pair("general.alignment", 10, struct.pack("<Q", 2**63))
+    tensor = text_of("one") + struct.pack("<IQIQ", 1, 8, 0, 0)
+    with pytest.raises(CheckpointError, match="lies outside"):
+        gguf_header.read(gguf(tmp_path / "x.gguf", [aligned], [tensor]))
+
+
+@pytest.mark.parametrize(
+    "shape", [(2**32, 2**32), (2**33, 2**31), (2**16,) * 4, (2**63, 2), (2**64 - 1,)]
+)
+def test_dimensions_whose_product_overflows_64_bits(shape: tuple[int, ...], tmp_path: Path) -> None:
+    """A product that wraps to 0 would be an offset past the end (CVE-2026-7482) by a detour."""
+    tensor = text_of("one") + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, 0, 0)
+    with pytest.raises(CheckpointError, match="lies outside"):
+        gguf_header.read(gguf(tmp_path / "x.gguf", [], [tensor]))
+
+
+@pytest.mark.parametrize("offset", [2048, 2**40, 2**63, 2**64 - 32])
+def test_an_offset_beyond_the_file(offset: int, tmp_path: Path) -> None:
+    tensor = text_of("one") + struct.pack("<IQIQ", 1, 8, 0, offset)
+    with pytest.raises(CheckpointError, match="lies outside"):
+        gguf_header.read(gguf(tmp_path / "x.gguf", [], [tensor]))
+
+
+def test_lists_in_lists_in_lists(tmp_path: Path) -> None:
+    nested = struct.pack("<IQ", 9, 1) * 100_000
+    with pytest.raises(CheckpointError, match="unknown type 9"):
+        gguf_header.read(gguf(tmp_path / "x.gguf", [pair("list", 9, nested)]))
+
+
+def test_a_header_of_gigabytes_is_not_read(tmp_path: Path) -> None:
+    """A file with a hole takes no room on the disk, and would all of memory."""
+    path = gguf(tmp_path / "x.gguf", [pair("text", 8, struct.pack("<Q", 1 << 40))])
+    os.truncate(path, 1 << 41)
+    with pytest.raises(CheckpointError, match="header is too long"):
+        gguf_header.read(path)
+
+
+@pytest.mark.parametrize("counts", [(1 << 30, 0), (0, 1 << 30)])
+def test_a_header_of_a_thousand_million_entries(counts: tuple[int, int], tmp_path: Path) -> None:
+    (tmp_path / "x.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, *counts))
+    os.truncate(tmp_path / "x.gguf", 1 << 41)
+    with pytest.raises(CheckpointError, match="too many entries"):
+        gguf_header.read(tmp_path / "x.gguf")
+
+
+def test_a_token_whose_merges_would_take_hours(tmp_path: Path) -> None:
+    def change(writer: Any) -> None:
+        tokens = [*tiny.VOCABULARY[:-1], "x" * 100_000]
+        for data in writer.kv_data:
+            if "tokenizer.ggml.tokens" in data:
+                data["tokenizer.ggml.tokens"].value = tokens
+
+    path = tiny.write_gguf(tmp_path / "x.gguf", tiny.model("llama"), change)
+    assert "tokens are too long" in refusal(path)
+
+
+# ---------------------------------------------------------------------------- safetensors
+
+
+def test_names_that_occur_twice_are_refused_as_the_library_does(folder: Path) -> None:
+    entry = '{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'
+    text = f'{{"one":{entry},"one":{entry}}}'.encode()
+    file = folder / "model.safetensors"
+    file.write_bytes(len(text).to_bytes(8, "little") + text + bytes(4))
+    assert "'one' occurs twice" in refusal(folder)
+
+
+def test_a_header_of_nothing_but_lists(folder: Path) -> None:
+    text = b"[" + b"[]," * 33_000_000 + b"[]]"
+    file = folder / "model.safetensors"
+    file.write_bytes(len(text).to_bytes(8, "little") + text)
+    assert "header is too long" in refusal(folder)
 
 
 # ---------------------------------------------------------------------------- links
