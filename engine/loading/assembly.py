@@ -60,7 +60,7 @@ def assemble(
     `total` is in bytes of the weights' source. Raises CheckpointError for a weight that is missing,
     of no use, of the wrong shape or not finite, OutOfMemoryError when the device is full.
     """
-    model, layers = _empty_model(family, config)
+    model, layers = empty_model(family, config)
     config._attn_implementation = attn_implementation  # noqa: SLF001
     try:
         _fill_buffers(model, device)
@@ -73,7 +73,8 @@ def assemble(
     return Assembled(model, layers, rope.of_model(model))
 
 
-def _empty_model(family: Family, config: Any) -> tuple[nn.Module, tuple[LayerShape, ...]]:
+def empty_model(family: Family, config: Any) -> tuple[nn.Module, tuple[LayerShape, ...]]:
+    """A model without memory, and what each layer asks of attention."""
     shapes.register()
     experts.register()
     config._attn_implementation = shapes.OBSERVER  # noqa: SLF001

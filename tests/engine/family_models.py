@@ -69,9 +69,6 @@ class Model:
 
     family: str
     changes: dict[str, Any] = field(default_factory=dict)
-    why_not_one_graph: str = ""
-    """Why a decode step does not compile to one graph, where it does not."""
-
     def config(self) -> Any:
         return CONFIG_MAPPING[self.family](**(BASE | self.changes))
 

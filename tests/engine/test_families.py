@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -128,6 +129,26 @@ def test_greedy_tokens_match_eager(pair: Pair) -> None:
     for end in sorted(ends):
         best += pair.reference(everything[:end]).argmax(-1).tolist()[len(best) :]
     assert chosen == best[PROMPT - 1 : -1]
+
+
+def test_decode_is_one_graph_with_one_attention_op_a_layer(pair: Pair) -> None:
+    """torch.compile(fullgraph=True) refuses a step that Python must look into."""
+    graphs: list[torch.fx.GraphModule] = []
+
+    def keep(graph: torch.fx.GraphModule, _: object) -> Callable[..., Any]:
+        graphs.append(graph)
+        return graph.forward
+
+    ready, tokens = pair.runner(), tokens_of(PROMPT + 1)
+    ready.reuse(tokens)
+    prefill(ready, tokens[:PROMPT])
+    torch.compiler.reset()
+    ready.model = torch.compile(ready.model, backend=keep, fullgraph=True)  # type: ignore[assignment]
+    ready.forward(tokens[PROMPT:])
+    assert error(ready.logits, pair.reference(tokens)[-1]) <= TOLERANCE
+    [graph] = graphs
+    ops = [node for node in graph.graph.nodes if "hearth.attend" in str(node.target)]
+    assert len(ops) == len(pair.loaded.layers)
 
 
 def test_every_row_has_a_model() -> None:

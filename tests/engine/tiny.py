@@ -30,9 +30,10 @@ from transformers import (
 )
 
 from engine import model_shape
-from engine.attention import shapes
+from engine.loading import assembly, families
 from engine.loading import load as loading
 from engine.loading.checkpoint import Checkpoint
+from engine.loading.families import Family
 from engine.model_shape import ModelShape
 
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -99,13 +100,14 @@ def model(family: str) -> Any:
     return made.eval()
 
 
+def family_of(model_type: str) -> Family:
+    return next(f for f in families.FAMILIES if (f.text or f.name) == model_type)
+
+
 def shape_of(made: Any) -> ModelShape:
     """What a model of transformers asks of attention and cache."""
-    shapes.register()
     config = copy.deepcopy(made.config)
-    config._attn_implementation = shapes.OBSERVER
-    with torch.device("meta"):
-        layers = shapes.observed(type(made)(config).eval())
+    _, layers = assembly.empty_model(family_of(config.model_type), config)
     return model_shape.of_layers(layers, config.max_position_embeddings)
 
 

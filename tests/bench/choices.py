@@ -1,0 +1,159 @@
+"""Measurements behind two decisions on the GPU: experts of one token, and latent attention.
+
+python -m tests.bench.choices --out FOLDER
+
+Experts: transformers' grouped product against gathering the active experts' weights, one row, in
+microseconds a layer. Multi-head latent attention at decode: keys and values expanded and padded
+to one head size, through torch's flash kernel, against the latents themselves (absorbed), by plain
+matrix products; microseconds a layer, projections that only the latter needs included, and bytes
+of cache a token and layer. Each as one CUDA graph, so that Python is not measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.integrations.moe import (
+    batched_mm_experts_forward,
+    grouped_mm_experts_forward,
+)
+
+from engine.attention.kernels import LayerStep, Scoring, torch_flash
+
+CUDA: Final = torch.device("cuda")
+MIXTURES: Final = {
+    "Mixtral 8x7B": (8, 2, 4096, 14_336),
+    "Qwen3 30B-A3B": (128, 8, 2048, 768),
+    "OLMoE 1B-7B": (64, 8, 2048, 1024),
+}
+"""Experts, active experts, hidden size, intermediate size."""
+LATENT: Final = {"DeepSeek V2 Lite": 16, "DeepSeek V3": 128}
+"""Heads; 128 + 64 for queries and keys, 128 for values, latents of 512 + 64."""
+CONTEXTS: Final = (512, 7000, 32_000)
+REPEATS: Final = 20
+
+
+def microseconds(run: Callable[[], object]) -> float:
+    """Median of one run in a CUDA graph of REPEATS, over five replays."""
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            run()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for _ in range(REPEATS):
+            run()
+    graph.replay()
+    times = []
+    for _ in range(5):
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        graph.replay()
+        end.record()
+        torch.cuda.synchronize()
+        times.append(1e3 * begin.elapsed_time(end) / REPEATS)
+    return statistics.median(times)
+
+
+def bfloat16(*shape: int) -> Tensor:
+    return torch.randn(shape, device=CUDA, dtype=torch.bfloat16) * 0.02
+
+
+class Experts(nn.Module):
+    """As much of a layer's experts as the two functions look at."""
+
+    has_gate, has_bias, is_transposed, has_post_expert_norm = True, False, False, False
+    is_concatenated, _is_expert_parallel = True, False
+
+    def __init__(self, count: int, hidden: int, intermediate: int) -> None:
+        super().__init__()
+        self.num_experts = count
+        self.gate_up_proj = nn.Parameter(bfloat16(count, 2 * intermediate, hidden), False)
+        self.down_proj = nn.Parameter(bfloat16(count, hidden, intermediate), False)
+
+    def _apply_gate(self, gate_up: Tensor) -> Tensor:
+        gate, up = gate_up.chunk(2, -1)
+        return functional.silu(gate) * up
+
+
+def mixtures() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, (count, active, hidden, intermediate) in MIXTURES.items():
+        module = Experts(count, hidden, intermediate)
+        row, weights = bfloat16(1, hidden), bfloat16(1, active)
+        index = torch.randperm(count, device=CUDA)[None, :active]
+        size = 2 * active * 3 * hidden * intermediate
+        found[name] = {"megabytes read at least": size / 1e6}
+        for kind, run in (
+            ("grouped", grouped_mm_experts_forward),
+            ("gathered", batched_mm_experts_forward),
+        ):
+            time = microseconds(lambda run=run, args=(module, row, index, weights): run(*args))  # type: ignore[misc]
+            found[name][kind] = {"us": time, "GB/s": size / time / 1e3}
+    return found
+
+
+def latent(heads: int, context: int) -> dict[str, float]:
+    query = bfloat16(1, 1, heads, 192)
+    keys, values = (bfloat16(1, context + 1, heads, 192) for _ in range(2))
+    step = LayerStep(
+        keys,
+        values,
+        context,
+        torch.tensor([context], dtype=torch.int32, device=CUDA),
+        torch.tensor([context], device=CUDA),
+    )
+    scoring = Scoring(192**-0.5)
+    key, value = (bfloat16(1, 1, heads, 192) for _ in range(2))
+    latents, up_keys, up_values = (
+        bfloat16(context + 1, 576),
+        bfloat16(heads, 128, 512),
+        bfloat16(heads, 512, 128),
+    )
+
+    def absorbed() -> Tensor:
+        plain, rotated = query[0, 0].split([128, 64], -1)
+        into = torch.bmm(plain[:, None], up_keys)[:, 0]
+        scores = torch.cat([into, rotated], -1) @ latents.t() * scoring.scale
+        mixed = scores.softmax(-1, dtype=torch.float32).to(latents.dtype) @ latents[:, :512]
+        return torch.bmm(mixed[:, None], up_values)
+
+    return {
+        "padded us": microseconds(lambda: torch_flash(query, key, value, step, scoring)),
+        "absorbed us": microseconds(absorbed),
+        "padded bytes": 2 * heads * 192 * 2,
+        "absorbed bytes": 576 * 2,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    with torch.inference_mode():
+        found = {
+            "gpu": torch.cuda.get_device_name(0),
+            "torch": torch.__version__,
+            "experts": mixtures(),
+            "latent": {
+                f"{name}, {context}": latent(heads, context)
+                for name, heads in LATENT.items()
+                for context in CONTEXTS
+            },
+        }
+    (options.out / "choices.json").write_text(json.dumps(found, indent=1), "utf-8")
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()

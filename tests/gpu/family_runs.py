@@ -1,0 +1,112 @@
+"""One model on the GPU: run by Hearth and by transformers' eager attention, compared in logits."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from engine import experts, rope
+from engine.attention import facts, interface, probe
+from engine.kv_cache import KVCache
+from engine.runner import Runner
+from engine.session import Session
+from tests.engine import tiny
+
+CUDA = torch.device("cuda")
+PROMPT = 301
+DECODED = 4
+
+
+@dataclass(frozen=True)
+class Run:
+    kernel: str
+    reason: str
+    prefill: probe.Observation
+    decode: probe.Observation
+    errors: list[float]
+    """Of the logits after prefill and after decode, against eager float32."""
+
+
+class GpuModel:
+    """The parameters are bfloat16 and stay so, but for the reference that is made at first."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        source = torch.Generator().manual_seed(4)
+        draw = torch.randint(0, model.config.vocab_size, (PROMPT + DECODED,), generator=source)
+        self.tokens: list[int] = draw.tolist()
+        self._become("eager", "eager")
+        cast(model, torch.bfloat16)
+        cast(model, torch.float32)
+        self.exact = self._last_logits()
+        cast(model, torch.bfloat16)
+        self.eager = self.errors(self._last_logits())
+        self.shape = tiny.shape_of(model)
+        tiny.family_of(model.config.model_type).mend(model)
+        experts.register()
+        interface.register()
+        self.rope = rope.of_model(model)
+
+    def _become(self, attention: str, mixture: str) -> None:
+        self.model.config._attn_implementation = attention
+        self.model.config._experts_implementation = mixture
+
+    @torch.inference_mode()
+    def _last_logits(self) -> torch.Tensor:
+        """[2, vocabulary]. Each length by itself, as LongRoPE has it."""
+        rows = [
+            self.model(self.ids(self.tokens[:end]), use_cache=False, logits_to_keep=1)
+            for end in (PROMPT, PROMPT + DECODED)
+        ]
+        return torch.stack([row.logits[0, -1].float() for row in rows])
+
+    def errors(self, logits: torch.Tensor) -> list[float]:
+        """Norm of the difference to eager float32, relative, of each row."""
+        difference = (logits - self.exact).norm(dim=-1) / self.exact.norm(dim=-1)
+        found: list[float] = difference.tolist()
+        return found
+
+    def ids(self, tokens: Sequence[int]) -> torch.Tensor:
+        return torch.tensor([tokens], device=CUDA)
+
+    def runner(self, *, flash_attn: bool) -> tuple[Runner, str]:
+        """By the kernel that Hearth chooses here, and why; as if the flash-attn package were not
+        there unless `flash_attn`."""
+        session = Session()
+        if not flash_attn:
+            session._facts = dataclasses.replace(facts.current(), flash_attn="")
+        chosen = session._working_choice(self.shape.attention(torch.bfloat16), "auto")
+        self._become(interface.NAME, experts.NAME)
+        cache = KVCache(self.shape.cache, 1024, CUDA, torch.bfloat16, chosen.kernel)
+        return Runner(self.model, cache, self.rope), chosen.reason
+
+    def run(self, *, flash_attn: bool) -> Run:
+        ready, reason = self.runner(flash_attn=flash_attn)
+        ready.chunk = 97
+        ready.reuse(self.tokens[:PROMPT])
+        for _ in ready.prefill(self.tokens[:PROMPT]):
+            pass
+        logits = [ready.logits.clone()]
+        for token in self.tokens[PROMPT:]:
+            ready.forward([token])
+        logits.append(ready.logits.clone())
+        ready.cache.tokens.clear()
+        prompt, one = (partial(ready.forward, self.tokens[:count]) for count in (PROMPT, 1))
+        return Run(
+            ready.cache.kernel,
+            reason,
+            probe.observe(prompt),
+            probe.observe(one),
+            self.errors(torch.stack(logits)),
+        )
+
+
+def cast(model: Any, dtype: torch.dtype) -> None:
+    """The parameters alone: rotary frequencies stay float32, as every loader leaves them."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
