@@ -127,12 +127,16 @@ def made(name: str) -> Any:
     changes = {key: line.changes[key] for key in KINDS if key in line.changes}
     if line.changes.get("sliding_window"):
         changes["sliding_window"] = WINDOW
-    config = CONFIG_MAPPING[line.family](
-        **changes
-        | {"num_hidden_layers": LAYERS, "vocab_size": VOCABULARY, "pad_token_id": None}
-        | {"bos_token_id": 1, "eos_token_id": 2}
-        | WIDTHS[name]
-    )
+    settings: dict[str, Any] = {
+        **changes,
+        "num_hidden_layers": LAYERS,
+        "vocab_size": VOCABULARY,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": None,
+        **WIDTHS[name],
+    }
+    config: Any = CONFIG_MAPPING[line.family](**settings)
     torch.manual_seed(7)
     model_type: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     with CUDA:
