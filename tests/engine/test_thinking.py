@@ -15,7 +15,8 @@ from transformers import PreTrainedTokenizerFast
 from engine import protocol
 from engine.generation import End, GenerationOptions, generate
 from engine.kv_cache import CacheShape, KVCache
-from engine.loading.checkpoint import GenerationDefaults, control_tokens
+from engine.loading import encoding
+from engine.loading.checkpoint import Checkpoint, GenerationDefaults, control_tokens
 from engine.protocol import Finished, Generate, Message, Sampling, Text, Thinking
 from engine.runner import Runner
 from engine.sampling import SamplingOptions
@@ -231,11 +232,17 @@ def events(markers: Markers, *, special: bool, opening: str, said: str) -> list[
     tokenizer = a_tokenizer(markers, special=special)
     control = control_tokens(tokenizer)
     end = control["<|end|>"]
-    checkpoint = SimpleNamespace(
+    checkpoint = Checkpoint(
+        model=nn.Module(),
+        layers=(),
+        rope=None,
         tokenizer=tokenizer,
+        encode=encoding.in_process(tokenizer),
         config=SimpleNamespace(vocab_size=512),
         generation=GenerationDefaults(temperature=0.0, eos_token_ids=frozenset({end})),
         chat_template="{% for m in messages %}<|user|>{{ m.content }}{% endfor %}<|end|>" + opening,
+        notes=(),
+        architecture="",
         control_tokens=control,
     )
     runner = reciting([*whole(tokenizer, said), end])
