@@ -20,11 +20,11 @@ from typing import Any, Final
 
 from engine import folders
 from engine.errors import StorageError
-from engine.loading import gguf_config
+from engine.loading import gguf_config, gguf_pretokenizers
 from engine.loading.families import Config, Family
 from engine.loading.gguf_header import GGUFHeader
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Raised when a conversion comes out differently, so that older ones are made again."""
 MARKER: Final = "complete"
 CONFIG: Final = "config.json"
@@ -136,7 +136,12 @@ def _tokenizer_config(header: GGUFHeader, config: Config, tokenizer: Any) -> Con
     }
     ends = [gguf_config.token_id(header, name) for name in ("eot", "eom")]
     template = gguf_config.chat_template(header)
-    return {**spelled, "end_token_ids": ends, "chat_template": template}
+    return {
+        **spelled,
+        "begin_token_id": gguf_pretokenizers.begin_id(header),
+        "end_token_ids": ends,
+        "chat_template": template,
+    }
 
 
 def _put(made: Path, folder: Path) -> None:

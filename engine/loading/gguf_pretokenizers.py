@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from engine.errors import CheckpointError, UnsupportedError, shown
+from engine.loading.gguf_config import flag, token_id
 from engine.loading.gguf_header import GGUFHeader, LongArray
 
 BYTE_LEVEL: Final = "gpt2"
@@ -186,3 +187,15 @@ def check(header: GGUFHeader) -> str:
     if kind == BYTE_LEVEL:
         of(header)
     return kind
+
+
+def begin_id(header: GGUFHeader) -> int | None:
+    """The id of the token with which every text begins, or None where none does.
+
+    A vocabulary of SentencePiece that does not say otherwise has one. What the file says of an end
+    (`add_eos_token`) is for training and embeddings: after a prompt comes the reply.
+    """
+    sentencepiece = header.metadata.get("tokenizer.ggml.model") == SENTENCEPIECE
+    default = sentencepiece or of(header).begin
+    begin = token_id(header, "bos")
+    return begin if flag(header, "tokenizer.ggml.add_bos_token", default=default) else None

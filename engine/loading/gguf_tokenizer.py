@@ -68,21 +68,10 @@ def tokenizer(header: GGUFHeader) -> Tokenizer:
 def _made(header: GGUFHeader, builder: Builder, tokens: list[str]) -> Tokenizer:
     made = builder(header, tokens)
     _add_tokens(made, header, tokens)
-    begin = begin_id(header)
+    begin = gguf_pretokenizers.begin_id(header)
     if begin is not None:
         _add_begin(made, tokens[begin], begin)
     return made
-
-
-def begin_id(header: GGUFHeader) -> int | None:
-    """The id of the token with which every text begins, or None where none does.
-
-    A vocabulary of SentencePiece that does not say otherwise has one. What the file says of an end
-    (`add_eos_token`) is for training and embeddings: after a prompt comes the reply.
-    """
-    default = _is_sentencepiece(header) or gguf_pretokenizers.of(header).begin
-    begin = token_id(header, "bos")
-    return begin if flag(header, "tokenizer.ggml.add_bos_token", default=default) else None
 
 
 def _byte_level(header: GGUFHeader, tokens: list[str]) -> Tokenizer:

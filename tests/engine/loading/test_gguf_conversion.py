@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,16 @@ def test_made_once_and_read_the_second_time(file: Path) -> None:
     assert first.config["num_hidden_layers"] == 6
     assert first.tokenizer_config["chat_template"] == tiny.TEMPLATE
     assert json.loads(first.tokenizer_file.read_text("utf-8"))["model"]["type"] == "BPE"
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_whether_texts_begin_with_bos_is_kept(begins: bool, tmp_path: Path) -> None:
+    def change(writer: Any) -> None:
+        writer.kv_data[0]["tokenizer.ggml.add_bos_token"].value = begins
+
+    file = tiny.write_gguf(tmp_path / "tiny.gguf", tiny.model("llama"), change)
+    kept = Makings()(file).tokenizer_config["begin_token_id"]
+    assert kept == (tiny.SIZES["bos_token_id"] if begins else None)
 
 
 def test_nothing_but_the_conversion_is_left(file: Path) -> None:

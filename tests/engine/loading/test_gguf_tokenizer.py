@@ -20,7 +20,14 @@ from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 from transformers.models.qwen3_5.tokenization_qwen3_5 import Qwen3_5Tokenizer
 
 from engine.errors import CheckpointError, UnsupportedError
-from engine.loading import families, gguf_conversion, gguf_file, gguf_header, gguf_tokenizer
+from engine.loading import (
+    families,
+    gguf_conversion,
+    gguf_file,
+    gguf_header,
+    gguf_pretokenizers,
+    gguf_tokenizer,
+)
 from engine.loading.gguf_header import GGUFHeader
 from engine.loading.gguf_pretokenizers import PRE_TOKENIZERS
 from engine.packaged import PACKAGED
@@ -221,7 +228,7 @@ def test_texts_begin_with_bos_where_the_file_or_its_family_says_so(
 
     header = vocabulary(tmp_path, change)
     begin = tiny.SIZES["bos_token_id"]
-    assert gguf_tokenizer.begin_id(header) == (begin if begins else None)
+    assert gguf_pretokenizers.begin_id(header) == (begin if begins else None)
     assert (gguf_tokenizer.tokenizer(header).encode("he").ids[0] == begin) == begins
 
 
