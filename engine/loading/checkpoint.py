@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,14 +17,30 @@ END_OF_TURN: Final = (
     "<|im_end|>",
     "<|eot_id|>",
     "<|eom_id|>",
+    "<|eot|>",
     "<end_of_turn>",
     "<|end|>",
+    "<|return|>",  # gpt-oss
+    "<|call|>",
     "<|endoftext|>",
     "<|end_of_text|>",
+    "<|end_of_sentence|>",  # ERNIE
+    "<\uff5cend\u2581of\u2581sentence\uff5c>",  # DeepSeek
+    "<|EOT|>",
+    "<|END_OF_TURN_TOKEN|>",  # Cohere
+    "[|endofturn|]",  # EXAONE
+    "<|endofturn|>",
+    "<|user|>",  # GLM ends its turn with whose turn is next
+    "<|observation|>",
     "<eos>",
     "</s>",
 )
 """Control tokens that end a reply, also where a config names only one of them."""
+OF_A_PART: Final = ("<|end|>", "<|return|>")
+"""In a vocabulary with both, gpt-oss's, the first ends a part of the reply and not the reply."""
+BARRED: Final = re.compile("<[|\uff5c].+[|\uff5c]>")
+"""A spelling that no text has by chance, as convert_hf_to_gguf.py takes it too."""
+TAG: Final = re.compile(r"<.+>|\[.+\]")
 NO_TEMPLATE: Final = (
     "This model has no chat template; a plain one is used, and replies may run on. "
     "An instruction-tuned model answers better."
@@ -62,12 +79,25 @@ class Checkpoint:
     """Sentences that the user should read."""
     architecture: str
     control_tokens: Mapping[str, int]
-    """Special tokens by spelling: what a template may write and a user's text may not."""
+    """Ids by spelling: what a template may write and a user's text may not."""
+    begin: int | None = None
+    """The token with which every text begins, also where the template does not write it."""
 
 
-def control_tokens(tokenizer: Any) -> dict[str, int]:
+def control_tokens(tokenizer: Any, template: str | None = None) -> dict[str, int]:
+    """Special tokens, and those that mark turns or their parts though nobody called them special.
+
+    DeepSeek's marks of whose turn it is and many files' `<|im_start|>` are of that kind, and
+    `<think>` where the template writes it.
+    """
     added = tokenizer.added_tokens_decoder.items()
-    return {token.content: index for index, token in added if token.special}
+    return {token.content: index for index, token in added if _is_control(token, template or "")}
+
+
+def _is_control(token: Any, template: str) -> bool:
+    if token.special or BARRED.fullmatch(token.content):
+        return True
+    return TAG.fullmatch(token.content) is not None and token.content in template
 
 
 def end_tokens(
@@ -78,6 +108,8 @@ def end_tokens(
     A word that merely looks like an end (Gemma's `</s>` is an HTML tag) is no control token.
     """
     found = {control[name] for name in END_OF_TURN if name in control}
+    if control.keys() >= set(OF_A_PART):
+        found.discard(control[OF_A_PART[0]])
     for value in (*named, tokenizer.eos_token_id):
         ids = value if isinstance(value, list | tuple) else [value]
         found |= {index for index in ids if isinstance(index, int)}

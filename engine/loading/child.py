@@ -26,6 +26,10 @@ class ChildError(Exception):
     """It said why not, did not answer in time, or ended."""
 
 
+class AnswerError(ChildError):
+    """It said why not."""
+
+
 class StartError(ChildError):
     """It did not come to its first answer."""
 
@@ -93,7 +97,7 @@ def _exchange(process: subprocess.Popen[bytes], request: Any, limit: float) -> A
         raise ChildError(late if expired.is_set() else "it ended its process")
     answer = json.loads(line)
     if "error" in answer:
-        raise ChildError(reason(ChildError(answer["error"])))
+        raise AnswerError(reason(ChildError(answer["error"])))
     return answer["done"]
 
 

@@ -1,4 +1,6 @@
-"""From ordinary text to token ids, whatever control tokens the text spells.
+"""From ordinary text to token ids, whatever special tokens the text spells.
+
+The text is a part of a prompt: a tokenizer that puts a space before the first part alone puts none.
 
 A stranger's tokenizer.json is a program: a regular expression that backtracks for hours, a
 normaliser that writes a megabyte for each letter. Which ones are harmless cannot be told by looking
@@ -54,10 +56,15 @@ def in_process(tokenizer: Any) -> Encode:
 
     def encode(text: str) -> list[int]:
         backend = tokenizer.backend_tokenizer
+        scheme = getattr(backend.pre_tokenizer, "prepend_scheme", "")
         backend.encode_special_tokens = True
+        if scheme == "first":
+            backend.pre_tokenizer.prepend_scheme = "never"
         try:
             return list(backend.encode(text, add_special_tokens=False).ids)
         finally:
             backend.encode_special_tokens = False
+            if scheme == "first":
+                backend.pre_tokenizer.prepend_scheme = scheme
 
     return encode

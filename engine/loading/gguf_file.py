@@ -35,7 +35,8 @@ def load(
     family = families.of_gguf(header.architecture)
     conversion = converted(header, family, lambda: progress("converting", 0, 0))
     tokenizer = fast_tokenizer(conversion)
-    control = control_tokens(tokenizer)
+    template = conversion.tokenizer_config["chat_template"]
+    control = control_tokens(tokenizer, template)
     shapes = (tensor.shape for tensor in header.tensors.values())
     config = config_object(family, dict(conversion.config, dtype=dtype), shapes, path.name)
     assembled = assemble(
@@ -49,7 +50,6 @@ def load(
         progress=progress,
     )
     _divide_frequencies(assembled.model, gguf_weights.rope_factors(header))
-    template = conversion.tokenizer_config["chat_template"]
     return Checkpoint(
         model=assembled.model,
         layers=assembled.layers,
@@ -62,6 +62,7 @@ def load(
         notes=() if template else (NO_TEMPLATE,),
         architecture=header.architecture,
         control_tokens=control,
+        begin=conversion.tokenizer_config["begin_token_id"],
     )
 
 

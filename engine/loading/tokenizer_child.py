@@ -40,6 +40,8 @@ class Encoder:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = True
+        if getattr(tokenizer.pre_tokenizer, "prepend_scheme", "") == "first":
+            tokenizer.pre_tokenizer.prepend_scheme = "never"
         self._tokenizer = tokenizer
 
     def encode(self, text: str) -> list[int]:

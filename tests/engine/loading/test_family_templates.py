@@ -17,6 +17,7 @@ from transformers import LlamaConfig, PreTrainedTokenizerFast
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from engine.errors import PromptError
+from engine.loading import encoding
 from engine.loading.checkpoint import Checkpoint, control_tokens, end_tokens
 from engine.loading.template import alternate, encode_chat, fold_system
 from tests.engine import tiny
@@ -256,6 +257,7 @@ def checkpoint_of(
     return replace(
         loaded(),
         tokenizer=tokenizer,
+        encode=encoding.in_process(tokenizer),
         config=LlamaConfig(vocab_size=1000),
         chat_template=family.template,
         control_tokens=control_tokens(tokenizer, family.template),
@@ -454,6 +456,14 @@ def test_spaces_before_a_text_come_where_transformers_puts_them(scheme: Any, tex
     assert made.tokenizer("a", add_special_tokens=False).tokens() == (
         ["a"] if scheme == "never" else [SPACE, "a"]
     )
+
+
+def test_the_child_puts_no_space_before_a_part_of_a_prompt(tmp_path: Path) -> None:
+    backend = Tokenizer(models.BPE({SPACE: 0, "a": 1}, []))
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(SPACE, "first", split=False)
+    backend.save(str(tmp_path / "tokenizer.json"))
+    encode = encoding.in_child(tmp_path / "tokenizer.json")
+    assert (encode("a"), encode(" a")) == ([1], [0, 1])
 
 
 @pytest.mark.parametrize("text", ["{{ messages[0].content }}", "<s>{{ messages[0].content }}"])
