@@ -139,7 +139,8 @@ _ROWS: Final[tuple[tuple[tuple[str, ...], PreTokenizer], ...]] = (
                 _DEEPSEEK_LINE,
                 rf"\s?[{_DEEPSEEK_LETTERS}]+",
                 rf"\s?[{_DEEPSEEK_MARKS}]+",
-                r"\s+$",
+                # As r"\s+$", which tries a long run of blanks from each blank on.
+                r"(?<!\s)\s+$",
                 _DEEPSEEK_CJK,
                 _DIGIT,
             )

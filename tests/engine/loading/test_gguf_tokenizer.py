@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,19 @@ def test_nothing_of_a_text_is_lost(pre: str, tmp_path: Path) -> None:
     assert "".join(cut(VARIED, named(pre, tmp_path))) == VARIED
     ours = named(pre, tmp_path)
     assert ours.decode(ours.encode("the \t12\n 한🔥").ids) == "the \t12\n 한🔥"
+
+
+LONG = (" " * 20_000 + "\u0576", "\n" * 20_000 + "x", "a" * 20_000, "Aa" * 10_000, "'" * 20_000)
+
+
+@pytest.mark.parametrize("pre", sorted(PRE_TOKENIZERS))
+def test_long_runs_of_a_letter_are_cut_at_once(pre: str, tmp_path: Path) -> None:
+    """Nothing can stop a regular expression that backtracks; these take milliseconds."""
+    ours = named(pre, tmp_path)
+    for text in LONG:
+        begin = time.perf_counter()
+        cut(text, ours)
+        assert time.perf_counter() - begin < 0.5
 
 
 @pytest.mark.parametrize(
