@@ -29,6 +29,8 @@ OLD_NAMES: Final = {
     "sliding_window_pattern",
 }
 """Settings that the classes take without declaring them: published configs have them."""
+TRAINING: Final = {"initializer_range", "initializer_factor", "init_std"}
+"""How weights begin: a negative one fails where transformers computes its buffers."""
 OURS: Final = "dtype"
 """Declared for every model, and never the stranger's: whoever reads a checkpoint sets it."""
 MAX_DEPTH: Final = 4
@@ -95,7 +97,8 @@ def _declared(config_class: type[Any]) -> set[str]:
     own = {field.name for field in dataclasses.fields(config_class)}
     common = {field.name for field in dataclasses.fields(base)}
     aliases = config_class.attribute_map
-    return (own - common) | set(aliases) | set(aliases.values()) | OLD_NAMES | {OURS}
+    own = own - common - TRAINING
+    return own | set(aliases) | set(aliases.values()) | OLD_NAMES | {OURS}
 
 
 def _check(key: str, value: object, largest: int, name: str, depth: int = 0) -> None:

@@ -209,6 +209,14 @@ def test_a_setting_that_makes_no_sense(setting: str, value: object, folder: Path
     assert "The config.json of tiny" in said or "settings make no sense" in said
 
 
+@pytest.mark.parametrize("value", [-0.7, float("nan"), "wide"])
+def test_what_is_for_training_alone_is_not_used(value: object, tmp_path: Path) -> None:
+    """transformers computes Gemma's buffers where it makes weights of this range."""
+    folder = tiny.write_folder(tmp_path / "tiny", tiny.model("gemma3"))
+    edit_json(folder / "config.json", initializer_range=value)
+    load(folder)
+
+
 @pytest.mark.parametrize(
     "kinds",
     [[], ["full_attention"] * 5, ["full_attention"] * 1_000_000, ["stranger"] * 6, [7] * 6, {}, 6],
