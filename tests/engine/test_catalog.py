@@ -14,7 +14,7 @@ import pytest
 
 from engine import catalog, folders, imported
 from engine.errors import CheckpointError, StorageError, UnsupportedError
-from engine.loading import gguf_header
+from engine.loading import families, gguf_header
 from engine.packaged import PACKAGED
 from engine.protocol import ModelInfo
 from tests.engine import tiny
@@ -263,8 +263,8 @@ def test_each_bad_file_says_why(models: Path, made: Path) -> None:
     assert "short.gguf is not complete: tensor" in problems.pop("short")
     assert problems == {
         "empty": "empty.gguf is empty. Download the file again, or choose another model.",
-        "mamba": "Its architecture is mamba, which Hearth cannot run. These work: Llama 1-3.2 and "
-        "Gemma 1-3.",
+        "mamba": "Its architecture is mamba, which Hearth cannot run. These work: "
+        f"{families.NAMES}.",
         "old": "old.gguf is a GGUF file of version 1; Hearth reads 2 and 3. Download the model "
         "again in a newer conversion.",
         "text": "text.gguf is not a GGUF file. Choose a .gguf file, or a folder with config.json "
