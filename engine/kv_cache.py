@@ -16,10 +16,13 @@ SHORTEST_VIEW = 256
 class CacheShape:
     layers: int
     kv_heads: int
-    head_size: int
+    key_size: int
+    value_size: int
+    """0 where one buffer holds latents for both."""
 
     def bytes_per_token(self, dtype: torch.dtype) -> int:
-        return 2 * self.layers * self.kv_heads * self.head_size * dtype.itemsize
+        size = self.key_size + self.value_size
+        return self.layers * self.kv_heads * size * dtype.itemsize
 
 
 class KVCache:
@@ -36,9 +39,14 @@ class KVCache:
         dtype: torch.dtype,
         kernel: str,
     ) -> None:
-        size = (shape.layers, 2, 1, capacity, shape.kv_heads, shape.head_size)
         # Zeros, not empty: a masked position is multiplied by 0, and 0 x NaN is NaN.
-        self.buffers = torch.zeros(size, device=device, dtype=dtype)
+        self.keys, self.values = (
+            torch.zeros(
+                (shape.layers, 1, capacity, shape.kv_heads, size), device=device, dtype=dtype
+            )
+            for size in (shape.key_size, shape.value_size)
+        )
+        self.device = device
         self.capacity = capacity
         self.kernel = kernel
         self.tokens: list[int] = []
@@ -67,7 +75,7 @@ class KVCache:
     def step(self, count: int) -> Step:
         """The step that appends `count` tokens behind those held."""
         start = len(self.tokens)
-        device = self.buffers.device
+        device = self.device
         keys, values = self._view(start + count)
         return Step(
             self.kernel,
@@ -82,6 +90,6 @@ class KVCache:
         """Buffers cut to the next power of two: flash kernels split work by the buffer's length."""
         span = min(self.capacity, max(SHORTEST_VIEW, 1 << (length - 1).bit_length()))
         if span not in self._views:
-            cut = self.buffers[:, :, :, :span]
-            self._views[span] = (tuple(cut[:, 0].unbind(0)), tuple(cut[:, 1].unbind(0)))
+            keys, values = (buffer[:, :, :span].unbind(0) for buffer in (self.keys, self.values))
+            self._views[span] = (tuple(keys), tuple(values))
         return self._views[span]

@@ -23,7 +23,7 @@ class Runner:
         self.model = model
         self.cache = cache
         self.rope = long_rope
-        self.device = cache.buffers.device
+        self.device = cache.device
         self.chunk = CHUNK[self.device.type]
         self.logits = torch.empty(0)
         """Logits [vocabulary] of the last token held, float32; empty before the first forward."""

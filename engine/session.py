@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import logging
 import time
@@ -13,7 +14,7 @@ import torch
 import transformers
 
 from engine import catalog, generation, memory, model_shape, thinking
-from engine.attention import choice, facts, interface, probe
+from engine.attention import choice, facts, interface, latent, probe
 from engine.errors import HearthError, OutOfMemoryError, PromptError, SettingError, reason
 from engine.kv_cache import KVCache
 from engine.loading.checkpoint import Checkpoint
@@ -142,11 +143,11 @@ class Session:
         finally:
             opened.runner.cache.tokens.clear()
         errors = [probe.check(kernel, shape, self._device, count) for count in (PROBE_TOKENS, 1)]
-        phases = [
-            phase(opened, observation, error)
-            for observation, error in zip(seen, errors, strict=True)
-        ]
-        opened.attention = Attention(prefill=phases[0], decode=phases[1])
+        decode = decode_choice(opened)
+        opened.attention = Attention(
+            prefill=phase(opened, opened.choice, seen[0], errors[0]),
+            decode=phase(opened, decode, seen[1], errors[1]),
+        )
         return opened.attention
 
     def unload(self) -> None:
@@ -270,12 +271,23 @@ class Session:
         )
 
 
-def phase(opened: Open, seen: probe.Observation, error: float) -> AttentionPhase:
+def decode_choice(opened: Open) -> choice.Choice:
+    """One token does not go through the kernel where the cache holds latents."""
+    if opened.shape.latent is None:
+        return opened.choice
+    return dataclasses.replace(
+        opened.choice, label=latent.DECODE_LABEL, reason=latent.DECODE_REASON, flash=False
+    )
+
+
+def phase(
+    opened: Open, chosen: choice.Choice, seen: probe.Observation, error: float
+) -> AttentionPhase:
     return AttentionPhase(
         requested=opened.requested,
-        resolved=opened.choice.label,
+        resolved=chosen.label,
         observed=seen.label,
-        reason=opened.choice.reason,
+        reason=chosen.reason,
         flash=seen.flash,
         max_error=error,
     )

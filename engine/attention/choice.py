@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from engine.attention.facts import MINIMUM_CAPABILITY, DeviceFacts
+from engine.attention.latent import Latent
 from engine.errors import AttentionError
 
 Requested = Literal["auto", "on", "off"]
@@ -30,6 +31,8 @@ class Shape:
     """Attention logit softcap; 0 is none."""
     sinks: bool = False
     """Whether each head has an attention sink."""
+    latent: Latent | None = None
+    """Where the cache holds latents; the kernels see them expanded."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from engine.attention import latent
 from engine.attention.kernels import KERNELS, LayerStep, Scoring
 
 NAME = "hearth"
@@ -62,13 +62,12 @@ def attention(
 ) -> tuple[Tensor, None]:
     """Takes [1, heads, tokens, head size] three times; returns [1, tokens, heads, head size].
 
-    Values of a smaller head size (multi-head latent attention) are padded with zeros to that of
-    the keys, as every flash kernel wants one size, and the result is cut again.
+    Where `latent.keep_latents` was at work, key and value stand for latents.
     """
     layer: int = module.layer_idx  # type: ignore[assignment]
-    size = value.shape[-1]
-    value = functional.pad(value, (0, key.shape[-1] - size)) if size < key.shape[-1] else value
     query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+    if key.shape[-1] != value.shape[-1]:
+        return latent_attention(module, query, key, kv_step, scaling), None
     window, cap = window_of(module, rest), softcap or 0.0
     if torch.compiler.is_compiling():
         step = kv_step
@@ -80,7 +79,21 @@ def attention(
         run = KERNELS[kv_step.kernel]
         scoring = Scoring(scaling, window, cap, s_aux)
         out = run(query, key, value, kv_step.layer(layer), scoring)
-    return out[..., :size], None
+    return out, None
+
+
+def latent_attention(
+    module: Any, query: Tensor, latents: Tensor, step: Step, scale: float
+) -> Tensor:
+    layer: int = module.layer_idx
+    up: Tensor = module.kv_b_proj.weight.view(query.shape[2], -1, module.kv_lora_rank)
+    if torch.compiler.is_compiling():
+        out: Tensor = torch.ops.hearth.attend_latent(
+            query, latents, up, step.keys[layer], step.lengths, step.positions,
+            step.start, step.kernel, scale,
+        )  # fmt: skip
+        return out
+    return latent.attend(query, latents, up, step.layer(layer), step.kernel, Scoring(scale))
 
 
 def window_of(module: nn.Module, given: Mapping[str, Any]) -> int:
@@ -108,6 +121,28 @@ def attend(
     step = LayerStep(keys, values, start, lengths, positions)
     out = KERNELS[kernel](query, key, value, step, Scoring(scale, window, softcap, sinks))
     return out.contiguous()
+
+
+@torch.library.custom_op("hearth::attend_latent", mutates_args=("keys",))
+def attend_latent(
+    query: Tensor,
+    latents: Tensor,
+    up: Tensor,
+    keys: Tensor,
+    lengths: Tensor,
+    positions: Tensor,
+    start: int,
+    kernel: str,
+    scale: float,
+) -> Tensor:
+    step = LayerStep(keys, keys, start, lengths, positions)
+    return latent.attend(query, latents, up, step, kernel, Scoring(scale)).contiguous()
+
+
+@attend_latent.register_fake
+def _(query: Tensor, latents: Tensor, up: Tensor, *_: Any) -> Tensor:
+    value_size = up.shape[1] - query.shape[3] + latents.shape[3] - up.shape[2]
+    return query.new_empty((*query.shape[:3], value_size))
 
 
 @attend.register_fake

@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
+from engine.attention import latent
 from engine.attention.choice import Shape
 from engine.attention.kernels import KERNELS, LayerStep, Scoring
+from engine.attention.latent import Latent
 from engine.protocol import NOT_OBSERVED
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -90,9 +92,35 @@ def check(kernel: str, shape: Shape, device: torch.device, tokens: int) -> float
     Infinite for a kernel that returns what is no number: NaN would be lost in a maximum.
     `tokens` queries follow 37 held positions, an odd number so that no tile boundary flatters.
     """
+    if shape.latent and tokens == 1:
+        return check_latent(shape, shape.latent, device)
     return max(
         check_window(kernel, shape, device, tokens, window) for window in shape.windows or (0,)
     )
+
+
+def check_latent(shape: Shape, sizes: Latent, device: torch.device) -> float:
+    """Of one token's way to the latents, against float32 math on what they expand to."""
+    held = 37
+
+    def draw(*size: int) -> Tensor:
+        return torch.randn(size, device=device, dtype=shape.dtype)
+
+    plain = shape.head_size - sizes.rotated
+    up = draw(shape.heads, plain + sizes.value, sizes.rank) * sizes.rank**-0.5
+    query, latents = draw(1, 1, shape.heads, shape.head_size), draw(1, held + 1, 1, sizes.size)
+    scoring = Scoring(shape.head_size**-0.5)
+    found = latent.one_query(query, latents[0, :, 0], up, plain, scoring)
+    keys, values = latent.expanded(latents.float(), up.float(), plain)
+    at = torch.tensor([held], device=device)
+    step = LayerStep(keys, values, held, at.int(), at)
+    reference = KERNELS["math"](query.float(), keys[:, held:], values[:, held:], step, scoring)
+    return relative(found.float(), reference[..., : sizes.value])
+
+
+def relative(found: Tensor, reference: Tensor) -> float:
+    error = float((found - reference).abs().max() / reference.abs().max())
+    return error if math.isfinite(error) else math.inf
 
 
 def check_window(
@@ -120,6 +148,4 @@ def check_window(
         )
         return KERNELS[name](query, key, value, step, scoring).float()
 
-    reference = attend("math")
-    error = float((attend(kernel) - reference).abs().max() / reference.abs().max())
-    return error if math.isfinite(error) else math.inf
+    return relative(attend(kernel), attend("math"))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.attention.interface import window_of
+from engine.attention.latent import Latent, of_module
 
 OBSERVER = "hearth_shapes"
 
@@ -24,11 +25,12 @@ class LayerShape:
     heads: int
     kv_heads: int
     head_size: int
-    """Of queries and keys."""
     window: int
     """Positions that a token sees; 0 is all."""
     softcap: float
     sinks: bool
+    latent: Latent | None = None
+    """Where the cache holds latents; heads are then those that they are expanded to."""
 
 
 def observed(model: nn.Module) -> tuple[LayerShape, ...]:
@@ -64,12 +66,15 @@ def _attention(
 ) -> tuple[Tensor, None]:
     """Takes what `interface.attention` takes; computes nothing."""
     layer: int = module.layer_idx  # type: ignore[assignment]
+    latent = of_module(module) if key.shape[3] != value.shape[3] else None
+    heads, size = query.shape[1], query.shape[3]
     kv_shapes[layer] = LayerShape(
-        heads=query.shape[1],
-        kv_heads=key.shape[1],
-        head_size=key.shape[3],
+        heads=heads,
+        kv_heads=heads if latent else key.shape[1],
+        head_size=size,
         window=window_of(module, rest),
         softcap=softcap or 0.0,
         sinks=s_aux is not None,
+        latent=latent,
     )
-    return query.new_empty(1, query.shape[2], query.shape[1], value.shape[3]), None
+    return query.new_empty(1, query.shape[2], heads, latent.value if latent else size), None

@@ -124,7 +124,7 @@ KINDS: Final = (
 def made(name: str) -> Any:
     """In float32 on the GPU; layer kinds as in the tests' model, experts as published."""
     line = MODELS[name]
-    changes = {key: line.changes[key] for key in KINDS if key in line.changes}
+    changes: dict[str, Any] = {key: line.changes[key] for key in KINDS if key in line.changes}
     if line.changes.get("sliding_window"):
         changes["sliding_window"] = WINDOW
     settings: dict[str, Any] = {
@@ -156,6 +156,7 @@ def measure(name: str, new_tokens: int, rounds: int) -> dict[str, Any]:
         },
         "runs": [],
     }
+    model.mend()
     for flash_attn in (True, False) if facts.current().flash_attn else (False,):
         run = model.run(flash_attn=flash_attn)
         ready, reason = model.runner(flash_attn=flash_attn)

@@ -9,7 +9,7 @@ from engine.kv_cache import CacheShape, KVCache
 
 
 def cache(*tokens: int, capacity: int = 600) -> KVCache:
-    made = KVCache(CacheShape(2, 3, 8), capacity, torch.device("cpu"), torch.float32, "sdpa")
+    made = KVCache(CacheShape(2, 3, 8, 8), capacity, torch.device("cpu"), torch.float32, "sdpa")
     made.tokens.extend(tokens)
     return made
 
@@ -49,4 +49,4 @@ def test_views_write_into_the_same_buffers() -> None:
 
 
 def test_bytes_per_token_counts_keys_and_values_of_all_layers() -> None:
-    assert CacheShape(32, 8, 128).bytes_per_token(torch.bfloat16) == 131_072
+    assert CacheShape(32, 8, 128, 128).bytes_per_token(torch.bfloat16) == 131_072

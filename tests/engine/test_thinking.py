@@ -143,7 +143,7 @@ class Reciter(nn.Module):
 
 
 def reciting(script: Sequence[int], vocabulary: int = 512) -> Runner:
-    shape = CacheShape(layers=1, kv_heads=1, head_size=1)
+    shape = CacheShape(layers=1, kv_heads=1, key_size=1, value_size=1)
     cache = KVCache(shape, 256, torch.device("cpu"), torch.float32, "sdpa")
     return Runner(Reciter(vocabulary, script), cache)
 

@@ -20,6 +20,8 @@ from tests.engine import tiny
 CUDA = torch.device("cuda")
 PROMPT = 301
 DECODED = 4
+PROMPTS = 12
+"""One tells little: a mixture of experts may send a token elsewhere for a rounding."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,10 @@ class GpuModel:
     def __init__(self, model: Any) -> None:
         self.model = model
         source = torch.Generator().manual_seed(4)
-        draw = torch.randint(0, model.config.vocab_size, (PROMPT + DECODED,), generator=source)
-        self.tokens: list[int] = draw.tolist()
+        size = (PROMPTS, PROMPT + DECODED)
+        draw = torch.randint(0, model.config.vocab_size, size, generator=source)
+        self.prompts: list[list[int]] = draw.tolist()
+        self.tokens = self.prompts[0]
         self._become("eager", "eager")
         cast(model, torch.bfloat16)
         cast(model, torch.float32)
@@ -47,10 +51,14 @@ class GpuModel:
         cast(model, torch.bfloat16)
         self.eager = self.errors(self._last_logits())
         self.shape = tiny.shape_of(model)
-        tiny.family_of(model.config.model_type).mend(model)
+        self.rope: rope.LongRope | None = None
         experts.register()
         interface.register()
-        self.rope = rope.of_model(model)
+
+    def mend(self) -> None:
+        """Makes it the model that Hearth's loading leaves, which generate() cannot run."""
+        tiny.family_of(self.model.config.model_type).mend(self.model)
+        self.rope = rope.of_model(self.model)
 
     def _become(self, attention: str, mixture: str) -> None:
         self.model.config._attn_implementation = attention
@@ -58,16 +66,17 @@ class GpuModel:
 
     @torch.inference_mode()
     def _last_logits(self) -> torch.Tensor:
-        """[2, vocabulary]. Each length by itself, as LongRoPE has it."""
+        """[prompts, 2, vocabulary]. Each length by itself, as LongRoPE has it."""
         rows = [
-            self.model(self.ids(self.tokens[:end]), use_cache=False, logits_to_keep=1)
+            self.model(self.ids(prompt[:end]), use_cache=False, logits_to_keep=1)
+            for prompt in self.prompts
             for end in (PROMPT, PROMPT + DECODED)
         ]
-        return torch.stack([row.logits[0, -1].float() for row in rows])
+        return torch.stack([row.logits[0, -1].float() for row in rows]).unflatten(0, (-1, 2))
 
     def errors(self, logits: torch.Tensor) -> list[float]:
-        """Norm of the difference to eager float32, relative, of each row."""
-        difference = (logits - self.exact).norm(dim=-1) / self.exact.norm(dim=-1)
+        """Norm of the difference to eager float32 over all prompts, relative: [2]."""
+        difference = (logits - self.exact).norm(dim=(0, 2)) / self.exact.norm(dim=(0, 2))
         found: list[float] = difference.tolist()
         return found
 
@@ -88,13 +97,7 @@ class GpuModel:
     def run(self, *, flash_attn: bool) -> Run:
         ready, reason = self.runner(flash_attn=flash_attn)
         ready.chunk = 97
-        ready.reuse(self.tokens[:PROMPT])
-        for _ in ready.prefill(self.tokens[:PROMPT]):
-            pass
-        logits = [ready.logits.clone()]
-        for token in self.tokens[PROMPT:]:
-            ready.forward([token])
-        logits.append(ready.logits.clone())
+        logits = torch.stack([self._logits_of(ready, prompt) for prompt in self.prompts])
         ready.cache.tokens.clear()
         prompt, one = (partial(ready.forward, self.tokens[:count]) for count in (PROMPT, 1))
         return Run(
@@ -102,8 +105,19 @@ class GpuModel:
             reason,
             probe.observe(prompt),
             probe.observe(one),
-            self.errors(torch.stack(logits)),
+            self.errors(logits),
         )
+
+    def _logits_of(self, ready: Runner, tokens: Sequence[int]) -> torch.Tensor:
+        """[2, vocabulary] after the prompt and after the tokens that are decoded."""
+        ready.cache.tokens.clear()
+        ready.reuse(tokens[:PROMPT])
+        for _ in ready.prefill(tokens[:PROMPT]):
+            pass
+        after_prompt = ready.logits.clone()
+        for token in tokens[PROMPT:]:
+            ready.forward([token])
+        return torch.stack([after_prompt, ready.logits.clone()])
 
 
 def cast(model: Any, dtype: torch.dtype) -> None:

@@ -21,7 +21,9 @@ ROUNDINGS = 1e-3
 
 @pytest.fixture(scope="module", params=MODELS)
 def model(request: pytest.FixtureRequest) -> GpuModel:
-    return GpuModel(MODELS[request.param].make().to(CUDA))
+    made = GpuModel(MODELS[request.param].make().to(CUDA))
+    made.mend()
+    return made
 
 
 @pytest.mark.parametrize("flash_attn", [True, False], ids=["flash-attn", "torch"])
@@ -33,7 +35,7 @@ def test_flash_is_observed_and_as_near_to_float32_as_eager(
     run = model.run(flash_attn=flash_attn)
     if flash_attn or model.model.config.model_type != SOFTCAPPED:
         assert run.prefill.flash, f"{run.prefill.label}: {run.reason}"
-        assert run.decode.flash, f"{run.decode.label}: {run.reason}"
+        assert run.decode.flash != bool(model.shape.latent), run.decode.label
     else:
         assert run.kernel == "math"
         assert "softcap" in run.reason

@@ -1,0 +1,109 @@
+"""Multi-head latent attention (DeepSeek-V2, 2024) on a cache of latents.
+
+A position is kept as one latent vector for all heads, and its part that is rotated, instead of a
+key and a value for each head: 1,152 bytes a layer in place of 12,288 with 16 heads, or 98,304 with
+128. A prompt's latents are expanded to keys and values, and the flash kernel takes them. A single
+token is cheaper the other way round: its query is taken to the latents, and what it gathers of
+them is taken back (docs/performance.md: a sixth of the time at 7,000 positions).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engine.attention.kernels import KERNELS, LayerStep, Scoring
+
+DECODE_LABEL = "latents, by matrix products"
+DECODE_REASON = (
+    "The cache holds latents, and one token attends to them directly, which is faster than flash "
+    "attention on the keys and values that they stand for."
+)
+
+
+@dataclass(frozen=True)
+class Latent:
+    """Sizes in elements."""
+
+    rank: int
+    """Of the latent itself."""
+    rotated: int
+    """Of the part of a key that all heads share."""
+    value: int
+    """Of a head's value."""
+
+    @property
+    def size(self) -> int:
+        """Of what the cache holds of a position."""
+        return self.rank + self.rotated
+
+
+def keep_latents(model: nn.Module) -> None:
+    """Makes the layers hand their latents to attention instead of keys and values."""
+    for module in model.modules():
+        if hasattr(module, "expand_kv"):
+            module.expand_kv = joined  # type: ignore[assignment]
+
+
+def joined(latent: Tensor, rotated: Tensor) -> tuple[Tensor, Tensor]:
+    """What stands for key and value: [1, 1, tokens, rank + rotated] and [1, 1, tokens, rank]."""
+    return torch.cat([latent, rotated], -1), latent
+
+
+def of_module(module: Any) -> Latent:
+    return Latent(module.kv_lora_rank, module.qk_rope_head_dim, module.v_head_dim)
+
+
+def attend(
+    query: Tensor, latents: Tensor, up: Tensor, step: LayerStep, kernel: str, scoring: Scoring
+) -> Tensor:
+    """Returns [1, tokens, heads, value size].
+
+    query [1, tokens, heads, head size], latents [1, tokens, 1, rank + rotated]; `up` [heads,
+    unrotated + value size, rank] makes keys and values of latents.
+    """
+    rank = up.shape[2]
+    rotated = latents.shape[3] - rank
+    plain = query.shape[3] - rotated
+    if query.shape[1] == 1:
+        append(step, latents)
+        return one_query(query, step.keys[0, : step.start + 1, 0], up, plain, scoring)
+    before = step.keys[:, : step.start]
+    keys, values = expanded(torch.cat([before, latents], 1), up, plain)
+    append(step, latents)
+    whole = LayerStep(keys, values, step.start, step.lengths, step.positions)
+    run = KERNELS[kernel]
+    out = run(query, keys[:, step.start :], values[:, step.start :], whole, scoring)
+    return out[..., : up.shape[1] - plain]
+
+
+def append(step: LayerStep, latents: Tensor) -> None:
+    if latents.is_cuda:
+        step.keys.index_copy_(1, step.positions, latents)
+    else:
+        step.keys.narrow(1, step.start, latents.shape[1]).copy_(latents)
+
+
+def expanded(latents: Tensor, up: Tensor, plain: int) -> tuple[Tensor, Tensor]:
+    """[1, positions, heads, head size] twice; values are filled up with zeros to that size."""
+    heads, both, rank = up.shape
+    made = functional.linear(latents[0, :, 0, :rank], up.reshape(heads * both, rank))
+    made = made.reshape(1, -1, heads, both)
+    rotated = latents[..., rank:].expand(-1, -1, heads, -1)
+    keys = torch.cat([made[..., :plain], rotated], -1)
+    return keys, functional.pad(made[..., plain:], (0, keys.shape[3] - both + plain))
+
+
+def one_query(query: Tensor, latents: Tensor, up: Tensor, plain: int, scoring: Scoring) -> Tensor:
+    """latents [positions, rank + rotated]; the softmax is in float32."""
+    rank = up.shape[2]
+    of_heads = query[0, 0]
+    into = torch.bmm(of_heads[:, None, :plain], up[:, :plain])[:, 0]
+    scores = torch.cat([into, of_heads[:, plain:]], -1) @ latents.t()
+    weights = (scores.float() * scoring.scale).softmax(-1).to(query.dtype)
+    gathered = weights @ latents[:, :rank]
+    return torch.bmm(gathered[:, None], up[:, plain:].mT).reshape(1, 1, up.shape[0], -1)
