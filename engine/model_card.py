@@ -10,7 +10,13 @@ from typing import Literal
 import msgspec
 
 from engine.errors import SHOWN, HearthError
-from engine.loading import families, gguf_parts, gguf_pretokenizers, model_folder
+from engine.loading import (
+    gguf_families,
+    gguf_parts,
+    gguf_pretokenizers,
+    gguf_types,
+    model_folder,
+)
 from engine.loading.gguf_header import GGUFHeader
 from engine.loading.gguf_types import FILE_TYPES
 from engine.protocol import ModelInfo
@@ -31,7 +37,8 @@ def read(card: ModelInfo) -> ModelInfo:
             return _of_folder(filled, path)
         header = gguf_parts.read(path, card.size_bytes or None)
         filled = _of_gguf(card, header)
-        families.of_gguf(header.architecture)
+        gguf_families.of(header)
+        gguf_types.check(tensor.type for tensor in header.tensors.values())
         gguf_pretokenizers.check(header)
     except HearthError as error:
         return msgspec.structs.replace(filled, problem=f"{error.detail} {error.hint}")

@@ -5,8 +5,8 @@ docs/adding-a-model.md shows how a row is added.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import SHOWN, UnsupportedError
@@ -35,20 +35,10 @@ def hand_keywords_on(model: nn.Module) -> None:
         layer.self_attn.register_forward_pre_hook(give, with_kwargs=True)
 
 
-@dataclass(frozen=True)
-class GGUF:
-    """How GGUF files write a family."""
+def keep_latents(model: nn.Module) -> None:
+    from engine.attention import latent
 
-    architecture: str
-    names: Mapping[str, str]
-    """GGUF's name of a tensor in a block -> transformers' name in a layer."""
-    norm_offset: float = 0.0
-    """GGUF stores Gemma's norms with 1 added, transformers without."""
-    rotary_pairs: bool = False
-    """GGUF stores Llama's queries and keys with rotary pairs side by side, transformers in halves.
-    convert_hf_to_gguf.py, LlamaModel.permute."""
-    defaults: Config = field(default_factory=dict)
-    """Settings that GGUF leaves unsaid."""
+    latent.keep_latents(model)
 
 
 @dataclass(frozen=True)
@@ -63,7 +53,6 @@ class Family:
     """`model_type` of the text model inside a multimodal checkpoint."""
     text_prefix: str = ""
     """Where the text model's weights are in a multimodal checkpoint."""
-    gguf: GGUF | None = None
     mend: Callable[[nn.Module], None] = nothing
     """Makes good what transformers' own class leaves out."""
 
@@ -83,53 +72,11 @@ class Family:
         return MODEL_FOR_CAUSAL_LM_MAPPING[self.config_type()]
 
 
-_ATTENTION: Final = {
-    "attn_norm": "input_layernorm",
-    "attn_q": "self_attn.q_proj",
-    "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj",
-    "ffn_gate": "mlp.gate_proj",
-    "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
-}
-_TWO_NORMS: Final = _ATTENTION | {"ffn_norm": "post_attention_layernorm"}
-_FOUR_NORMS: Final = _ATTENTION | {
-    "post_attention_norm": "post_attention_layernorm",
-    "ffn_norm": "pre_feedforward_layernorm",
-    "post_ffw_norm": "post_feedforward_layernorm",
-}
-_QK_NORMS: Final = _FOUR_NORMS | {
-    "attn_q_norm": "self_attn.q_norm",
-    "attn_k_norm": "self_attn.k_norm",
-}
-_GEMMA: Final = {"hidden_activation": "gelu_pytorch_tanh"}
-
 FAMILIES: Final = (
-    Family(
-        "llama",
-        "Llama 1-3.3",
-        "LlamaForCausalLM",
-        gguf=GGUF("llama", _TWO_NORMS, rotary_pairs=True, defaults={"hidden_act": "silu"}),
-    ),
-    Family(
-        "gemma",
-        "Gemma 1",
-        "GemmaForCausalLM",
-        gguf=GGUF("gemma", _TWO_NORMS, norm_offset=1.0, defaults=_GEMMA),
-    ),
-    Family(
-        "gemma2",
-        "Gemma 2",
-        "Gemma2ForCausalLM",
-        gguf=GGUF("gemma2", _FOUR_NORMS, norm_offset=1.0, defaults=_GEMMA),
-    ),
-    Family(
-        "gemma3_text",
-        "Gemma 3",
-        "Gemma3ForCausalLM",
-        gguf=GGUF("gemma3", _QK_NORMS, norm_offset=1.0, defaults=_GEMMA),
-    ),
+    Family("llama", "Llama 1-3.3", "LlamaForCausalLM"),
+    Family("gemma", "Gemma 1", "GemmaForCausalLM"),
+    Family("gemma2", "Gemma 2", "Gemma2ForCausalLM"),
+    Family("gemma3_text", "Gemma 3", "Gemma3ForCausalLM"),
     Family(
         "gemma3",
         "Gemma 3",
@@ -148,8 +95,8 @@ FAMILIES: Final = (
     Family("ministral", "Ministral", "MinistralForCausalLM"),
     Family("ministral3", "Ministral", "Ministral3ForCausalLM"),
     Family("mixtral", "Mixtral", "MixtralForCausalLM"),
-    Family("deepseek_v2", "DeepSeek V2", "DeepseekV2ForCausalLM"),
-    Family("deepseek_v3", "DeepSeek V3", "DeepseekV3ForCausalLM"),
+    Family("deepseek_v2", "DeepSeek V2", "DeepseekV2ForCausalLM", mend=keep_latents),
+    Family("deepseek_v3", "DeepSeek V3", "DeepseekV3ForCausalLM", mend=keep_latents),
     Family("phi", "Phi 1-2", "PhiForCausalLM"),
     Family("phi3", "Phi 3-4", "Phi3ForCausalLM"),
     Family("qwen2", "Qwen 2-2.5", "Qwen2ForCausalLM"),
@@ -183,12 +130,9 @@ FAMILIES: Final = (
 NAMES: Final = ", ".join(dict.fromkeys(family.title for family in FAMILIES))
 
 
-def of_gguf(architecture: str) -> Family:
-    """Raises UnsupportedError for an architecture without a row."""
-    for family in FAMILIES:
-        if family.gguf and family.gguf.architecture == architecture:
-            return family
-    raise unsupported(architecture)
+def of_name(name: str) -> Family:
+    """The row of a `model_type` of transformers that stands in the table."""
+    return next(family for family in FAMILIES if family.name == name)
 
 
 def of_config(config: Config) -> Family:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Final
+from typing import Any, Final
 
 from engine.errors import CheckpointError, UnsupportedError, shown
-from engine.loading.families import Config, Family
+from engine.loading.families import Config
+from engine.loading.gguf_families import GGUF, size
 from engine.loading.gguf_header import GGUFHeader, LongArray
 
 REQUIRED: Final = {
@@ -16,41 +18,68 @@ REQUIRED: Final = {
     "num_attention_heads": "attention.head_count",
     "max_position_embeddings": "context_length",
 }
-SIZES: Final = {
-    "num_key_value_heads": "attention.head_count_kv",
-    "sliding_window": "attention.sliding_window",
-}
-SOFTCAPS: Final = {
-    "attn_logit_softcapping": "attn_logit_softcapping",
-    "final_logit_softcapping": "final_logit_softcapping",
-}
 BLOCK: Final = re.compile(r"blk\.(\d{1,9})\.")
-UNSCALED: Final = (None, "none", "linear")
-"""Ways to scale rotary positions that are understood here, beside Llama 3.1's tensor."""
+LINEAR: Final = (None, "linear")
+"""llama.cpp takes a factor without a word on its use for linear."""
+UNSCALED: Final = "none"
+YARN: Final = "yarn"
+LONGROPE: Final = "longrope"
+FACTORS: Final = {
+    "short_factor": "rope_factors_short.weight",
+    "long_factor": "rope_factors_long.weight",
+}
+"""LongRoPE's, which are no settings in GGUF but tensors."""
+BETAS: Final = {"beta_fast": "yarn_beta_fast", "beta_slow": "yarn_beta_slow"}
 TOKENS: Final = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
 """transformers' name of a special token -> GGUF's."""
-HEAD_SIZE_OF_GEMMA: Final = 256
-"""Gemma's GGUF files of the first conversions leave it unsaid."""
-LAYERS_OF_GEMMA_27B: Final = {"gemma2": 46, "gemma3_text": 62}
-"""Only these scale attention by hidden size / heads instead of head size: llama.cpp, gemma*.cpp."""
+NEUTRAL: Final[dict[str, tuple[object, ...]]] = {
+    "attention.causal": (True,),
+    "attention.clamp_kqv": (0,),
+    "attention.key_length_swa": (0,),
+    "attention.max_alibi_bias": (0,),
+    "attention.output_scale": (0, 1),
+    "attention.scale": (0,),
+    "attention.shared_kv_layers": (0,),
+    "attention.temperature_scale": (0,),
+    "attn_logit_softcapping": (0,),
+    "embedding_scale": (0, 1),
+    "expert_group_count": (0, 1),
+    "expert_group_scale": (0, 1),
+    "expert_weights_scale": (0, 1),
+    "final_logit_softcapping": (0,),
+    "interleave_moe_layer_step": (0, 1),
+    "logit_scale": (0, 1),
+    "moe_every_n_layers": (0, 1),
+    "residual_scale": (0, 1),
+    "rope.dimension_count_swa": (0,),
+    "rope.scaling.alpha": (0,),
+    "rope.scaling.yarn_ext_factor": (-1, 1),
+    "router_logit_softcapping": (0,),
+    "swiglu_clamp_exp": (0,),
+    "swiglu_clamp_shexp": (0,),
+}
+"""Keys that change what a model computes, with the values that do not: a family that does not read
+one must not be run as if it were not there. gguf.constants.Keys."""
 
 
-def settings(header: GGUFHeader, family: Family) -> Config:
-    """Raises CheckpointError when a size is missing or nonsense."""
-    found: Config = {name: _size(header, key) for name, key in REQUIRED.items()}
-    _check_layers(header, found["num_hidden_layers"])
-    found |= {n: _size(header, key) for n, key in SIZES.items() if header.number(key) is not None}
-    found |= {n: value for n, key in SOFTCAPS.items() if (value := header.number(key)) is not None}
-    found.setdefault("num_key_value_heads", found["num_attention_heads"])
-    found["head_dim"] = _head_size(header, family, found)
-    found["rms_norm_eps"] = header.number("attention.layer_norm_rms_epsilon") or 1e-6
+def settings(header: GGUFHeader, row: GGUF) -> Config:
+    """Raises CheckpointError when a size is missing or nonsense, UnsupportedError for settings that
+    this family does not have in transformers."""
+    found: Config = {name: size(header, key) for name, key in REQUIRED.items()}
+    found["num_hidden_layers"] = _layers(header, found["num_hidden_layers"])
+    _refuse_unknown(header, row)
+    found["num_key_value_heads"] = _key_value_heads(header, found)
     found["vocab_size"] = embedding_rows(header)
     found["tie_word_embeddings"] = "output.weight" not in header.tensors
-    found |= _rope(header, family)
-    if family.name in LAYERS_OF_GEMMA_27B:
-        found["query_pre_attn_scalar"] = _attention_scale(family, found)
+    found |= {name: _needed(header, key) for name, key in row.needs.items()}
+    found |= {name: value for name, key in row.takes.items() if (value := header.number(key))}
+    found |= {name: f"blk.0.{key}" in header.tensors for name, key in row.flags.items()}
+    found |= {name: _last_dimension(header, tensor) for name, tensor in row.sizes.items()}
+    found |= row.heads(header, found)
+    found |= _windows(header, row, found)
+    found["rope_parameters"] = _rope_parameters(header, row, found)
     found |= {f"{name}_token_id": token_id(header, key) for name, key in TOKENS.items()}
-    return family.gguf.defaults | found
+    return row.defaults | found
 
 
 def token_id(header: GGUFHeader, name: str) -> int | None:
@@ -61,31 +90,57 @@ def token_id(header: GGUFHeader, name: str) -> int | None:
     raise CheckpointError(f"{header.path.name} is damaged: its {name} token is {shown(value)}.")
 
 
-def _size(header: GGUFHeader, key: str) -> int:
-    value: object = header.number(key)
-    if not isinstance(value, int) or not 0 < value < 2**31:
+def _layers(header: GGUFHeader, blocks: int) -> int:
+    """Without the blocks that predict further tokens, which stand after the layers.
+
+    Checked before a model is built: one of a billion layers would fill the memory, weights or not.
+    """
+    layers = blocks - int(header.number("nextn_predict_layers") or 0)
+    stored = {int(found[1]) for name in header.tensors if (found := BLOCK.match(name))}
+    whole = stored == set(range(len(stored)))
+    if layers < 1 or not whole or len(stored) not in (layers, blocks):
+        raise CheckpointError(
+            f"{header.path.name} is damaged: it names {blocks} layers, its weights have "
+            f"{len(stored)}."
+        )
+    return layers
+
+
+def _refuse_unknown(header: GGUFHeader, row: GGUF) -> None:
+    known = row.reads()
+    for key, neutral in NEUTRAL.items():
+        value = header.number(key)
+        if key not in known and value is not None and value not in neutral:
+            raise _unknown(header, row, key, value)
+    gating = header.number("expert_gating_func") or 0
+    if gating not in row.gating:
+        raise _unknown(header, row, "expert_gating_func", gating)
+
+
+def _unknown(header: GGUFHeader, row: GGUF, key: str, value: object) -> UnsupportedError:
+    return UnsupportedError(
+        f"{header.path.name} sets {key} to {shown(value)}, which Hearth does not know for "
+        f"{row.family.title}."
+    )
+
+
+def _needed(header: GGUFHeader, key: str) -> float:
+    value = header.number(key)
+    if value is None or value <= 0:
         said = "missing" if value is None else value
         raise CheckpointError(f"{header.path.name} is damaged: its {key} is {said}.")
     return value
 
 
-def _check_layers(header: GGUFHeader, declared: int) -> None:
-    """Before a model is built: one of a billion layers would fill the memory, weights or not."""
-    stored = {int(found[1]) for name in header.tensors if (found := BLOCK.match(name))}
-    if declared != len(stored) or stored != set(range(declared)):
-        raise CheckpointError(
-            f"{header.path.name} is damaged: it names {declared} layers, its weights have "
-            f"{len(stored)}."
-        )
+def _key_value_heads(header: GGUFHeader, found: Config) -> int:
+    key = "attention.head_count_kv"
+    return size(header, key) if header.number(key) is not None else found["num_attention_heads"]
 
 
-def _head_size(header: GGUFHeader, family: Family, found: Config) -> int:
-    for key in ("attention.key_length", "rope.dimension_count"):
-        if header.number(key):
-            return _size(header, key)
-    if family.name != "llama":
-        return HEAD_SIZE_OF_GEMMA
-    return int(found["hidden_size"]) // int(found["num_attention_heads"])
+def _last_dimension(header: GGUFHeader, tensor: str) -> int | None:
+    """None in a model that has no such tensor: all of its layers are dense."""
+    shapes = (info.shape for name, info in header.tensors.items() if name.endswith(f".{tensor}"))
+    return next((shape[-1] for shape in shapes), None)
 
 
 def embedding_rows(header: GGUFHeader) -> int:
@@ -94,34 +149,100 @@ def embedding_rows(header: GGUFHeader) -> int:
     return header.tensors["token_embd.weight"].shape[0]
 
 
-def _rope(header: GGUFHeader, family: Family) -> Config:
-    """Gemma 3 scales the rotary positions of its full-attention layers only.
+def _windows(header: GGUFHeader, row: GGUF, found: Config) -> Config:
+    """Kinds of layers, where the file says more than the family's own order.
 
-    Llama 3.1's scaling is no setting in GGUF but a tensor: see gguf_weights.ROPE_FACTORS.
+    A number says that the last of so many layers has no window, a list which layers have one.
     """
-    rope: Config = {"rope_type": "default", "rope_theta": header.number("rope.freq_base") or 1e4}
-    scaling = header.metadata.get(f"{header.architecture}.rope.scaling.type")
-    if scaling not in UNSCALED:
-        raise UnsupportedError(
-            f"{header.path.name} scales its positions in a way that Hearth does not know "
-            f"({shown(scaling)})."
-        )
-    factor = header.number("rope.scaling.factor")
-    if scaling == "linear" and factor:
-        rope |= {"rope_type": "linear", "factor": float(factor)}
-    if family.name != "gemma3_text":
-        return {"rope_parameters": rope}
-    local = {
-        "rope_type": "default",
-        "rope_theta": header.number("rope.freq_base_swa") or 1e4,
-    }
-    return {"rope_parameters": {"full_attention": rope, "sliding_attention": local}}
+    key = f"{header.architecture}.attention.sliding_window_pattern"
+    pattern = header.metadata.get(key)
+    if not row.windows or not found.get("sliding_window") or pattern is None:
+        return {}
+    layers = int(found["num_hidden_layers"])
+    if isinstance(pattern, int):
+        windowed = [bool((layer + 1) % max(pattern, 1)) for layer in range(layers)]
+    else:
+        windowed = list(map(bool, header.items(key)))
+    if len(windowed) < layers:
+        raise CheckpointError(f"{header.path.name} is damaged: its {key} is too short.")
+    kinds = ("full_attention", "sliding_attention")
+    return {"layer_types": [kinds[window] for window in windowed[:layers]]}
 
 
-def _attention_scale(family: Family, found: Config) -> int:
-    if found["num_hidden_layers"] == LAYERS_OF_GEMMA_27B[family.name]:
-        return int(found["hidden_size"]) // int(found["num_attention_heads"])
-    return int(found["head_dim"])
+def _rope_parameters(header: GGUFHeader, row: GGUF, found: Config) -> Config:
+    """Llama 3.1's scaling is no setting in GGUF but a tensor: see gguf_weights.ROPE_FACTORS."""
+    theta = header.number("rope.freq_base") or 1e4
+    rope: Config = {"rope_type": "default", "rope_theta": theta}
+    rope |= _partial(header, row, found)
+    if not row.two_ropes:
+        return rope | _scaling(header, row, found)
+    local = header.number("rope.freq_base_swa") or row.window_theta or theta
+    scaled = rope | _scaling(header, row, found)
+    return {"full_attention": scaled, "sliding_attention": rope | {"rope_theta": local}}
+
+
+def _partial(header: GGUFHeader, row: GGUF, found: Config) -> Config:
+    key = "rope.dimension_count"
+    head = int(found["head_dim"])
+    rotated = size(header, key) if header.number(key) is not None else head
+    if row.partial_rotary:
+        return {"partial_rotary_factor": rotated / head}
+    if rotated != head:
+        raise _unknown(header, row, key, rotated)
+    return {}
+
+
+def _scaling(header: GGUFHeader, row: GGUF, found: Config) -> Config:
+    kind = header.metadata.get(f"{header.architecture}.rope.scaling.type")
+    if kind == LONGROPE or FACTORS["long_factor"] in header.tensors:
+        return _longrope(header)
+    if kind == YARN:
+        return _yarn(header, row, found)
+    factor = header.number("rope.scaling.factor") or header.number("rope.scale_linear")
+    if kind in LINEAR and factor:
+        return {"rope_type": "linear", "factor": float(factor)}
+    if kind in LINEAR or kind == UNSCALED:
+        return {}
+    raise UnsupportedError(
+        f"{header.path.name} scales its positions in a way that Hearth does not know "
+        f"({shown(kind)})."
+    )
+
+
+def _longrope(header: GGUFHeader) -> Config:
+    from engine.loading.gguf_weights import values  # torch and numpy, at loading only
+
+    rope: Config = {"rope_type": "longrope"}
+    rope["original_max_position_embeddings"] = size(header, "rope.scaling.original_context_length")
+    rope |= _said(header, {"attention_factor": "attn_factor"})
+    for name, tensor in FACTORS.items():
+        if tensor not in header.tensors:
+            raise CheckpointError(f"{header.path.name} is damaged: it lacks {tensor}.")
+        rope[name] = values(header, tensor).tolist()
+    return rope
+
+
+def _yarn(header: GGUFHeader, row: GGUF, found: Config) -> Config:
+    """As transformers has it: an attention factor stands for all of it, unlike in llama.cpp, which
+    multiplies its own by it."""
+    rope: Config = {"rope_type": "yarn", "factor": _needed(header, "rope.scaling.factor")}
+    rope["original_max_position_embeddings"] = found["max_position_embeddings"]
+    rope |= _said(header, {"original_max_position_embeddings": "original_context_length"})
+    rope |= row.rope
+    rope |= _said(header, BETAS | {"attention_factor": "yarn_attn_factor"})
+    rope |= {n: value for n, key in row.rope_takes.items() if (value := header.number(key))}
+    if logarithm := header.number("rope.scaling.yarn_log_multiplier"):
+        all_dimensions = logarithm / row.log_multiplier
+        rope["mscale_all_dim"] = all_dimensions
+        rope["mscale"] = row.mscale or all_dimensions
+    elif "attention_factor" not in rope and (more := header.number("rope.scaling.attn_factor")):
+        rope["attention_factor"] = more * (0.1 * math.log(max(rope["factor"], 1)) + 1)
+    return rope
+
+
+def _said(header: GGUFHeader, keys: dict[str, str]) -> dict[str, Any]:
+    found = {name: header.number(f"rope.scaling.{key}") for name, key in keys.items()}
+    return {name: value for name, value in found.items() if value}
 
 
 def chat_template(header: GGUFHeader) -> str | None:

@@ -21,10 +21,11 @@ from typing import Any, Final
 from engine import folders
 from engine.errors import StorageError
 from engine.loading import gguf_config, gguf_pretokenizers
-from engine.loading.families import Config, Family
+from engine.loading.families import Config
+from engine.loading.gguf_families import GGUF
 from engine.loading.gguf_header import GGUFHeader
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Raised when a conversion comes out differently, so that older ones are made again."""
 MARKER: Final = "complete"
 CONFIG: Final = "config.json"
@@ -45,7 +46,7 @@ class Conversion:
     tokenizer_config: Config
 
 
-def converted(header: GGUFHeader, family: Family, begin: Callable[[], None]) -> Conversion:
+def converted(header: GGUFHeader, row: GGUF, begin: Callable[[], None]) -> Conversion:
     """The conversion of this file, made now when there is none; `begin` is called before making it.
 
     Raises StorageError when the cache cannot be written, CheckpointError and UnsupportedError for
@@ -55,7 +56,7 @@ def converted(header: GGUFHeader, family: Family, begin: Callable[[], None]) -> 
     found = _read(folder)
     if found is None:
         begin()
-        _write(folder, header, family)
+        _write(folder, header, row)
         found = _read(folder)
     if found is None:
         raise StorageError(f"The folder {folder} cannot be read.")
@@ -94,7 +95,7 @@ def _digest(contents: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _write(folder: Path, header: GGUFHeader, family: Family) -> None:
+def _write(folder: Path, header: GGUFHeader, row: GGUF) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folders.forget_abandoned(folder.parent, MAKING)
@@ -102,7 +103,7 @@ def _write(folder: Path, header: GGUFHeader, family: Family) -> None:
     except OSError as error:
         raise _storage_error(error, folder) from error
     try:
-        _fill(made, header, family)
+        _fill(made, header, row)
         _put(made, folder)
         _forget_old(folder.parent)
     except OSError as error:
@@ -111,10 +112,10 @@ def _write(folder: Path, header: GGUFHeader, family: Family) -> None:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _fill(made: Path, header: GGUFHeader, family: Family) -> None:
+def _fill(made: Path, header: GGUFHeader, row: GGUF) -> None:
     from engine.loading import gguf_tokenizer
 
-    config = gguf_config.settings(header, family)
+    config = gguf_config.settings(header, row)
     tokenizer = gguf_tokenizer.tokenizer(header)
     files = {
         CONFIG: json.dumps(config),

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from engine.errors import CheckpointError
-from engine.loading import encoding, families, gguf_parts, gguf_weights
+from engine.loading import encoding, gguf_families, gguf_parts, gguf_types, gguf_weights
 from engine.loading.assembly import Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
@@ -32,18 +32,20 @@ def load(
 ) -> Checkpoint:
     """As `engine.loading.load`."""
     header = gguf_parts.read(path)
-    family = families.of_gguf(header.architecture)
-    conversion = converted(header, family, lambda: progress("converting", 0, 0))
+    row = gguf_families.of(header)
+    gguf_types.check(tensor.type for tensor in header.tensors.values())
+    conversion = converted(header, row, lambda: progress("converting", 0, 0))
     tokenizer = fast_tokenizer(conversion)
     template = conversion.tokenizer_config["chat_template"]
     control = control_tokens(tokenizer, template)
     shapes = (tensor.shape for tensor in header.tensors.values())
-    config = config_object(family, dict(conversion.config, dtype=dtype), shapes, path.name)
+    config = config_object(row.family, dict(conversion.config, dtype=dtype), shapes, path.name)
+    stored = gguf_weights.stored(header, row, conversion.config)
     assembled = assemble(
-        family,
+        row.family,
         config,
-        gguf_weights.weights(header, family, conversion.config),
-        header.tensor_bytes,
+        gguf_weights.weights(header, stored),
+        sum(one.info.size for one in stored),
         device=device,
         dtype=dtype,
         attn_implementation=attn_implementation,

@@ -5,7 +5,10 @@ Source: ggml.h `enum ggml_type` and gguf.constants.GGML_QUANT_SIZES; a test comp
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
+
+from engine.errors import UnsupportedError
 
 
 class TensorType(NamedTuple):
@@ -14,6 +17,8 @@ class TensorType(NamedTuple):
     """Values a block."""
     size: int
     """Bytes a block."""
+    readable: bool = True
+    """Whether gguf's `dequantize` knows it."""
 
 
 TENSOR_TYPES: Final = {
@@ -24,11 +29,13 @@ TENSOR_TYPES: Final = {
     6: TensorType("Q5_0", 32, 22),
     7: TensorType("Q5_1", 32, 24),
     8: TensorType("Q8_0", 32, 34),
+    9: TensorType("Q8_1", 32, 40, readable=False),
     10: TensorType("Q2_K", 256, 84),
     11: TensorType("Q3_K", 256, 110),
     12: TensorType("Q4_K", 256, 144),
     13: TensorType("Q5_K", 256, 176),
     14: TensorType("Q6_K", 256, 210),
+    15: TensorType("Q8_K", 256, 292, readable=False),
     16: TensorType("IQ2_XXS", 256, 66),
     17: TensorType("IQ2_XS", 256, 74),
     18: TensorType("IQ3_XXS", 256, 98),
@@ -37,11 +44,18 @@ TENSOR_TYPES: Final = {
     21: TensorType("IQ3_S", 256, 110),
     22: TensorType("IQ2_S", 256, 82),
     23: TensorType("IQ4_XS", 256, 136),
+    24: TensorType("I8", 1, 1, readable=False),
+    25: TensorType("I16", 1, 2, readable=False),
+    26: TensorType("I32", 1, 4, readable=False),
+    27: TensorType("I64", 1, 8, readable=False),
+    28: TensorType("F64", 1, 8, readable=False),
     29: TensorType("IQ1_M", 256, 56),
     30: TensorType("BF16", 1, 2),
     34: TensorType("TQ1_0", 256, 54),
     35: TensorType("TQ2_0", 256, 66),
     39: TensorType("MXFP4", 32, 17),
+    40: TensorType("NVFP4", 64, 36),
+    41: TensorType("Q1_0", 128, 18, readable=False),
 }
 
 FILE_TYPES: Final = {
@@ -82,3 +96,13 @@ FILE_TYPES: Final = {
     40: "Q1_0",
 }
 """`general.file_type`: what a mixture of types goes by. gguf.constants.LlamaFileType."""
+
+
+def check(types: Iterable[TensorType]) -> None:
+    """Raises UnsupportedError, naming the first type that cannot be read."""
+    for kind in types:
+        if not kind.readable:
+            raise UnsupportedError(
+                f"Weights of the type {kind.name} cannot be read.",
+                "Download another quantisation of this model, such as Q4_K_M.",
+            )

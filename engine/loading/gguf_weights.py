@@ -4,115 +4,233 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from engine.errors import CheckpointError, UnsupportedError
-from engine.loading.families import Config, Family
+from engine.loading.families import Config
+from engine.loading.gguf_config import BLOCK, FACTORS
+from engine.loading.gguf_families import GGUF, Part, Rows
 from engine.loading.gguf_header import GGUFHeader, TensorInfo
-from engine.loading.weights import Weight
+from engine.loading.weights import View, Weight, whole
 
 ROPE_FACTORS: Final = "rope_freqs.weight"
 """Llama 3.1 and later: what each rotary frequency is divided by."""
+NO_WEIGHTS: Final = {ROPE_FACTORS, *FACTORS.values()}
+"""Tensors that are settings."""
 ROWS_BYTES: Final = 1 << 16
 """gguf dequantises 16 rows at a time in Python: longer rows make fewer turns (2.4 s -> 0.9 s)."""
+PIECE_BYTES: Final = 1 << 23
+"""A tensor is dequantised in pieces of so much of the file: Gemma's embedding alone took 6 s."""
 THREADS: Final = 2
-"""Tensors dequantised at once; no more wait to be taken, or a large model would wait as float32."""
-_TOP: Final = {
-    "token_embd.weight": "model.embed_tokens.weight",
-    "output_norm.weight": "model.norm.weight",
-    "output.weight": "lm_head.weight",
-}
-_BLOCK: Final = re.compile(r"blk\.(\d+)\.([a-z_]+)\.(weight|bias)")
+AHEAD: Final = 2
+"""Tensors that are dequantised before they are taken; a large model would wait as float32."""
+_BLOCK: Final = re.compile(r"blk\.(\d+)\.([a-z_]+)(?:\.(\d+))?\.(weight|bias)")
+"""Block, name, in old files the expert, and the suffix."""
+_TOP: Final = re.compile(r"([a-z_]+)\.(weight|bias)")
+
+Bytes: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
 
 
-def weights(header: GGUFHeader, family: Family, config: Config) -> Iterator[Weight]:
-    """Each tensor under transformers' name, float32, in the order of the files.
+@dataclass(frozen=True)
+class Place:
+    """Where a tensor goes, or the rows of one."""
 
-    Raises UnsupportedError for a type that gguf cannot dequantise and for an unknown tensor.
+    name: str
+    """Of the parameter or buffer in the model."""
+    into: View = whole
+    rows: slice | int | None = None
+    """None for all."""
+    heads: int = 0
+    """The heads whose rotary pairs are to be turned into halves."""
+    offset: float = 0.0
+    """To be taken off."""
+    shape: tuple[int, ...] | None = None
+
+    def of(self, tensor: Tensor) -> Tensor:
+        part = tensor if self.rows is None else tensor[self.rows]
+        if self.heads:
+            part = halves(part, self.heads)
+        if self.offset:
+            part = part - self.offset
+        return part if self.shape is None else part.reshape(self.shape)
+
+
+@dataclass(frozen=True)
+class Stored:
+    info: TensorInfo
+    places: tuple[Place, ...]
+
+
+def stored(header: GGUFHeader, row: GGUF, config: Config) -> list[Stored]:
+    """The tensors that go into the model, in the order of the files.
+
+    Raises UnsupportedError for a tensor that is not known.
     """
-    data = _mapped(header)
+    layers = int(config["num_hidden_layers"])
     infos = sorted(header.tensors.values(), key=lambda info: (info.path, info.offset))
-    wanted = [info for info in infos if info.name != ROPE_FACTORS]
-    names = [name_of(info.name, family) for info in wanted]
+    wanted = [info for info in infos if info.name not in NO_WEIGHTS and _layer(info) < layers]
+    return [Stored(info, tuple(places(info, row, config))) for info in wanted]
+
+
+def weights(header: GGUFHeader, tensors: list[Stored]) -> Iterator[Weight]:
+    """Each tensor under transformers' name, float32.
+
+    Raises UnsupportedError for a type that gguf cannot dequantise.
+    """
+    data = _mapped(header.paths)
     with ThreadPoolExecutor(THREADS) as pool:
-        running: deque[Future[torch.Tensor]] = deque()
-        ahead = iter(wanted)
-        for info, name in zip(wanted, names, strict=True):
-            for following in islice(ahead, THREADS + 1 - len(running)):
-                raw = data[following.path]
-                running.append(pool.submit(_tensor, raw, following, family, config))
-            yield Weight(name, running.popleft().result(), info.size)
+        running: deque[Future[list[Tensor]]] = deque()
+        ahead = iter(tensors)
+        for one in tensors:
+            for following in islice(ahead, AHEAD + 1 - len(running)):
+                running.append(_started(pool, data[following.info.path], following))
+            size = one.info.size
+            for place, tensor in zip(one.places, running.popleft().result(), strict=True):
+                yield Weight(place.name, tensor, size, place.into)
+                size = 0  # told once, however many parameters it fills
 
 
-def rope_factors(header: GGUFHeader) -> torch.Tensor | None:
-    """[head size / 2], or None where the frequencies are as the config says."""
-    info = header.tensors.get(ROPE_FACTORS)
-    if info is None:
-        return None
-    return torch.from_numpy(dequantise(_mapped(header)[info.path], info))
+def rope_factors(header: GGUFHeader) -> Tensor | None:
+    """[rotated size / 2], or None where the frequencies are as the config says."""
+    return (
+        torch.from_numpy(values(header, ROPE_FACTORS)) if ROPE_FACTORS in header.tensors else None
+    )
 
 
-def _mapped(header: GGUFHeader) -> dict[Path, np.ndarray[Any, np.dtype[np.uint8]]]:
-    return {path: np.memmap(path, np.uint8, mode="r") for path in header.paths}
+def values(header: GGUFHeader, name: str) -> Floats:
+    info = header.tensors[name]
+    return dequantise(_mapped([info.path])[info.path], info)
 
 
-def name_of(name: str, family: Family) -> str:
-    if name in _TOP:
-        return _TOP[name]
-    match = _BLOCK.fullmatch(name)
-    if match and match[2] in family.gguf.names:
-        return f"model.layers.{match[1]}.{family.gguf.names[match[2]]}.{match[3]}"
-    raise UnsupportedError(f"This model has a part that Hearth does not know ({name}).")
+def _mapped(paths: Any) -> Mapping[Path, Bytes]:
+    return {path: np.memmap(path, np.uint8, mode="r") for path in paths}
 
 
-def dequantise(
-    data: np.ndarray[Any, np.dtype[np.uint8]], info: TensorInfo
-) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _layer(info: TensorInfo) -> int:
+    found = BLOCK.match(info.name)
+    return int(found[1]) if found else -1
+
+
+def places(info: TensorInfo, row: GGUF, config: Config) -> list[Place]:
+    """Raises UnsupportedError for a tensor that this family does not have."""
+    top = _TOP.fullmatch(info.name)
+    if top and top[1] in row.top:
+        return [_place(f"{row.top[top[1]]}.{top[2]}", info.name, row, config)]
+    block = _BLOCK.fullmatch(info.name)
+    if not block:
+        raise unknown(info)
+    number, name, expert, suffix = block.groups()
+    if name == "attn_qkv" and name not in row.names:
+        return _split(info, row, config)
+    stacked = f"{name}_exps" if expert else name
+    target = row.names.get(f"{stacked}.{suffix}") or row.names.get(stacked)
+    prefix = f"model.layers.{number}."
+    if target is None:
+        raise unknown(info)
+    if isinstance(target, str):
+        return [_place(f"{prefix}{target}.{suffix}", info.name, row, config)]
+    if isinstance(target, Rows):
+        if info.shape[0] > int(config["num_attention_heads"]):
+            raise CheckpointError(f"A weight of {info.shape[0]} rows has not as many heads.")
+        return [Place(prefix + target.name.format(i), rows=i) for i in range(info.shape[0])]
+    return [Place(prefix + target.name, _view(target, expert, config), shape=target.shape)]
+
+
+def unknown(info: TensorInfo) -> UnsupportedError:
+    return UnsupportedError(f"This model has a part that Hearth does not know ({info.name}).")
+
+
+def _place(name: str, stored_as: str, row: GGUF, config: Config) -> Place:
+    heads = 0
+    if row.rotary_pairs and ".attn_q." in stored_as:
+        heads = int(config["num_attention_heads"])
+    if row.rotary_pairs and ".attn_k." in stored_as:
+        heads = int(config["num_key_value_heads"])
+    offset = row.norm_offset if stored_as.endswith("norm.weight") else 0.0
+    return Place(name, heads=heads, offset=offset)
+
+
+def _view(part: Part, expert: str | None, config: Config) -> View:
+    """Old files have a tensor for each expert, newer ones one for all experts of a block."""
+    fill = part.into
+    of_all: View = whole if fill is None else lambda parameter: fill(parameter, config)
+    return of_all if expert is None else lambda parameter: of_all(parameter)[int(expert)]
+
+
+def _split(info: TensorInfo, row: GGUF, config: Config) -> list[Place]:
+    """Queries, keys and values of all heads in one tensor, as the first Phi 2 and GLM-4 have it."""
+    head = int(config["head_dim"])
+    heads = [int(config["num_attention_heads"])] + 2 * [int(config["num_key_value_heads"])]
+    found, begin = [], 0
+    for name, count in zip(("attn_q", "attn_k", "attn_v"), heads, strict=True):
+        as_if = info.name.replace("attn_qkv", name)
+        [place] = places(replace(info, name=as_if), row, config)
+        found.append(replace(place, rows=slice(begin, begin + count * head)))
+        begin += count * head
+    if begin != info.shape[0]:
+        raise CheckpointError(f"A weight of {info.shape[0]} rows has not {sum(heads)} heads.")
+    return found
+
+
+def dequantise(data: Bytes, info: TensorInfo) -> Floats:
     """[*shape] float32, a copy."""
-    from gguf.constants import GGMLQuantizationType
-    from gguf.quants import dequantize
-
-    raw = data[info.offset : info.offset + info.size]
-    per_row = max(1, ROWS_BYTES // info.type.size) * info.type.size
-    whole = len(raw) // per_row * per_row
-    kind = GGMLQuantizationType(info.type_id)
     out = np.empty(info.shape, np.float32)
-    flat, done = out.reshape(-1), 0
-    try:
-        for part in (raw[:whole].reshape(-1, per_row), raw[whole:].reshape(1, -1)):
-            if part.size:
-                values = dequantize(part, kind).reshape(-1)
-                flat[done : done + values.size] = values
-                done += values.size
-    except NotImplementedError as error:
-        raise UnsupportedError(
-            f"Weights of the type {info.type.name} cannot be read.",
-            "Download another quantisation of this model, such as Q4_K_M.",
-        ) from error
+    for piece in _pieces(data, info, out):
+        piece()
     return out
 
 
-def _tensor(
-    data: np.ndarray[Any, np.dtype[np.uint8]], info: TensorInfo, family: Family, config: Config
-) -> torch.Tensor:
-    tensor = torch.from_numpy(dequantise(data, info))
-    if family.gguf.rotary_pairs and ".attn_q." in info.name:
-        return halves(tensor, int(config["num_attention_heads"]))
-    if family.gguf.rotary_pairs and ".attn_k." in info.name:
-        return halves(tensor, int(config["num_key_value_heads"]))
-    if info.name.endswith("norm.weight"):
-        return tensor - family.gguf.norm_offset
-    return tensor
+def _pieces(data: Bytes, info: TensorInfo, out: Floats) -> Iterator[partial[None]]:
+    """Calls that fill `out`, each on its own."""
+    per_row = max(1, ROWS_BYTES // info.type.size) * info.type.size
+    step = max(1, PIECE_BYTES // per_row) * per_row
+    flat = out.reshape(-1)
+    for begin in range(0, info.size, step):
+        end = min(begin + step, info.size)
+        raw = data[info.offset + begin : info.offset + end]
+        first, last = (at // info.type.size * info.type.block for at in (begin, end))
+        yield partial(_fill, raw, per_row, info, flat[first:last])
 
 
-def halves(tensor: torch.Tensor, heads: int) -> torch.Tensor:
+def _fill(raw: Bytes, per_row: int, info: TensorInfo, out: Floats) -> None:
+    from gguf.constants import GGMLQuantizationType
+    from gguf.quants import dequantize
+
+    kind = GGMLQuantizationType(info.type_id)
+    whole_rows = len(raw) // per_row * per_row
+    done = 0
+    for part in (raw[:whole_rows].reshape(-1, per_row), raw[whole_rows:].reshape(1, -1)):
+        if part.size:
+            found = dequantize(part, kind).reshape(-1)
+            out[done : done + found.size] = found
+            done += found.size
+
+
+def _started(pool: ThreadPoolExecutor, data: Bytes, one: Stored) -> Future[list[Tensor]]:
+    out = np.empty(one.info.shape, np.float32)
+    pieces = [pool.submit(piece) for piece in _pieces(data, one.info, out)]
+    return pool.submit(_finished, pieces, out, one.places)  # begun after the last of them
+
+
+def _finished(pieces: list[Future[None]], out: Floats, to: tuple[Place, ...]) -> list[Tensor]:
+    for piece in pieces:
+        piece.result()
+    tensor = torch.from_numpy(out)
+    return [place.of(tensor) for place in to]
+
+
+def halves(tensor: Tensor, heads: int) -> Tensor:
     """[heads x head size, ...] with rotary pairs side by side -> in two halves of each head."""
     rest = tensor.shape[1:]
     if tensor.shape[0] % (2 * heads):

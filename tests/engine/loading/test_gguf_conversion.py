@@ -13,7 +13,7 @@ import pytest
 
 from engine import folders
 from engine.errors import StorageError
-from engine.loading import families, gguf_conversion, gguf_header
+from engine.loading import gguf_conversion, gguf_families, gguf_header
 from engine.loading.gguf_conversion import CONFIG, KEPT, MAKING, MARKER, TOKENIZER, Conversion
 from tests.engine import tiny
 
@@ -34,7 +34,7 @@ class Makings:
 
     def __call__(self, file: Path) -> Conversion:
         header = gguf_header.read(file)
-        return gguf_conversion.converted(header, families.of_gguf("llama"), self._begin)
+        return gguf_conversion.converted(header, gguf_families.of(header), self._begin)
 
     def _begin(self) -> None:
         self.count += 1

@@ -22,8 +22,8 @@ from transformers.models.qwen3_5.tokenization_qwen3_5 import Qwen3_5Tokenizer
 
 from engine.errors import CheckpointError, UnsupportedError
 from engine.loading import (
-    families,
     gguf_conversion,
+    gguf_families,
     gguf_file,
     gguf_header,
     gguf_pretokenizers,
@@ -70,8 +70,8 @@ TEXTS = (
 
 def converted(header: GGUFHeader) -> Any:
     """The tokenizer that a load of the file would have."""
-    family = families.of_gguf(header.architecture)
-    return gguf_file.fast_tokenizer(gguf_conversion.converted(header, family, lambda: None))
+    row = gguf_families.of(header)
+    return gguf_file.fast_tokenizer(gguf_conversion.converted(header, row, lambda: None))
 
 
 # ---------------------------------------------------------------------------- byte-level BPE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import UnsupportedError
-from engine.loading import families, gguf_config, gguf_header, gguf_weights
+from engine.loading import gguf_config, gguf_families, gguf_header, gguf_weights
 from engine.loading.gguf_header import GGUFHeader
 from engine.packaged import PACKAGED
 from tests.engine import tiny
@@ -62,17 +60,10 @@ def test_every_type_and_size_is_read_whole(kind: Any, shape: Any, tmp_path: Path
     np.testing.assert_array_equal(found, gguf.dequantize(raw, kind).reshape(shape))
 
 
-def test_type_that_gguf_cannot_dequantise_is_refused(header: GGUFHeader) -> None:
-    info = header.tensors["blk.0.attn_q.weight"]
-    unknown = replace(info, shape=(1,), type_id=24, size=info.type.size)
-    with pytest.raises(UnsupportedError, match="cannot be read") as caught:
-        gguf_weights.dequantise(mapped(SMOLLM2), unknown)
-    assert "Q4_K_M" in caught.value.hint
-
-
 def smollm2_weights(header: GGUFHeader) -> Iterator[Any]:
-    family = families.of_gguf("llama")
-    return gguf_weights.weights(header, family, gguf_config.settings(header, family))
+    row = gguf_families.of(header)
+    config = gguf_config.settings(header, row)
+    return gguf_weights.weights(header, gguf_weights.stored(header, row, config))
 
 
 def test_queries_and_keys_are_turned_into_halves(
@@ -93,33 +84,18 @@ def test_queries_and_keys_are_turned_into_halves(
         assert not torch.equal(tensor, expected)
 
 
-def test_names_are_those_of_ggufs_table(header: GGUFHeader) -> None:
-    """Except that Gemma's norms after attention and feed-forward are two to gguf as well."""
-    for family in families.FAMILIES:
-        if not family.gguf:
-            continue
-        arch = next(
-            a for a, name in gguf.MODEL_ARCH_NAMES.items() if name == family.gguf.architecture
-        )
-        table = gguf.get_tensor_name_map(arch, 2)
-        for short, long in family.gguf.names.items():
-            name = gguf_weights.name_of(f"blk.1.{short}.weight", family)
-            assert name == f"model.layers.1.{long}.weight"
-            assert table.get_name(name, try_suffixes=(".weight",)) == f"blk.1.{short}.weight"
-
-
 def test_few_tensors_wait_to_be_taken(header: GGUFHeader, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model of 8 billion weights would fill 32 GB, dequantised faster than it is taken."""
-    made: list[str] = []
-    real = gguf_weights.dequantise
+    begun: list[Any] = []
+    real = gguf_weights._pieces
 
-    def counted(data: Any, info: Any) -> Any:
-        made.append(info.name)
-        return real(data, info)
+    def counted(*arguments: Any) -> Any:
+        begun.append(arguments)
+        return real(*arguments)
 
-    monkeypatch.setattr(gguf_weights, "dequantise", counted)
+    monkeypatch.setattr(gguf_weights, "_pieces", counted)
     weights = smollm2_weights(header)
     for _ in range(3):
         next(weights)
     weights.close()  # type: ignore[attr-defined]  # a generator; ends what still runs
-    assert len(made) <= 3 + gguf_weights.THREADS
+    assert len(begun) <= 3 + gguf_weights.AHEAD

@@ -30,6 +30,7 @@ from engine.loading import (
     encoding,
     families,
     gguf_conversion,
+    gguf_families,
     gguf_file,
     gguf_header,
 )
@@ -361,8 +362,8 @@ def test_a_vocabulary_of_60_megabytes_is_opened_or_refused(folder: Path) -> None
 @pytest.mark.parametrize("number", [0, 1], ids=["smollm2", "gemma"])
 def test_the_child_encodes_as_the_engine_does(number: int) -> None:
     header = gguf_header.read(PACKAGED[number].file())
-    family = families.of_gguf(header.architecture)
-    conversion = gguf_conversion.converted(header, family, lambda: None)
+    row = gguf_families.of(header)
+    conversion = gguf_conversion.converted(header, row, lambda: None)
     text = "Hello, \n\n  world 2024 <|im_end|><end_of_turn> \U0001f525 日本語 \t don't " * 50
     here = encoding.in_process(gguf_file.fast_tokenizer(conversion))
     assert encoding.in_child(conversion.tokenizer_file)(text) == here(text)

@@ -20,8 +20,8 @@ from transformers.utils.chat_template_utils import render_jinja_template
 from engine.errors import PromptError
 from engine.loading import (
     encoding,
-    families,
     gguf_conversion,
+    gguf_families,
     gguf_file,
     gguf_header,
     template,
@@ -55,8 +55,8 @@ VARIABLES = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": ""}
 def checkpoint(number: int) -> Checkpoint:
     """Of a real file, all but the weights."""
     header = gguf_header.read(PACKAGED[number].file())
-    family = families.of_gguf(header.architecture)
-    conversion = gguf_conversion.converted(header, family, lambda: None)
+    row = gguf_families.of(header)
+    conversion = gguf_conversion.converted(header, row, lambda: None)
     tokenizer = gguf_file.fast_tokenizer(conversion)
     return Checkpoint(
         model=torch.nn.Module(),
@@ -64,7 +64,7 @@ def checkpoint(number: int) -> Checkpoint:
         rope=None,
         tokenizer=tokenizer,
         encode=encoding.in_process(tokenizer),
-        config=family.config(conversion.config),
+        config=row.family.config(conversion.config),
         generation=GenerationDefaults(),
         chat_template=conversion.tokenizer_config["chat_template"] or GEMMA,
         notes=(),
