@@ -351,6 +351,12 @@ def test_a_conversation_that_is_taken_as_it_is_is_not_changed() -> None:
     assert text.count("[INST]") == 2
 
 
+def test_turns_are_not_joined_for_the_sake_of_a_system_message() -> None:
+    text = text_of("phi3", BRIEF, ASKED, ("user", "Well?"))
+    assert "Be brief.\n\nWho are you?<|end|>" in text
+    assert text.count("<|user|>") == 2
+
+
 def test_the_date_is_told() -> None:
     assert f"Today Date: {datetime.now().astimezone():%d %b %Y}" in text_of("llama3", ASKED)
 
