@@ -18,6 +18,8 @@ MEMORY: Final = 2 << 30
 """Bytes of address space; Gemma 3's vocabulary, the largest of today's, takes a tenth."""
 LONGEST: Final = 30.0
 """Seconds that an answer is waited for."""
+MAX_VOCABULARY: Final = 1_000_000
+"""Tokens; Gemma 3 has 262,145."""
 MAX_ADDED: Final = 20_000
 """Tokens beside the vocabulary; Gemma 3 has 6,415. A message is searched for all of them."""
 MAX_TOKEN: Final = 4096
@@ -57,6 +59,8 @@ def check(tokenizer: Tokenizer) -> None:
 
     Raises ValueError.
     """
+    if tokenizer.get_vocab_size() > MAX_VOCABULARY:
+        raise ValueError(f"it has {tokenizer.get_vocab_size():,} tokens")
     added = tokenizer.get_added_tokens_decoder()
     if len(added) > MAX_ADDED:
         raise ValueError(f"it adds {len(added):,} tokens to its vocabulary")

@@ -69,6 +69,7 @@ class Model:
 
     family: str
     changes: dict[str, Any] = field(default_factory=dict)
+
     def config(self) -> Any:
         return CONFIG_MAPPING[self.family](**(BASE | self.changes))
 
