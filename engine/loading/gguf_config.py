@@ -73,7 +73,7 @@ def settings(header: GGUFHeader, row: GGUF) -> Config:
     found["tie_word_embeddings"] = "output.weight" not in header.tensors
     found |= {name: _needed(header, key) for name, key in row.needs.items()}
     found |= {name: value for name, key in row.takes.items() if (value := header.number(key))}
-    found |= {name: f"blk.0.{key}" in header.tensors for name, key in row.flags.items()}
+    found |= {name: _holds(header, tensor) for name, tensor in row.flags.items()}
     found |= {name: _last_dimension(header, tensor) for name, tensor in row.sizes.items()}
     found |= row.heads(header, found)
     found |= _windows(header, row, found)
@@ -137,6 +137,12 @@ def _key_value_heads(header: GGUFHeader, found: Config) -> int:
     return size(header, key) if header.number(key) is not None else found["num_attention_heads"]
 
 
+def _holds(header: GGUFHeader, tensor: str) -> bool:
+    """Queries may stand in one tensor with keys and values."""
+    names = (tensor, tensor.replace("attn_q.", "attn_qkv."))
+    return any(f"blk.0.{name}" in header.tensors for name in names)
+
+
 def _last_dimension(header: GGUFHeader, tensor: str) -> int | None:
     """None in a model that has no such tensor: all of its layers are dense."""
     shapes = (info.shape for name, info in header.tensors.items() if name.endswith(f".{tensor}"))
@@ -156,9 +162,11 @@ def _windows(header: GGUFHeader, row: GGUF, found: Config) -> Config:
     """
     key = f"{header.architecture}.attention.sliding_window_pattern"
     pattern = header.metadata.get(key)
-    if not row.windows or not found.get("sliding_window") or pattern is None:
-        return {}
     layers = int(found["num_hidden_layers"])
+    if row.windows and not found.get("sliding_window"):
+        return {"layer_types": ["full_attention"] * layers}
+    if not row.windows or pattern is None:
+        return {}
     if isinstance(pattern, int):
         windowed = [bool((layer + 1) % max(pattern, 1)) for layer in range(layers)]
     else:

@@ -296,8 +296,11 @@ _MLP: Final = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
+_UNGATED_MLP: Final = {"ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
+_FUSED_MLP: Final = {"ffn_up": "mlp.gate_up_proj", "ffn_down": "mlp.down_proj"}
 _BODY: Final = {"attn_norm": "input_layernorm", **_QKV, **_MLP}
-_TWO_NORMS: Final = _BODY | {"ffn_norm": "post_attention_layernorm"}
+_NORMS: Final = {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"}
+_TWO_NORMS: Final = _NORMS | _QKV | _MLP
 _POST_NORM: Final = _BODY | {"post_attention_norm": "post_attention_layernorm"}
 _FOUR_NORMS: Final = _POST_NORM | {
     "ffn_norm": "pre_feedforward_layernorm",
@@ -311,7 +314,6 @@ _NORMS_AFTER: Final[Names] = {
     "post_attention_norm": "post_attention_layernorm",
     "post_ffw_norm": "post_feedforward_layernorm",
 }
-_FUSED_MLP: Final = {"ffn_up": "mlp.gate_up_proj", "ffn_down": "mlp.down_proj"}
 
 
 def _experts(inside: str, router: str) -> dict[str, str | Part]:
@@ -332,7 +334,7 @@ def _shared(inside: str) -> dict[str, str]:
     }
 
 
-_EXPERTS: Final[Names] = {**_TWO_NORMS, **_experts("mlp", "gate")}
+_EXPERTS: Final[Names] = {**_NORMS, **_QKV, **_experts("mlp", "gate")}
 _SHARED_EXPERTS: Final[Names] = {
     **_experts("mlp", "gate"),
     **_shared("mlp.shared_experts"),
@@ -350,7 +352,11 @@ _LATENT: Final[Names] = {
     "attn_k_b.weight": Part("self_attn.kv_b_proj.weight", keys_of_latent),
     "attn_v_b.weight": Part("self_attn.kv_b_proj.weight", values_of_latent),
 }
-_GRANITE_EXPERTS: Final[Names] = {**_TWO_NORMS, **_experts("block_sparse_moe", "router")}
+_GRANITE_EXPERTS: Final[Names] = {
+    **_NORMS,
+    **_QKV,
+    **_experts("block_sparse_moe", "router"),
+}
 _GPT_OSS: Final[Names] = {
     "attn_norm": "input_layernorm",
     **_QKV,
@@ -488,9 +494,7 @@ GGUFS: Final = (
     GGUF(
         "phi3",
         "phi3",
-        _FUSED_MLP
-        | {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"}
-        | {"attn_qkv": "self_attn.qkv_proj", "attn_output": "self_attn.o_proj"},
+        _NORMS | _FUSED_MLP | {"attn_qkv": "self_attn.qkv_proj", "attn_output": "self_attn.o_proj"},
         heads=_heads_in_part,
         partial_rotary=True,
         takes=WINDOW | {"original_max_position_embeddings": "rope.scaling.original_context_length"},
@@ -614,9 +618,7 @@ GGUFS: Final = (
     GGUF(
         "chatglm",
         "glm",
-        _QKV
-        | _FUSED_MLP
-        | {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"},
+        _NORMS | _QKV | _FUSED_MLP,
         heads=_heads_in_part,
         partial_rotary=True,
         flags=_QKV_BIAS,
@@ -624,9 +626,9 @@ GGUFS: Final = (
     GGUF(
         "glm4",
         "glm4",
-        _QKV
+        _NORMS
+        | _QKV
         | _FUSED_MLP
-        | {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"}
         | {"post_attention_norm": "post_self_attn_layernorm"}
         | {"post_ffw_norm": "post_mlp_layernorm"},
         heads=_glm4,
@@ -666,7 +668,7 @@ GGUFS: Final = (
     GGUF(
         "starcoder2",
         "starcoder2",
-        _TWO_NORMS | {"ffn_up": "mlp.c_fc", "ffn_down": "mlp.c_proj"},
+        _NORMS | _QKV | {"ffn_up": "mlp.c_fc", "ffn_down": "mlp.c_proj"},
         needs={"norm_epsilon": "attention.layer_norm_epsilon"},
         takes=WINDOW,
         flags={"use_bias": "attn_q.bias"},
@@ -676,7 +678,7 @@ GGUFS: Final = (
     GGUF(
         "nemotron",
         "nemotron",
-        _TWO_NORMS,
+        _NORMS | _QKV | _UNGATED_MLP,
         norm_offset=1.0,
         heads=_heads_in_part,
         partial_rotary=True,
@@ -697,7 +699,7 @@ GGUFS: Final = (
         flags=_QKV_BIAS,
     ),
     GGUF("ernie4_5", "ernie4_5", _TWO_NORMS, flags={"use_bias": "attn_q.bias"}),
-    GGUF("arcee", "arcee", _TWO_NORMS, rotary_pairs=True, flags=_BIASES),
+    GGUF("arcee", "arcee", _NORMS | _QKV | _UNGATED_MLP, rotary_pairs=True, flags=_BIASES),
 )
 
 

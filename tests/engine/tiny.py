@@ -223,10 +223,15 @@ def _as_stored(name: str, tensor: torch.Tensor, config: Any) -> torch.Tensor:
 def _write_rope_factors(writer: Any, config: Any) -> None:
     """convert_hf_to_gguf.py, LlamaModel.generate_extra_tensors."""
     rope = config.rope_parameters
-    if rope.get("rope_type") != "llama3":
-        return
+    if rope.get("rope_type") == "llama3":
+        factors = rope_factors(rope, config.head_dim)
+        writer.add_tensor("rope_freqs.weight", np.array(factors, np.float32))
+
+
+def rope_factors(rope: dict[str, Any], size: int) -> list[float]:
+    """What Llama 3.1 divides the frequencies of a head of `size` by."""
     factors = []
-    size, old = config.head_dim, rope["original_max_position_embeddings"]
+    old = rope["original_max_position_embeddings"]
     low, high = rope["low_freq_factor"], rope["high_freq_factor"]
     for i in range(0, size, 2):
         wavelength = 2 * math.pi * rope["rope_theta"] ** (i / size)
@@ -238,7 +243,7 @@ def _write_rope_factors(writer: Any, config: Any) -> None:
             smooth = (old / wavelength - low) / (high - low)
             factors.append(1 / ((1 - smooth) / rope["factor"] + smooth))
     assert len(set(factors)) > 2, "the three ways to scale must all occur"
-    writer.add_tensor("rope_freqs.weight", np.array(factors, np.float32))
+    return factors
 
 
 # ---------------------------------------------------------------------------- safetensors
