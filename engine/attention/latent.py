@@ -76,8 +76,9 @@ def attend(
     keys, values = expanded(torch.cat([before, latents], 1), up, plain)
     append(step, latents)
     whole = LayerStep(keys, values, step.start, step.lengths, step.positions)
-    run = KERNELS[kernel]
-    out = run(query, keys[:, step.start :], values[:, step.start :], whole, scoring)
+    # The kernels append what is new; torch refuses to copy a tensor onto itself.
+    new = (keys[:, step.start :].clone(), values[:, step.start :].clone())
+    out = KERNELS[kernel](query, *new, whole, scoring)
     return out[..., : up.shape[1] - plain]
 
 

@@ -114,7 +114,8 @@ def check_latent(shape: Shape, sizes: Latent, device: torch.device) -> float:
     keys, values = latent.expanded(latents.float(), up.float(), plain)
     at = torch.tensor([held], device=device)
     step = LayerStep(keys, values, held, at.int(), at)
-    reference = KERNELS["math"](query.float(), keys[:, held:], values[:, held:], step, scoring)
+    new = (keys[:, held:].clone(), values[:, held:].clone())
+    reference = KERNELS["math"](query.float(), *new, step, scoring)
     return relative(found.float(), reference[..., : sizes.value])
 
 

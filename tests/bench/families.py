@@ -152,7 +152,7 @@ def measure(name: str, new_tokens: int, rounds: int) -> dict[str, Any]:
         "eager_errors": model.eager,
         "generate": {
             kind: rates(lambda count, kind=kind: generated(model, kind, count), new_tokens, rounds)  # type: ignore[misc]
-            for kind in ("sdpa", "flash_attention_2")
+            for kind in ("sdpa", "flash_attention_2", "eager")
         },
         "runs": [],
     }
