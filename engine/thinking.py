@@ -5,6 +5,7 @@ Knows text and token ids, no models.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -22,7 +23,15 @@ class Markers:
 MARKERS: Final = (
     Markers("<think>", "</think>"),  # DeepSeek-R1, Qwen3, SmolLM3, Granite 3.3
     Markers("[THINK]", "[/THINK]"),  # Magistral
+    Markers(
+        "<|channel|>analysis<|message|>",
+        "<|end|><|start|>assistant<|channel|>final<|message|>",
+    ),  # gpt-oss: parts of a reply, each with a head
 )
+HEAD_OF_AN_ANSWER: Final = "<|channel|>final<|message|>"
+"""What gpt-oss begins a reply with that has no thinking; no part of the answer."""
+TOKEN: Final = re.compile(r"<[^<>]+>|\[[^\[\]]+\]")
+"""What is one token of a marker where it is special."""
 TAIL: Final = 32
 """Tokens at the end of a prompt in which an opening marker is looked for."""
 
@@ -96,7 +105,12 @@ class Sections:
                 self._closing = markers.closing
                 self._part = Part.OPENED
                 return
-        if not any(markers.opening.startswith(start) for markers in MARKERS):
+        if start.startswith(HEAD_OF_AN_ANSWER):
+            self._held = start.removeprefix(HEAD_OF_AN_ANSWER)
+            self._part = Part.CLOSED
+            return
+        openings = [markers.opening for markers in MARKERS]
+        if not any(opening.startswith(start) for opening in (*openings, HEAD_OF_AN_ANSWER)):
             self._part = Part.ANSWER
 
     def _skip_blanks(self, then: Part) -> None:
@@ -130,8 +144,11 @@ def with_markers(decode: Decode, control: Mapping[str, int]) -> Decode:
 
     `control`: special tokens by spelling. Models whose markers are ordinary tokens need nothing.
     """
-    spellings = {spelling for pair in MARKERS for spelling in (pair.opening, pair.closing)}
-    kept = {control[spelling]: spelling for spelling in spellings if spelling in control}
+    kept: dict[int, str] = {}
+    for spelling in (text for pair in MARKERS for text in (pair.opening, pair.closing)):
+        parts = set(TOKEN.findall(spelling))
+        if parts <= control.keys():
+            kept |= {control[part]: part for part in parts}
 
     def decode_with_markers(ids: Sequence[int]) -> str:
         text, start = "", 0

@@ -21,7 +21,16 @@ from engine.protocol import Finished, Generate, Message, Sampling, Text, Thinkin
 from engine.runner import Runner
 from engine.sampling import SamplingOptions
 from engine.session import Session
-from engine.thinking import MARKERS, Markers, Piece, Sections, Thought, opened_by, with_markers
+from engine.thinking import (
+    MARKERS,
+    TOKEN,
+    Markers,
+    Piece,
+    Sections,
+    Thought,
+    opened_by,
+    with_markers,
+)
 
 THINK = MARKERS[0]
 
@@ -76,6 +85,13 @@ def test_a_section_that_opens_the_reply_is_thinking_however_it_is_cut(
 @pytest.mark.parametrize("size", [1, 1000])
 def test_a_reply_that_no_marker_opens_is_all_answer(text: str, size: int) -> None:
     assert told_apart([text[at : at + size] for at in range(0, len(text), size)]) == ("", text)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_the_head_of_an_answer_without_thinking_is_no_text(size: int) -> None:
+    text = "<|channel|>final<|message|>Paris."
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    assert told_apart(pieces) == ("", "Paris.")
 
 
 def test_a_second_section_is_text() -> None:
@@ -197,8 +213,9 @@ def a_tokenizer(markers: Markers, *, special: bool) -> PreTrainedTokenizerFast:
     made = Tokenizer(models.BPE({letter: at for at, letter in enumerate(alphabet)}, []))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
-    made.add_tokens([AddedToken(token, special=True) for token in ("<|user|>", "<|end|>")])
-    made.add_tokens([AddedToken(m, special=special) for m in (markers.opening, markers.closing)])
+    made.add_tokens([AddedToken(token, special=True) for token in ("<|user|>", "<|return|>")])
+    parts = dict.fromkeys(TOKEN.findall(markers.opening + markers.closing))
+    made.add_tokens([AddedToken(part, special=special) for part in parts])
     return PreTrainedTokenizerFast(tokenizer_object=made)  # type: ignore[no-untyped-call]
 
 
@@ -214,14 +231,14 @@ def test_markers_that_are_special_tokens_are_decoded_and_other_ones_are_not() ->
         return str(tokenizer.decode(list(ids), skip_special_tokens=True))
 
     decode = with_markers(plain, control_tokens(tokenizer))
-    ids = whole(tokenizer, "<|user|>[THINK]né[/THINK] no<|end|>")
+    ids = whole(tokenizer, "<|user|>[THINK]né[/THINK] no<|return|>")
     assert plain(ids) == "né no"
     assert decode(ids) == "[THINK]né[/THINK] no"
     assert decode([]) == ""
 
 
 def test_a_tokenizer_without_special_markers_is_decoded_as_it_was() -> None:
-    assert with_markers(letters, {"<|end|>": 3}) is letters
+    assert with_markers(letters, {"<|return|>": 3}) is letters
 
 
 # ---------------------------------------------------------------------------- events
@@ -231,7 +248,7 @@ def events(markers: Markers, *, special: bool, opening: str, said: str) -> list[
     """What a session puts out for a model that says this after a prompt of that template."""
     tokenizer = a_tokenizer(markers, special=special)
     control = control_tokens(tokenizer)
-    end = control["<|end|>"]
+    end = control["<|return|>"]
     checkpoint = Checkpoint(
         model=nn.Module(),
         layers=(),
