@@ -74,7 +74,7 @@ def settings(header: GGUFHeader, row: GGUF) -> Config:
     found |= {name: _needed(header, key) for name, key in row.needs.items()}
     found |= {name: value for name, key in row.takes.items() if (value := header.number(key))}
     found |= {name: _holds(header, tensor) for name, tensor in row.flags.items()}
-    found |= {name: _last_dimension(header, tensor) for name, tensor in row.sizes.items()}
+    found |= _sizes_of_tensors(header, row)
     found |= row.heads(header, found)
     found |= _windows(header, row, found)
     found["rope_parameters"] = _rope_parameters(header, row, found)
@@ -143,10 +143,14 @@ def _holds(header: GGUFHeader, tensor: str) -> bool:
     return any(f"blk.0.{name}" in header.tensors for name in names)
 
 
-def _last_dimension(header: GGUFHeader, tensor: str) -> int | None:
-    """None in a model that has no such tensor: all of its layers are dense."""
-    shapes = (info.shape for name, info in header.tensors.items() if name.endswith(f".{tensor}"))
-    return next((shape[-1] for shape in shapes), None)
+def _sizes_of_tensors(header: GGUFHeader, row: GGUF) -> Config:
+    """Without those whose tensor is in no block: all layers of the model are dense."""
+    found: Config = {}
+    for name, info in header.tensors.items():
+        for setting, tensor in row.sizes.items():
+            if name.endswith(f".{tensor}"):
+                found.setdefault(setting, info.shape[-1])
+    return found
 
 
 def embedding_rows(header: GGUFHeader) -> int:

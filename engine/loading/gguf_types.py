@@ -99,10 +99,14 @@ FILE_TYPES: Final = {
 
 
 def check(types: Iterable[TensorType]) -> None:
-    """Raises UnsupportedError, naming the first type that cannot be read."""
+    """Raises UnsupportedError for the first type that cannot be read."""
     for kind in types:
         if not kind.readable:
-            raise UnsupportedError(
-                f"Weights of the type {kind.name} cannot be read.",
-                "Download another quantisation of this model, such as Q4_K_M.",
-            )
+            raise unreadable(kind)
+
+
+def unreadable(kind: TensorType) -> UnsupportedError:
+    return UnsupportedError(
+        f"Weights of the type {kind.name} cannot be read.",
+        "Download another quantisation of this model, such as Q4_K_M.",
+    )

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import CheckpointError, UnsupportedError
+from engine.loading import gguf_types
 from engine.loading.families import Config
 from engine.loading.gguf_config import BLOCK, FACTORS
 from engine.loading.gguf_families import GGUF, Part, Rows
@@ -84,10 +85,7 @@ def stored(header: GGUFHeader, row: GGUF, config: Config) -> list[Stored]:
 
 
 def weights(header: GGUFHeader, tensors: list[Stored]) -> Iterator[Weight]:
-    """Each tensor under transformers' name, float32.
-
-    Raises UnsupportedError for a type that gguf cannot dequantise.
-    """
+    """Each tensor under transformers' name, float32."""
     data = _mapped(header.paths)
     with ThreadPoolExecutor(THREADS) as pool:
         running: deque[Future[list[Tensor]]] = deque()
@@ -204,17 +202,24 @@ def _pieces(data: Bytes, info: TensorInfo, out: Floats) -> Iterator[partial[None
 
 
 def _fill(raw: Bytes, per_row: int, info: TensorInfo, out: Floats) -> None:
-    from gguf.constants import GGMLQuantizationType
-    from gguf.quants import dequantize
-
-    kind = GGMLQuantizationType(info.type_id)
     whole_rows = len(raw) // per_row * per_row
     done = 0
     for part in (raw[:whole_rows].reshape(-1, per_row), raw[whole_rows:].reshape(1, -1)):
         if part.size:
-            found = dequantize(part, kind).reshape(-1)
+            found = _floats(part, info).reshape(-1)
             out[done : done + found.size] = found
             done += found.size
+
+
+def _floats(raw: Bytes, info: TensorInfo) -> Floats:
+    from gguf.constants import GGMLQuantizationType
+    from gguf.quants import dequantize
+
+    try:
+        found: Floats = dequantize(raw, GGMLQuantizationType(info.type_id))
+    except (NotImplementedError, ValueError) as error:  # of an older gguf than this was made with
+        raise gguf_types.unreadable(info.type) from error
+    return found
 
 
 def _started(pool: ThreadPoolExecutor, data: Bytes, one: Stored) -> Future[list[Tensor]]:

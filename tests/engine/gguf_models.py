@@ -258,6 +258,10 @@ def expert_sizes(writer: Any, config: Any) -> None:
         writer.add_expert_shared_feed_forward_length(shared)
 
 
+def one_expert_size(writer: Any, config: Any) -> None:
+    writer.add_expert_feed_forward_length(config.intermediate_size)
+
+
 def routed_experts(writer: Any, config: Any) -> None:
     writer.add_leading_dense_block_count(config.first_k_dense_replace)
     writer.add_expert_feed_forward_length(config.moe_intermediate_size)
@@ -492,7 +496,7 @@ CONVERSIONS: dict[str, Conversion] = {
     "glm4_moe": Conversion(
         "glm4moe", and_then(partly_rotated, routed_experts, sigmoid), score_correction
     ),
-    "gpt_oss": Conversion("gpt-oss", and_then(window), gpt_oss),
+    "gpt_oss": Conversion("gpt-oss", and_then(window, one_expert_size), gpt_oss),
     "exaone4": Conversion("exaone4", and_then(window, window_pattern)),
     "starcoder2": Conversion("starcoder2", base_sizes),
     "nemotron": Conversion("nemotron", nemotron, norms_plus_one),

@@ -56,7 +56,8 @@ class Case:
 
 
 LLAMA_31 = tiny.LLAMA_31 | {"original_max_position_embeddings": 64}
-OLMO_3_YARN = {"full_attention": YARN, "sliding_attention": {"rope_type": "default"}}
+PLAIN = {"rope_type": "default", "rope_theta": 10_000.0}
+OLMO_3_YARN = {"full_attention": YARN, "sliding_attention": PLAIN}
 NO_WINDOW: dict[str, Any] = {"sliding_window": None}
 LATE_MOE = MODELS["glm4_moe"].changes
 TIED = {"tie_word_embeddings": True}

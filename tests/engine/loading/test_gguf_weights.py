@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from engine.loading import gguf_config, gguf_families, gguf_header, gguf_weights
-from engine.loading.gguf_header import GGUFHeader
+from engine.errors import UnsupportedError
+from engine.loading import gguf_config, gguf_families, gguf_header, gguf_types, gguf_weights
+from engine.loading.gguf_header import GGUFHeader, TensorInfo
 from engine.packaged import PACKAGED
 from tests.engine import tiny
 
 SMOLLM2 = PACKAGED[0].file()
 Q = gguf.GGMLQuantizationType
-WRITABLE = (Q.F32, Q.F16, Q.BF16, Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1, Q.Q8_0)
+READABLE = sorted({Q.F32, Q.F16, *gguf.quants._type_traits})
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +48,48 @@ def test_values_are_those_that_gguf_dequantises(
     np.testing.assert_array_equal(found, expected.reshape(found.shape))
 
 
-@pytest.mark.parametrize("kind", WRITABLE, ids=lambda kind: kind.name)
-@pytest.mark.parametrize("shape", [(32,), (3, 64), (2048, 96)])
-def test_every_type_and_size_is_read_whole(kind: Any, shape: Any, tmp_path: Path) -> None:
-    """The last rows, which fill no turn of ROWS_BYTES, too."""
-    values = np.random.default_rng(0).standard_normal(shape, np.float32)
-    raw = gguf.quantize(values, kind)
-    writer = tiny.gguf_writer(tmp_path / "x.gguf")
+def written(path: Path, raw: Any, kind: Any) -> TensorInfo:
+    writer = tiny.gguf_writer(path)
     writer.add_tensor("one", raw, raw_dtype=kind)
     tiny.finish(writer)
-    info = gguf_header.read(tmp_path / "x.gguf").tensors["one"]
+    return gguf_header.read(path).tensors["one"]
+
+
+@pytest.mark.parametrize("kind", READABLE, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("rows", [1, 3, 700])
+def test_every_type_is_read_as_gguf_reads_it(kind: Any, rows: int, tmp_path: Path) -> None:
+    """Bytes of any kind, scales that are no numbers too; last rows fill no turn of ROWS_BYTES."""
+    _, size = gguf.GGML_QUANT_SIZES[kind]
+    raw = np.random.default_rng(rows).integers(0, 256, (rows, 3 * size), np.uint8)
+    info = written(tmp_path / "x.gguf", raw, kind)
+    with np.errstate(all="ignore"):
+        found = gguf_weights.dequantise(mapped(tmp_path / "x.gguf"), info)
+        np.testing.assert_array_equal(found, gguf.dequantize(raw, kind).reshape(info.shape))
+
+
+@pytest.mark.parametrize("piece", [1, 1 << 17, 1 << 40])
+def test_pieces_of_a_tensor_are_all_of_it(
+    piece: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(gguf_weights, "PIECE_BYTES", piece)
+    raw = gguf.quantize(np.random.default_rng(0).standard_normal((999, 512), np.float32), Q.Q8_0)
+    info = written(tmp_path / "x.gguf", raw, Q.Q8_0)
     found = gguf_weights.dequantise(mapped(tmp_path / "x.gguf"), info)
-    np.testing.assert_array_equal(found, gguf.dequantize(raw, kind).reshape(shape))
+    np.testing.assert_array_equal(found, gguf.dequantize(raw, Q.Q8_0))
+
+
+def test_every_other_type_is_refused_by_name() -> None:
+    for kind in set(Q) - set(READABLE):
+        with pytest.raises(UnsupportedError, match=f"type {kind.name} cannot be read") as caught:
+            gguf_types.check([gguf_types.TENSOR_TYPES[kind]])
+        assert "Q4_K_M" in caught.value.hint
+
+
+def test_type_that_an_older_gguf_does_not_know(header: GGUFHeader) -> None:
+    info = header.tensors["blk.0.attn_q.weight"]
+    unknown = replace(info, shape=(1,), type_id=99, size=info.type.size)
+    with pytest.raises(UnsupportedError, match="cannot be read"):
+        gguf_weights.dequantise(mapped(SMOLLM2), unknown)
 
 
 def smollm2_weights(header: GGUFHeader) -> Iterator[Any]:
