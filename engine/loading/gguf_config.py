@@ -95,7 +95,7 @@ def _layers(header: GGUFHeader, blocks: int) -> int:
 
     Checked before a model is built: one of a billion layers would fill the memory, weights or not.
     """
-    layers = blocks - int(header.number("nextn_predict_layers") or 0)
+    layers = blocks - max(0, int(header.number("nextn_predict_layers") or 0))
     stored = {int(found[1]) for name in header.tensors if (found := BLOCK.match(name))}
     whole = stored == set(range(len(stored)))
     if layers < 1 or not whole or len(stored) not in (layers, blocks):

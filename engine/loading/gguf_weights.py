@@ -37,6 +37,11 @@ AHEAD: Final = 2
 """Tensors that are dequantised before they are taken; a large model would wait as float32."""
 _BLOCK: Final = re.compile(r"blk\.(\d+)\.([a-z_]+)(?:\.(\d+))?\.(weight|bias)")
 """Block, name, in old files the expert, and the suffix."""
+_STACK: Final = re.compile(r"(blk\.\d+)\.([a-z_]+)_exps\.weight")
+STACK: Final = 3
+"""Dimensions of one: experts, rows, columns."""
+MOST_EXPERTS: Final = 1 << 12
+"""As config_gate has it."""
 _TOP: Final = re.compile(r"([a-z_]+)\.(weight|bias)")
 
 Bytes: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
@@ -81,7 +86,30 @@ def stored(header: GGUFHeader, row: GGUF, config: Config) -> list[Stored]:
     layers = int(config["num_hidden_layers"])
     infos = sorted(header.tensors.values(), key=lambda info: (info.path, info.offset))
     wanted = [info for info in infos if info.name not in NO_WEIGHTS and _layer(info) < layers]
-    return [Stored(info, tuple(places(info, row, config))) for info in wanted]
+    each = [one for info in wanted for one in _by_expert(info, row)]
+    return [Stored(info, tuple(places(info, row, config))) for info in each]
+
+
+def _by_expert(info: TensorInfo, row: GGUF) -> list[TensorInfo]:
+    """A stack of experts as old files have it, each for itself: of DeepSeek V3 one stack takes
+    15 GB as float32."""
+    stack = _STACK.fullmatch(info.name)
+    if not stack or f"{stack[2]}_exps.weight" not in row.names or len(info.shape) != STACK:
+        return [info]
+    count, *shape = info.shape
+    if count > MOST_EXPERTS:
+        raise CheckpointError(f"A model with {count} experts cannot be.")
+    size = info.size // count
+    return [
+        replace(
+            info,
+            name=f"{stack[1]}.{stack[2]}.{expert}.weight",
+            shape=tuple(shape),
+            offset=info.offset + expert * size,
+            size=size,
+        )
+        for expert in range(count)
+    ]
 
 
 def weights(header: GGUFHeader, tensors: list[Stored]) -> Iterator[Weight]:

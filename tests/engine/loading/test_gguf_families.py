@@ -15,7 +15,7 @@ from engine import model_shape
 from engine.attention import interface
 from engine.errors import CheckpointError, UnsupportedError
 from engine.kv_cache import KVCache
-from engine.loading import families, gguf_config, gguf_families, gguf_header
+from engine.loading import families, gguf_config, gguf_families, gguf_header, gguf_weights
 from engine.loading import load as loading
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.gguf_families import GGUF
@@ -275,6 +275,18 @@ def test_linear_scaling_may_go_without_saying(tmp_path: Path) -> None:
     assert error(made, found) <= TOLERANCE
 
 
+def test_a_stack_of_experts_is_read_expert_by_expert(tmp_path: Path) -> None:
+    """A stack of DeepSeek V3 would take 15 GB as float32, and three of them at once."""
+    header = gguf_header.read(gguf_models.write(tmp_path / "x.gguf", MODELS["gpt_oss"].make()))
+    row = gguf_families.of(header)
+    stored = gguf_weights.stored(header, row, gguf_config.settings(header, row))
+    experts = [one.info for one in stored if "mlp.experts" in one.places[0].name]
+    assert len(experts) == 4 * (3 * 8 + 3)
+    assert {len(info.shape) for info in experts} == {2}
+    whole = sum(info.size for info in header.tensors.values())
+    assert sum(one.info.size for one in stored) == whole
+
+
 # ---------------------------------------------------------------------------- refused
 
 
@@ -311,6 +323,24 @@ def test_a_head_that_is_rotated_in_part_is_refused_where_the_family_rotates_all(
     path = changed(tmp_path, MODELS["llama"], lambda w: w.add_rope_dimension_count(32))
     with pytest.raises(UnsupportedError, match=r"rope\.dimension_count to 32"):
         load(path)
+
+
+def test_blocks_less_than_none_for_further_tokens_are_none(tmp_path: Path) -> None:
+    path = changed(
+        tmp_path, MODELS["glm4_moe"], lambda w: w.add_int32("glm4moe.nextn_predict_layers", -5)
+    )
+    assert load(path).config.num_hidden_layers == MODELS["glm4_moe"].config().num_hidden_layers
+
+
+def test_more_experts_than_any_model_has(tmp_path: Path) -> None:
+    made = Model("mixtral", {"head_dim": 128, "num_local_experts": 2}).make()
+    path = gguf_models.write(tmp_path / "x.gguf", made, change=a_stack_of_many)
+    with pytest.raises(CheckpointError, match="5000 experts"):
+        load(path)
+
+
+def a_stack_of_many(writer: Any) -> None:
+    writer.add_tensor("blk.3.ffn_gate_up_exps.weight", tiny.zeros(5000, 1, 1))
 
 
 def test_vision_models_text_part_is_refused(tmp_path: Path) -> None:
