@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -273,6 +274,21 @@ def test_linear_scaling_may_go_without_saying(tmp_path: Path) -> None:
     without_word = without("llama.rope.scaling.type")
     found = load(gguf_models.write(tmp_path / "x.gguf", made, change=without_word))
     assert error(made, found) <= TOLERANCE
+
+
+def test_an_attention_factor_multiplies_yarns_own(tmp_path: Path) -> None:
+    """As in llama.cpp; transformers takes it for the whole."""
+    whole = 1.2 * (0.1 * math.log(YARN["factor"]) + 1)
+    rope = YARN | {"attention_factor": whole}
+    made = Model("llama", {"head_dim": 128, "rope_parameters": rope}).make()
+
+    def change(writer: Any) -> None:
+        without("llama.rope.scaling.yarn_attn_factor")(writer)
+        writer.add_rope_scaling_attn_factors(1.2)
+
+    assert (
+        error(made, load(gguf_models.write(tmp_path / "x.gguf", made, change=change))) <= TOLERANCE
+    )
 
 
 def test_a_stack_of_experts_is_read_expert_by_expert(tmp_path: Path) -> None:
