@@ -11,6 +11,7 @@ import msgspec
 
 from engine.errors import SHOWN, HearthError
 from engine.loading import (
+    gguf_config,
     gguf_families,
     gguf_parts,
     gguf_pretokenizers,
@@ -37,7 +38,7 @@ def read(card: ModelInfo) -> ModelInfo:
             return _of_folder(filled, path)
         header = gguf_parts.read(path, card.size_bytes or None)
         filled = _of_gguf(card, header)
-        gguf_families.of(header)
+        gguf_config.check(header, gguf_families.of(header))
         gguf_types.check(tensor.type for tensor in header.tensors.values())
         gguf_pretokenizers.check(header)
     except HearthError as error:

@@ -67,7 +67,7 @@ def settings(header: GGUFHeader, row: GGUF) -> Config:
     this family does not have in transformers."""
     found: Config = {name: size(header, key) for name, key in REQUIRED.items()}
     found["num_hidden_layers"] = _layers(header, found["num_hidden_layers"])
-    _refuse_unknown(header, row)
+    check(header, row)
     found["num_key_value_heads"] = _key_value_heads(header, found)
     found["vocab_size"] = embedding_rows(header)
     found["tie_word_embeddings"] = "output.weight" not in header.tensors
@@ -106,7 +106,8 @@ def _layers(header: GGUFHeader, blocks: int) -> int:
     return layers
 
 
-def _refuse_unknown(header: GGUFHeader, row: GGUF) -> None:
+def check(header: GGUFHeader, row: GGUF) -> None:
+    """Raises UnsupportedError for a setting that changes the model and that this family lacks."""
     known = row.reads()
     for key, neutral in NEUTRAL.items():
         value = header.number(key)

@@ -12,7 +12,7 @@ import gguf
 import pytest
 import torch
 
-from engine import model_shape
+from engine import model_card, model_shape
 from engine.attention import interface
 from engine.errors import CheckpointError, UnsupportedError
 from engine.kv_cache import KVCache
@@ -20,6 +20,7 @@ from engine.loading import families, gguf_config, gguf_families, gguf_header, gg
 from engine.loading import load as loading
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.gguf_families import GGUF
+from engine.protocol import ModelInfo
 from engine.runner import Runner
 from tests.engine import gguf_models, tiny
 from tests.engine.family_models import (
@@ -373,3 +374,10 @@ def test_longrope_without_its_tensors(tmp_path: Path) -> None:
     )
     with pytest.raises(CheckpointError, match="lacks rope_factors"):
         load(path)
+
+
+def test_the_catalog_says_what_will_not_be_loaded(tmp_path: Path) -> None:
+    path = changed(tmp_path, MODELS["llama"], lambda w: w.add_max_alibi_bias(8.0))
+    empty = ModelInfo(id="x", name="x", path=str(path), source="imported", format="unknown")
+    card = model_card.read(empty)
+    assert "max_alibi_bias" in card.problem
