@@ -95,6 +95,8 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
     sampling.add_argument("--top-p", type=_share, metavar="P", help="above 0 to 1; 1 is off")
     sampling.add_argument("--min-p", type=_least_share, metavar="P", help="0 to below 1; 0 is off")
     sampling.add_argument("--repetition-penalty", type=_above_zero, metavar="R", help="1 is off")
+    for name in ("presence", "frequency"):
+        sampling.add_argument(f"--{name}-penalty", type=_penalty, metavar="R", help="0 is off")
     sampling.add_argument("--seed", type=_count, metavar="S", help="for the same answer again")
     ask.set_defaults(run=_ask)
 
@@ -118,6 +120,8 @@ def _ask(options: argparse.Namespace) -> int:
         top_p=options.top_p,
         min_p=options.min_p,
         repetition_penalty=options.repetition_penalty,
+        presence_penalty=options.presence_penalty,
+        frequency_penalty=options.frequency_penalty,
         seed=options.seed,
         max_new_tokens=options.max_new_tokens,
     )
@@ -213,6 +217,7 @@ _positive = _number(int, lambda n: 1 <= n < INT64, "a whole number from 1 up")
 _not_negative = _number(float, lambda x: 0 <= x < math.inf, "a number from 0 up")
 _above_zero = _number(float, lambda x: 0 < x < math.inf, "a number above 0")
 _share = _number(float, lambda x: 0 < x <= 1, "a number above 0 and up to 1")
+_penalty = _number(float, lambda x: -100 <= x <= 100, "a number from -100 to 100")
 _least_share = _number(float, lambda x: 0 <= x < 1, "a number from 0 to below 1")
 
 _ASK: Final = """Streams the answer of a model to stdout, by way of the same engine process that

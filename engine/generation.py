@@ -6,12 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
-
 from engine.detokenizer import Decode, Detokenizer, StopStrings
 from engine.errors import PromptError, SettingError
 from engine.runner import Runner
-from engine.sampling import SamplingOptions, sample
+from engine.sampling import SamplingOptions
 from engine.thinking import Markers, Piece, Sections, Thought
 
 
@@ -115,19 +113,19 @@ class Reply:
         self._runner = runner
         self._options = options
         self._stopped = stopped
-        self._history = list(prompt)
+        self._prompt = prompt
         self._detokenizer = Detokenizer(decode)
         self._sections = Sections(options.opened_thinking)
         self._stops = StopStrings(options.stop)
-        self._generator = seeded(runner, options.sampling.seed)
         self.reason = ""
         self.new_tokens = 0
         self.thinking_tokens = 0
         self.first_token_at = self.last_token_at = 0.0
 
     def __iter__(self) -> Iterator[Piece]:
-        while not self.reason:
-            token = self._next()
+        tokens = self._runner.decode(self._options.sampling, self._prompt, self._stopped)
+        for token in tokens:
+            self._count()
             if token in self._options.end_tokens:
                 self.reason = "stop"
                 break
@@ -135,8 +133,11 @@ class Reply:
                 self.thinking_tokens = self.new_tokens
             yield from self._cut(self._sections.push(self._detokenizer.push(token)))
             self.reason = self._ended()
-            if not self.reason:
-                self._append(token)
+            if self.reason:
+                break
+        else:
+            self.reason = "context" if not self._runner.cache.free else "stopped"
+        tokens.close()
         if not self._stops.found:
             yield from self._cut(self._sections.push(self._detokenizer.flush()))
             yield from self._cut(self._sections.flush())
@@ -151,20 +152,10 @@ class Reply:
             elif text := self._stops.push(piece):
                 yield text
 
-    def _append(self, token: int) -> None:
-        for _ in self._runner.prefill(self._runner.outgrown()):
-            if self._stopped():
-                self.reason = "stopped"
-                return
-        self._runner.forward([token])
-
-    def _next(self) -> int:
-        token = sample(self._runner.logits, self._history, self._options.sampling, self._generator)
-        self._history.append(token)
+    def _count(self) -> None:
         self.last_token_at = time.perf_counter()
         self.first_token_at = self.first_token_at or self.last_token_at
         self.new_tokens += 1
-        return token
 
     def _ended(self) -> str:
         if self._stops.found:
@@ -173,13 +164,4 @@ class Reply:
             return "stopped"
         if self.new_tokens == self._options.max_new_tokens:
             return "length"
-        return "" if self._runner.cache.free else "context"
-
-
-def seeded(runner: Runner, seed: int | None) -> torch.Generator:
-    generator = torch.Generator(device=runner.device)
-    if seed is None:
-        generator.seed()
-    else:
-        generator.manual_seed(seed)
-    return generator
+        return ""

@@ -76,7 +76,7 @@ class KVCache:
         """The step that appends `count` tokens behind those held."""
         start = len(self.tokens)
         device = self.device
-        keys, values = self._view(start + count)
+        keys, values = self._views_of(self.span(start + count))
         return Step(
             self.kernel,
             keys,
@@ -86,9 +86,17 @@ class KVCache:
             torch.arange(start, start + count, device=device),
         )
 
-    def _view(self, length: int) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
-        """Buffers cut to the next power of two: flash kernels split work by the buffer's length."""
-        span = min(self.capacity, max(SHORTEST_VIEW, 1 << (length - 1).bit_length()))
+    def step_on_device(self, span: int, lengths: torch.Tensor, positions: torch.Tensor) -> Step:
+        """A step of one token whose place is known on the device alone."""
+        keys, values = self._views_of(span)
+        return Step(self.kernel, keys, values, 0, lengths, positions)
+
+    def span(self, length: int) -> int:
+        """Positions of the views in which `length` fit: the next power of two, since flash kernels
+        split their work by the buffer's length and not by the tokens in it."""
+        return min(self.capacity, max(SHORTEST_VIEW, 1 << (length - 1).bit_length()))
+
+    def _views_of(self, span: int) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
         if span not in self._views:
             keys, values = (buffer[:, :, :span].unbind(0) for buffer in (self.keys, self.values))
             self._views[span] = (tuple(keys), tuple(values))

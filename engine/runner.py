@@ -1,15 +1,17 @@
-"""Runs a loaded model over its KV cache: prefill in chunks, then one token at a time."""
+"""Runs a loaded model over its KV cache: prefill in chunks, then one token after another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
+from engine.decode_graph import DecodeGraphs
 from engine.kv_cache import KVCache
 from engine.rope import LongRope
+from engine.sampling import Sampler, SamplingOptions
 
 CHUNK = {"cuda": 1024, "mps": 512, "cpu": 128}
 """Tokens a prefill step: large enough to fill the device, small enough to stop within.
@@ -19,14 +21,25 @@ Fixed and not paced by the clock, so that the same prompt is computed in the sam
 
 
 class Runner:
-    def __init__(self, model: nn.Module, cache: KVCache, long_rope: LongRope | None = None) -> None:
+    """`graphs` decode on a GPU; without them each token is a forward of its own."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        cache: KVCache,
+        rope: LongRope | None = None,
+        *,
+        graphs: bool = False,
+    ) -> None:
         self.model = model
         self.cache = cache
-        self.rope = long_rope
+        self.rope = rope
         self.device = cache.device
         self.chunk = CHUNK[self.device.type]
+        self.graphs = DecodeGraphs(model, cache) if graphs else None
+        self._sampler: Sampler | None = None
         self.logits = torch.empty(0)
-        """Logits [vocabulary] of the last token held, float32; empty before the first forward."""
+        """Logits [vocabulary] of the last token that `forward` ran, float32; empty before it."""
 
     def reuse(self, prompt: Sequence[int]) -> int:
         """Keeps what the cache holds of the prompt's beginning; returns how many tokens it is."""
@@ -59,6 +72,33 @@ class Runner:
             if self.device.type != "cpu":
                 torch.accelerator.synchronize(self.device)
             yield begin + len(part)
+
+    def decode(
+        self, options: SamplingOptions, prompt: Sequence[int], stopped: Callable[[], bool]
+    ) -> Generator[int, None, None]:
+        """Tokens of the reply to what was prefilled, until the cache is full.
+
+        `prompt` is for the repetition penalty; `stopped` is asked where a token takes longer than
+        one step. The cache holds what was run whenever the generator is left.
+        """
+        if self._sampler is None:
+            self._sampler = Sampler(self.logits.shape[0], self.device)
+        self._sampler.begin(options, prompt)
+        if self.graphs is None:
+            yield from self._plainly(self._sampler, stopped)
+        else:
+            yield from self.graphs.tokens(self.logits, self._sampler)
+
+    def _plainly(self, sampler: Sampler, stopped: Callable[[], bool]) -> Iterator[int]:
+        while True:
+            token = int(sampler.draw(self.logits))
+            yield token
+            if not self.cache.free:
+                return
+            for _ in self.prefill(self.outgrown()):
+                if stopped():
+                    return
+            self.forward([token])
 
     @torch.inference_mode()
     def forward(self, tokens: Sequence[int]) -> Tensor:

@@ -1,18 +1,23 @@
-"""From logits to a token: small pure functions of logits [vocabulary], in the usual order.
+"""From logits to a token, on the device of the logits and without a look at it from the host.
 
 Order and meaning follow transformers' logits processors: repetition penalty (Keskar et al. 2019),
-temperature, top-k, top-p (Holtzman et al. 2020), min-p (Nguyen et al. 2024).
+presence and frequency penalty (of what was generated, as OpenAI's interface has them), temperature,
+top-k, top-p (Holtzman et al. 2020), min-p (Nguyen et al. 2024). The parameters are tensors, so that
+a captured step serves whatever they are; what decides which operations run is in `Kind`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from engine.errors import SettingError
+
+FEWEST_CANDIDATES: Final = 64
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,8 @@ class SamplingOptions:
     top_p: float = 0.95
     min_p: float = 0.05
     repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
     seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -34,52 +41,114 @@ class SamplingOptions:
             "top-p": 0 < self.top_p <= 1,
             "min-p": 0 <= self.min_p < 1,
             "repetition penalty": self.repetition_penalty > 0,
+            "presence penalty": -100 <= self.presence_penalty <= 100,
+            "frequency penalty": -100 <= self.frequency_penalty <= 100,
         }
         wrong = [name for name, fine in allowed.items() if not fine]
         if wrong:
             raise SettingError(
                 f"The sampling setting {' and '.join(wrong)} is out of range.",
-                "Temperature and top-k are 0 or more, top-p is in (0, 1], min-p in [0, 1), "
-                "the repetition penalty above 0.",
+                "Temperature and top-k are 0 or more, top-p is in (0, 1], min-p in [0, 1), the "
+                "repetition penalty above 0, the other penalties between -100 and 100.",
             )
 
 
-def sample(
-    logits: Tensor, history: Collection[int], options: SamplingOptions, generator: torch.Generator
-) -> int:
-    """One token id. `history` is prompt and reply, for the repetition penalty."""
-    if options.repetition_penalty != 1.0:
-        logits = penalise(logits, history, options.repetition_penalty)
+@dataclass(frozen=True)
+class Kind:
+    """Which operations a draw consists of."""
+
+    candidates: int
+    """How many of the most probable tokens are looked at; 1 takes the most probable."""
+    penalised: bool
+
+
+def kind_of(options: SamplingOptions, vocabulary: int) -> Kind:
+    """Candidates are a power of two, so that another top-k is seldom another kind."""
+    penalised = (
+        options.repetition_penalty != 1
+        or options.presence_penalty != 0
+        or options.frequency_penalty != 0
+    )
     if options.temperature == 0:
-        return int(logits.argmax())
-    logits = logits / options.temperature
-    candidates = torch.arange(logits.shape[-1], device=logits.device)
-    if 0 < options.top_k < logits.shape[-1]:
-        logits, candidates = logits.topk(options.top_k)
-    probabilities = min_p(top_p(logits.softmax(-1), options.top_p), options.min_p)
-    return int(candidates[torch.multinomial(probabilities, 1, generator=generator)])
+        return Kind(1, penalised)
+    kept = options.top_k or vocabulary
+    candidates = max(FEWEST_CANDIDATES, 1 << (kept - 1).bit_length())
+    return Kind(min(candidates, vocabulary), penalised)
 
 
-def penalise(logits: Tensor, history: Collection[int], penalty: float) -> Tensor:
+class Sampler:
+    """Draws the tokens of one reply after another; `begin` at each."""
+
+    def __init__(self, vocabulary: int, device: torch.device) -> None:
+        self.vocabulary = vocabulary
+        self.kind = Kind(1, penalised=False)
+        self.generator = torch.Generator(device)
+        self._parameters = torch.zeros(7, device=device)
+        self._seen = torch.zeros(vocabulary, dtype=torch.bool, device=device)
+        """Tokens of prompt and reply, for the repetition penalty."""
+        self._counts = torch.zeros(vocabulary, device=device)
+        """Of the reply's tokens."""
+        self._one = torch.ones(1, device=device)
+
+    def begin(self, options: SamplingOptions, prompt: Sequence[int]) -> None:
+        self.kind = kind_of(options, self.vocabulary)
+        device = self._parameters.device
+        values = (
+            options.temperature,
+            float(options.top_k or self.vocabulary),
+            options.top_p if options.top_p < 1 else 2.0,  # sums of all may round to less than 1
+            options.min_p,
+            options.repetition_penalty,
+            options.presence_penalty,
+            options.frequency_penalty,
+        )
+        self._parameters.copy_(torch.tensor(values))
+        if self.kind.penalised:
+            self._counts.zero_()
+            self._seen.zero_()
+            self._seen[torch.tensor(sorted(set(prompt)), dtype=torch.long, device=device)] = True
+        if options.seed is None:
+            self.generator.seed()
+        else:
+            self.generator.manual_seed(options.seed)
+
+    @torch.inference_mode()
+    def draw(self, logits: Tensor) -> Tensor:
+        """The token [1] for logits [vocabulary] in float32, and notes that it was drawn."""
+        temperature, top_k, mass, share, repetition, presence, frequency = self._parameters.unbind()
+        if self.kind.penalised:
+            logits = penalise(logits, self._seen, repetition)
+            logits = logits - presence * (self._counts > 0) - frequency * self._counts
+        if self.kind.candidates == 1:
+            token = logits.argmax(0, keepdim=True)
+        else:
+            ordered, ids = (logits / temperature).topk(self.kind.candidates)
+            probabilities = min_p(top_p(first(ordered, top_k).softmax(0), mass), share)
+            # The largest of p / Exp(1) is a draw from p (the exponential race), and needs no sum.
+            noise = torch.empty_like(probabilities).exponential_(generator=self.generator)
+            token = ids[(probabilities / noise).argmax(0, keepdim=True)]
+        if self.kind.penalised:
+            self._seen.index_fill_(0, token, value=True)
+            self._counts.index_add_(0, token, self._one)
+        return token
+
+
+def penalise(logits: Tensor, seen: Tensor, penalty: Tensor) -> Tensor:
     """Divides positive logits of seen tokens by the penalty and multiplies negative ones."""
-    seen = torch.tensor(sorted(set(history)), device=logits.device)
-    before = logits[seen]
-    return logits.index_put((seen,), torch.where(before > 0, before / penalty, before * penalty))
+    return torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
 
 
-def top_p(probabilities: Tensor, mass: float) -> Tensor:
-    """Keeps the most probable tokens that together reach `mass`, renormalised."""
-    if mass >= 1:
-        return probabilities
-    ordered, order = probabilities.sort(descending=True)
-    kept = ordered.masked_fill(ordered.cumsum(-1) - ordered >= mass, 0)
-    return normalise(torch.zeros_like(probabilities).scatter(0, order, kept))
+def first(ordered: Tensor, count: Tensor) -> Tensor:
+    """Keeps the first `count` of logits in falling order; the others become impossible."""
+    rank = torch.arange(ordered.shape[0], device=ordered.device)
+    return ordered.masked_fill(rank >= count, -torch.inf)
 
 
-def min_p(probabilities: Tensor, share: float) -> Tensor:
-    """Keeps the tokens at least `share` as probable as the most probable one, renormalised."""
-    return normalise(probabilities.masked_fill(probabilities < share * probabilities.max(), 0))
+def top_p(ordered: Tensor, mass: Tensor) -> Tensor:
+    """Of probabilities in falling order, those that together reach `mass`; the others become 0."""
+    return ordered.masked_fill(ordered.cumsum(0) - ordered >= mass, 0)
 
 
-def normalise(probabilities: Tensor) -> Tensor:
-    return probabilities / probabilities.sum()
+def min_p(ordered: Tensor, share: Tensor) -> Tensor:
+    """Those at least `share` as probable as the first; the others become 0."""
+    return ordered.masked_fill(ordered < share * ordered[0], 0)

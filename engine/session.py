@@ -9,12 +9,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
+from typing import Any
 
 import torch
 import transformers
 
 from engine import catalog, generation, memory, model_shape, thinking
 from engine.attention import choice, facts, interface, latent, probe
+from engine.decode_graph import CAPTURABLE
 from engine.errors import HearthError, OutOfMemoryError, PromptError, SettingError, reason
 from engine.kv_cache import KVCache
 from engine.loading.checkpoint import Checkpoint
@@ -44,6 +47,17 @@ DEFAULT_CONTEXT = 8192
 SHARE_OF_FREE_MEMORY = 0.9
 """Of what is free after the weights, what the cache may take; the rest is for activations."""
 PROBE_TOKENS = 37
+SAMPLING = (
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+)
+UNOBSERVED_STEPS = 4
+"""Tokens before the one that is observed: a graph is captured at the third."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -105,7 +119,7 @@ class Session:
             dtype,
             command.flash,
             chosen,
-            Runner(checkpoint.model, cache, checkpoint.rope),
+            self._runner(checkpoint, cache),
         )
         _log.info(
             "loaded architecture=%s use_flash_attn=%s kernel=%s dtype=%s context=%d reason=%s",
@@ -126,22 +140,31 @@ class Session:
             notes=checkpoint.notes,
         )
 
+    def _runner(self, checkpoint: Checkpoint, cache: KVCache) -> Runner:
+        latent_layers = any(layer.latent for layer in checkpoint.layers)
+        graphs = cache.kernel in CAPTURABLE and not latent_layers
+        return Runner(checkpoint.model, cache, checkpoint.rope, graphs=graphs)
+
     def probe(self) -> Attention:
         """Runs one prefill and one decode step under the profiler; leaves the cache empty.
 
         On a GPU the prefill is a whole chunk, which loads the kernels that the first prompt would
-        otherwise wait for.
+        otherwise wait for, and the decode step is a replay of the graph that replies use.
         """
         opened = self._opened()
         kernel, shape = opened.choice.kernel, opened.shape.attention(opened.dtype)
         tokens = opened.runner.chunk if self._device.type == "cuda" else PROBE_TOKENS
-        room = min(tokens, opened.runner.cache.capacity - 1)
+        runner = opened.runner
+        room = max(1, min(tokens, runner.cache.capacity - UNOBSERVED_STEPS - 2))
         try:
-            seen = [
-                probe.observe(partial(opened.runner.forward, [0] * count)) for count in (room, 1)
-            ]
+            prefill = probe.observe(partial(runner.forward, [0] * room))
+            decoded = runner.decode(SamplingOptions(temperature=0), (), lambda: False)
+            for _ in islice(decoded, UNOBSERVED_STEPS):
+                pass
+            seen = (prefill, probe.observe(partial(next, decoded, None)))
+            decoded.close()
         finally:
-            opened.runner.cache.tokens.clear()
+            runner.cache.tokens.clear()
         errors = [probe.check(kernel, shape, self._device, count) for count in (PROBE_TOKENS, 1)]
         decode = decode_choice(opened)
         opened.attention = Attention(
@@ -240,11 +263,10 @@ class Session:
     ) -> generation.GenerationOptions:
         """The request's settings, else the checkpoint's, else Hearth's own."""
         checkpoint = self._opened().checkpoint
-        names = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
-        settings = {}
-        for name in names:
+        settings: dict[str, Any] = {}
+        for name in SAMPLING:
             given = getattr(wanted, name)
-            value = given if given is not None else getattr(checkpoint.generation, name)
+            value = given if given is not None else getattr(checkpoint.generation, name, None)
             if value is not None:
                 settings[name] = value
         return generation.GenerationOptions(

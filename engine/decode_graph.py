@@ -1,0 +1,123 @@
+"""Decoding as CUDA graphs: one captured step for each length class, replayed for every token.
+
+Everything that changes from token to token is on the device: the token, its position, how much the
+cache holds, the sampling parameters. The host reads one token behind: while it tells the reader of
+one, the GPU computes the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from engine.kv_cache import KVCache
+from engine.sampling import Kind, Sampler
+
+CAPTURABLE: Final = ("flash_attn", "torch_flash")
+"""Kernels that read the length of the cache on the device."""
+WARM_UP: Final = 2
+"""Steps of a reply that run uncaptured before the first capture: libraries allocate in those."""
+
+
+@dataclass(frozen=True)
+class Class:
+    """What a captured step is good for."""
+
+    span: int
+    """Positions of the cache's views."""
+    kind: Kind
+
+
+class DecodeGraphs:
+    def __init__(self, model: nn.Module, cache: KVCache) -> None:
+        self._model = model
+        self._cache = cache
+        device = cache.device
+        self._token = torch.zeros(1, dtype=torch.long, device=device)
+        """Chosen, and not in the cache yet."""
+        self._lengths = torch.zeros(1, dtype=torch.int32, device=device)
+        self._positions = torch.zeros(1, dtype=torch.long, device=device)
+        self._graphs: dict[Class, Any] = {}
+        self._steps: dict[Class, int] = {}
+        self._pool: Any = None
+        self._slots = [Slot(), Slot()]
+
+    @torch.inference_mode()
+    def tokens(self, logits: Tensor, sampler: Sampler) -> Iterator[int]:
+        """As `Runner.decode`; `logits` [vocabulary] follow what the cache holds.
+
+        `sampler` must be the same one each time: captured steps write into its tensors.
+        """
+        held = len(self._cache)
+        self._lengths.fill_(held)
+        self._positions.fill_(held)
+        self._token.copy_(sampler.draw(logits))
+        slot = self._sent(0)
+        while True:
+            full = not self._cache.free
+            if not full:
+                self._step(sampler)
+                following = self._sent(1 - slot)
+            token = self._slots[slot].read()
+            if not full:
+                self._cache.tokens.append(token)
+            yield token
+            if full:
+                return
+            slot = following
+
+    def _sent(self, slot: int) -> int:
+        self._slots[slot].send(self._token)
+        return slot
+
+    def _step(self, sampler: Sampler) -> None:
+        """Appends the token and chooses the one that follows."""
+        needed = Class(self._cache.span(len(self._cache) + 1), sampler.kind)
+        graph = self._graphs.get(needed)
+        if graph is not None:
+            graph.replay()
+            return
+        self._run(needed.span, sampler)
+        self._steps[needed] = self._steps.get(needed, 0) + 1
+        if self._steps[needed] >= WARM_UP:
+            self._graphs[needed] = self._captured(needed.span, sampler)
+
+    def _captured(self, span: int, sampler: Sampler) -> Any:
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(sampler.generator)
+        with torch.cuda.graph(graph, pool=self._pool):
+            self._run(span, sampler)
+        self._pool = self._pool or graph.pool()
+        return graph
+
+    def _run(self, span: int, sampler: Sampler) -> None:
+        output = self._model(
+            input_ids=self._token[None],
+            position_ids=self._positions[None],
+            use_cache=False,
+            logits_to_keep=1,
+            kv_step=self._cache.step_on_device(span, self._lengths, self._positions),
+        )
+        self._token.copy_(sampler.draw(output.logits[0, -1].float()))
+        self._lengths.add_(1)
+        self._positions.add_(1)
+
+
+class Slot:
+    """A token on its way to the host."""
+
+    def __init__(self) -> None:
+        self._host = torch.zeros(1, dtype=torch.long, pin_memory=True)
+        self._done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+
+    def send(self, token: Tensor) -> None:
+        self._host.copy_(token, non_blocking=True)
+        self._done.record()
+
+    def read(self) -> int:
+        self._done.synchronize()
+        return int(self._host)
