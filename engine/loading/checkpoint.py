@@ -30,6 +30,7 @@ END_OF_TURN: Final = (
     "<|END_OF_TURN_TOKEN|>",  # Cohere
     "[|endofturn|]",  # EXAONE
     "<|endofturn|>",
+    "<|endofresponse|>",  # dots.llm1
     "<|user|>",  # GLM ends its turn with whose turn is next
     "<|observation|>",
     "<eos>",

@@ -97,6 +97,7 @@ FAMILIES: Final = (
     Family("mixtral", "Mixtral", "MixtralForCausalLM"),
     Family("deepseek_v2", "DeepSeek V2", "DeepseekV2ForCausalLM", mend=keep_latents),
     Family("deepseek_v3", "DeepSeek V3", "DeepseekV3ForCausalLM", mend=keep_latents),
+    Family("dots1", "dots.llm1", "Dots1ForCausalLM"),
     Family("phi", "Phi 1-2", "PhiForCausalLM"),
     Family("phi3", "Phi 3-4", "Phi3ForCausalLM"),
     Family("qwen2", "Qwen 2-2.5", "Qwen2ForCausalLM"),

@@ -214,7 +214,8 @@ def _deepseek_3(header: GGUFHeader, found: Config) -> Config:
     return _latent(header, found) | {"norm_topk_prob": bool(header.number("expert_weights_norm"))}
 
 
-def _glm4_moe(header: GGUFHeader, found: Config) -> Config:
+def _sum_of_experts(header: GGUFHeader, found: Config) -> Config:
+    """Whether the weights of the experts that are used are made to sum up to 1."""
     norm = bool(header.number("expert_weights_norm"))
     return _heads_in_part(header, found) | {"norm_topk_prob": norm}
 
@@ -575,6 +576,17 @@ GGUFS: Final = (
         log_multiplier=0.1,
         defaults={"q_lora_rank": None},
     ),
+    GGUF(
+        "dots1",
+        "dots1",
+        {**_TWO_NORMS, **_QK, **_SHARED_EXPERTS},
+        heads=_sum_of_experts,
+        needs=RMS | {"n_routed_experts": "expert_count"},
+        takes=_ROUTED_EXPERTS,
+        gating=SIGMOID,
+        sizes=_EXPERT_SIZE,
+        defaults={"sliding_window": None},
+    ),
     GGUF("smollm3", "smollm3", _TWO_NORMS, rotary_pairs=True, flags=_BIASES),
     GGUF(
         "olmo",
@@ -639,7 +651,7 @@ GGUFS: Final = (
         "glm4moe",
         "glm4_moe",
         {**_POST_NORM, **_QK, **_SHARED_EXPERTS},
-        heads=_glm4_moe,
+        heads=_sum_of_experts,
         partial_rotary=True,
         needs=RMS | {"n_routed_experts": "expert_count"},
         takes=_ROUTED_EXPERTS,

@@ -64,6 +64,16 @@ WIDTHS: Final[dict[str, dict[str, Any]]] = {
     },
     "deepseek_v3": {"n_routed_experts": 32, "n_group": 4, "topk_group": 2}
     | {"first_k_dense_replace": 1},
+    "dots1": {
+        "hidden_size": 4096,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 32,
+        "head_dim": 128,
+        "n_routed_experts": 32,
+        "num_experts_per_tok": 6,
+        "n_shared_experts": 2,
+        "first_k_dense_replace": 1,
+    },
     "phi": {"hidden_size": 2560, "num_attention_heads": 32, "intermediate_size": 10_240},
     "phi3": {},
     "phi4-mini": {"num_attention_heads": 24, "num_key_value_heads": 8},

@@ -118,6 +118,12 @@ MODELS: dict[str, Model] = {
         | {"topk_group": 2},
     ),
     "deepseek_v3": Model("deepseek_v3", MLA | {"n_group": 4, "topk_group": 2}),
+    "dots1": Model(
+        "dots1",
+        {"head_dim": 128, "n_routed_experts": 8, "n_shared_experts": 2, "norm_topk_prob": True}
+        | {"first_k_dense_replace": 1, "routed_scaling_factor": 2.5}
+        | EXPERTS,
+    ),
     "phi": Model("phi", heads_of(80, num_key_value_heads=4, hidden_act="gelu_new")),
     "phi3": Model("phi3", heads_of(96, num_key_value_heads=4, sliding_window=WINDOW)),
     "phi3-longrope": Model("phi3", heads_of(96, num_key_value_heads=4) | LONGROPE),

@@ -477,6 +477,7 @@ CONVERSIONS: dict[str, Conversion] = {
     ),
     "deepseek_v2": DEEPSEEK,
     "deepseek_v3": Conversion("deepseek2", deepseek_3, latent),
+    "dots1": Conversion("dots1", and_then(expert_sizes, routed_experts, sigmoid), score_correction),
     "smollm3": Conversion("smollm3", and_then(all_rotated), permute=True),
     "olmo": Conversion(
         "olmo",

@@ -188,6 +188,21 @@ FAMILIES = {
             "<|CHATBOT_TOKEN|>",
         ),
     ),
+    "dots1": Family(
+        "{% for m in messages %}"
+        "{% if m.role == 'system' %}{{ '<|system|>' + m.content + '<|endofsystem|>' }}"
+        "{% elif m.role == 'user' %}{{ '<|userprompt|>' + m.content + '<|endofuserprompt|>' }}"
+        "{% elif m.role == 'assistant' %}{{ '<|response|>' + m.content + '<|endofresponse|>' }}"
+        "{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|response|>' }}{% endif %}",
+        (
+            "<|system|>",
+            "<|endofsystem|>",
+            "<|userprompt|>",
+            "<|endofuserprompt|>",
+            "<|response|>",
+            "<|endofresponse|>",
+        ),
+    ),
     "glm4": Family(
         "[gMASK]<sop>{%- if tools -%}<|system|>\n# tools{%- endif -%}{%- for item in messages -%}"
         "{%- if item['role'] == 'system' -%}<|system|>\n{{ item['content'] }}"
@@ -493,6 +508,7 @@ def test_texts_begin_with_bos_though_the_template_does_not_write_it(text: str) -
         ("phi4-mini", "<|end|>"),
         ("deepseek", "<\uff5cend\u2581of\u2581sentence\uff5c>"),
         ("command-r", "<|END_OF_TURN_TOKEN|>"),
+        ("dots1", "<|endofresponse|>"),
         ("glm4", "<|user|>"),
         ("granite", "<|end_of_text|>"),
         ("exaone", "[|endofturn|]"),
