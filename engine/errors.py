@@ -44,7 +44,7 @@ class CheckpointError(HearthError):
 class UnsupportedError(HearthError):
     code = "unsupported"
     title = "This model is not supported"
-    default_hint = "Choose a model of a supported family: Llama 1-3.2 or Gemma 1-3."
+    default_hint = "Choose another model, or another file of this one."
 
 
 class AttentionError(HearthError):
