@@ -9,11 +9,14 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar, get_args
+from pathlib import Path
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 
 import engine
+from engine.bench.settings import ATTENTIONS, NEW_TOKENS, ROUNDS
+from engine.bench.shapes import SHAPES
 from engine.errors import HearthError
 from engine.protocol import Dtype, Flash, Generate, Load, Message, ModelInfo, Sampling
 
@@ -63,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
         "doctor", help="check this computer, and say what to do about each problem"
     )
     doctor.set_defaults(run=_doctor)
+    _add_bench(verbs.add_parser("bench", help="measure how fast a model runs", description=_BENCH))
     serve = verbs.add_parser(
         "serve",
         help="the engine process of the window",
@@ -144,6 +148,78 @@ def _doctor(_: argparse.Namespace) -> int:
     return doctor.run()
 
 
+def _add_bench(bench: argparse.ArgumentParser) -> None:
+    bench.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for what is found"
+    )
+    bench.add_argument("--overwrite", action="store_true", help="also where a result is already")
+    subject = bench.add_argument_group("what is measured (default: the embedded model)")
+    one = subject.add_mutually_exclusive_group()
+    one.add_argument("--model", default="", help="an id from `models`, a folder or a GGUF file")
+    one.add_argument(
+        "--shape", choices=SHAPES, default="", help="a published shape with random weights"
+    )
+    how = bench.add_argument_group("how")
+    how.add_argument(
+        "--contexts",
+        type=_list_of(_positive),
+        default=(),
+        metavar="N[,N...]",
+        help="prompt tokens (default: 512,1024,2048,4096,8192; on the CPU 128,256,512)",
+    )
+    how.add_argument(
+        "--attention",
+        type=_list_of(_one_of(ATTENTIONS)),
+        default=ATTENTIONS,
+        metavar="KIND[,KIND...]",
+        help="flash and sdpa are Hearth's, eager is standard attention (default: all three)",
+    )
+    how.add_argument(
+        "--peer",
+        action="append",
+        default=[],
+        metavar="PEER",
+        help="`generate` for transformers' generate() on the same weights, "
+        "`llama-bench=PATH[:MODEL.gguf]` for llama.cpp; may be given twice",
+    )
+    how.add_argument(
+        "--memory-limit",
+        type=_limits,
+        metavar="GIB[,GIB...]",
+        help="find the longest context within so much GPU memory, or `none` "
+        "(default on a CUDA GPU: 8,12,16,24)",
+    )
+    how.add_argument(
+        "--rounds", type=_positive, default=ROUNDS, metavar="N", help=f"(default: {ROUNDS})"
+    )
+    how.add_argument(
+        "--new-tokens",
+        type=_at_least_2,
+        default=NEW_TOKENS,
+        metavar="N",
+        help=f"decoded behind each context (default: {NEW_TOKENS})",
+    )
+    bench.set_defaults(run=_bench)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from engine.bench import run
+
+    wish = run.Wish(
+        out=options.out,
+        model=options.model,
+        shape=options.shape,
+        contexts=tuple(sorted(options.contexts)),
+        attention=options.attention,
+        peers=tuple(options.peer),
+        memory_limits=options.memory_limit,
+        rounds=options.rounds,
+        new_tokens=options.new_tokens,
+        overwrite=options.overwrite,
+    )
+    return run.run(wish, lambda line: print(line, file=sys.stderr, flush=True))
+
+
 def _models(options: argparse.Namespace) -> int:
     from engine import catalog
 
@@ -220,6 +296,31 @@ _share = _number(float, lambda x: 0 < x <= 1, "a number above 0 and up to 1")
 _penalty = _number(float, lambda x: -100 <= x <= 100, "a number from -100 to 100")
 _least_share = _number(float, lambda x: 0 <= x < 1, "a number from 0 to below 1")
 
+_at_least_2 = _number(int, lambda n: 2 <= n < INT64, "a whole number from 2 up")
+
+
+def _one_of(names: Sequence[str]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text in names:
+            return text
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}")
+
+    return parse
+
+
+def _list_of(parse: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    """Values between commas, each once."""
+    return lambda text: tuple(dict.fromkeys(parse(part.strip()) for part in text.split(",")))
+
+
+def _limits(text: str) -> tuple[int, ...]:
+    return () if text == "none" else tuple(sorted(_list_of(_positive)(text)))
+
+
 _ASK: Final = """Streams the answer of a model to stdout, by way of the same engine process that
 the window uses. Ctrl-C ends the answer. A model's thinking is shown too, dimmed, where stderr is a
 terminal."""
+_BENCH: Final = """Measures prefill, memory, decoding and the time to the first token at each
+context, and the longest context that fits, with flash attention and without, and beside other
+programs. Writes bench.json, bench.md and bench.svg into DIR after each measurement; Ctrl-C keeps
+what is there. Nothing else should compute meanwhile."""

@@ -1,0 +1,123 @@
+"""What can be measured: a program that prefills and replies. Hearth is one, by its own runner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from engine import generation
+from engine.attention import probe
+from engine.attention.choice import Choice, Requested
+from engine.bench.result import Kernels, Way
+from engine.bench.subject import Subject
+from engine.errors import HearthError
+from engine.generation import End, GenerationOptions
+from engine.runner import Runner
+from engine.sampling import SamplingOptions
+
+OBSERVED_TOKENS: Final = 8
+"""Of the reply that the profiler sees: enough for a captured step to be replayed."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds."""
+
+    first_token: float
+    decode: float
+    """From the first token to the last."""
+    new_tokens: int
+
+
+class Program(Protocol):
+    """Opened before use and closed after it. Methods end when the device has."""
+
+    way: Way
+
+    def open(self, capacity: int) -> None:
+        """For sequences of up to `capacity` tokens. Raises where it cannot run here."""
+
+    def close(self) -> None: ...
+
+    def prefill(self, tokens: Sequence[int]) -> None: ...
+
+    def reply(self, tokens: Sequence[int], count: int) -> Timing:
+        """`count` new tokens, greedy, whatever they are."""
+
+    def warm_up(self, tokens: Sequence[int], count: int) -> None:
+        """What the first reply of that size would wait for alone."""
+
+    def held_bytes(self, context: int) -> int:
+        """Bytes of the prompt's keys and values, where they were allocated beforehand."""
+
+    def observe(self, tokens: Sequence[int]) -> Kernels:
+        """What the profiler sees in a prefill of the tokens and in the steps behind it."""
+
+
+class Hearth:
+    def __init__(self, subject: Subject, attention: str, requested: Requested) -> None:
+        self.way = Way(program="Hearth", attention=attention)
+        self._subject = subject
+        self._requested = requested
+        self._choice: Choice | None = None
+        self._runner: Runner | None = None
+
+    def open(self, capacity: int) -> None:
+        """The kernel is chosen, and checked, once. Raises AttentionError where there is none."""
+        self._choice = self._choice or self._subject.chosen(self._requested)
+        self._runner = self._subject.runner(self._choice.kernel, capacity)
+
+    def close(self) -> None:
+        self._runner = None
+
+    def prefill(self, tokens: Sequence[int]) -> None:
+        runner = self._opened()
+        runner.cache.tokens.clear()
+        runner.reuse(tokens)
+        for _ in runner.prefill(tokens):
+            pass
+
+    def reply(self, tokens: Sequence[int], count: int) -> Timing:
+        self._opened().cache.tokens.clear()
+        return self._generate(tokens, count)
+
+    def warm_up(self, tokens: Sequence[int], count: int) -> None:
+        """All of it: a graph is captured at each length that a reply comes to."""
+        self.reply(tokens, count)
+
+    def held_bytes(self, context: int) -> int:
+        return context * self._subject.shape.cache.bytes_per_token(self._subject.dtype)
+
+    def observe(self, tokens: Sequence[int]) -> Kernels:
+        """The reply observed is a second one, on a prompt that the cache holds: steps alone."""
+        chosen = self._choice
+        if chosen is None:
+            raise HearthError("Nothing was chosen yet.")
+        self.prefill(tokens)
+        prefill = probe.observe(lambda: self.prefill(tokens))
+        self._generate(tokens, OBSERVED_TOKENS)
+        decode = probe.observe(lambda: self._generate(tokens, OBSERVED_TOKENS))
+        return Kernels(
+            way=self.way,
+            resolved=chosen.label,
+            reason=chosen.reason,
+            prefill=prefill.label,
+            decode=decode.label,
+        )
+
+    def _generate(self, tokens: Sequence[int], count: int) -> Timing:
+        parts: Iterator[object] = generation.generate(
+            self._opened(),
+            tokens,
+            GenerationOptions(SamplingOptions(temperature=0.0), max_new_tokens=count),
+            decode=lambda _: "",
+            stopped=lambda: False,
+        )
+        end = [part for part in parts if isinstance(part, End)][-1]
+        return Timing(end.first_token_s, end.decode_s, end.new_tokens)
+
+    def _opened(self) -> Runner:
+        if self._runner is None:
+            raise HearthError("It was not opened.")
+        return self._runner

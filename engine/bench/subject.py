@@ -1,0 +1,157 @@
+"""The model under measurement: one set of weights, which every way of running it shares."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine import catalog, model_shape
+from engine.attention import choice, facts, interface
+from engine.attention.choice import Choice, Requested
+from engine.bench import result
+from engine.bench.shapes import SHAPES, drawn
+from engine.decode_graph import CAPTURABLE
+from engine.kv_cache import KVCache
+from engine.loading.assembly import assemble
+from engine.loading.checkpoint import Checkpoint
+from engine.loading.load import load
+from engine.loading.weights import Weight
+from engine.model_shape import ModelShape
+from engine.rope import LongRope
+from engine.runner import Runner
+from engine.session import Session
+
+
+@dataclass(frozen=True)
+class Subject:
+    name: str
+    model: Any
+    """transformers' causal model."""
+    rope: LongRope | None
+    shape: ModelShape
+    dtype: torch.dtype
+    device: torch.device
+    random_weights: bool = False
+
+    @property
+    def vocabulary(self) -> int:
+        return int(self.model.config.vocab_size)
+
+    @property
+    def context_length(self) -> int:
+        return self.shape.context_length
+
+    def draw(self, count: int, seed: int) -> list[int]:
+        """Random token ids, the same for the same seed: what is fast does not depend on them."""
+        generator = torch.Generator().manual_seed(seed)
+        ids: list[int] = torch.randint(self.vocabulary, (count,), generator=generator).tolist()
+        return ids
+
+    def chosen(self, requested: Requested) -> Choice:
+        """What a session would choose. Raises AttentionError where that is nothing."""
+        return Session()._working_choice(self.shape.attention(self.dtype), requested)  # noqa: SLF001
+
+    def runner(self, kernel: str, capacity: int) -> Runner:
+        """As a session makes it, for a cache of `capacity` tokens."""
+        cache = KVCache(self.shape.cache, capacity, self.device, self.dtype, kernel)
+        graphs = kernel in CAPTURABLE and self.shape.latent is None
+        return Runner(self.model, cache, self.rope, graphs=graphs)
+
+    def ids(self, tokens: Sequence[int]) -> Tensor:
+        """int64 [1, tokens], with the rotary frequencies set for a sequence of that length."""
+        if self.rope and not self.rope.fits(len(tokens)):
+            self.rope.fit(len(tokens))
+        return torch.tensor([tokens], device=self.device)
+
+    def described(self) -> result.Model:
+        parameters = list(self.model.parameters())
+        shape = self.shape
+        return result.Model(
+            name=self.name,
+            random_weights=self.random_weights,
+            architecture=type(self.model).__name__,
+            parameters=sum(parameter.numel() for parameter in parameters),
+            weight_bytes=sum(parameter.nbytes for parameter in parameters),
+            dtype=choice.name_of(self.dtype),
+            layers=shape.layers,
+            heads=shape.heads,
+            kv_heads=shape.kv_heads,
+            head_size=shape.head_size,
+            kv_bytes_per_token=shape.cache.bytes_per_token(self.dtype),
+            context_length=shape.context_length,
+        )
+
+
+def of_model(model: str) -> Subject:
+    """By id or path, loaded as any user's model. Raises what loading raises."""
+    device, dtype = device_and_dtype()
+    interface.register()
+    checkpoint = load(
+        catalog.resolve(model),
+        device=device,
+        dtype=dtype,
+        attn_implementation=interface.NAME,
+        progress=lambda *_: None,
+    )
+    return of_checkpoint(model, checkpoint, device, dtype)
+
+
+def of_checkpoint(
+    name: str, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype
+) -> Subject:
+    length = int(checkpoint.config.max_position_embeddings)
+    shape = model_shape.of_layers(checkpoint.layers, length)
+    return Subject(name, checkpoint.model, checkpoint.rope, shape, dtype, device)
+
+
+def of_shape(name: str) -> Subject:
+    """A key of SHAPES, with random weights made on the device. Raises OutOfMemoryError."""
+    device, dtype = device_and_dtype()
+    interface.register()
+    published = SHAPES[name]
+    config = published.config()
+    torch.manual_seed(0)
+    assembled = assemble(
+        published.family,
+        config,
+        (Weight(n, w, w.nbytes) for n, w in drawn(published, config, device, dtype)),
+        total=0,
+        device=device,
+        dtype=dtype,
+        attn_implementation=interface.NAME,
+        progress=lambda *_: None,
+    )
+    shape = model_shape.of_layers(assembled.layers, int(config.max_position_embeddings))
+    return Subject(name, assembled.model, assembled.rope, shape, dtype, device, random_weights=True)
+
+
+def device_and_dtype() -> tuple[torch.device, torch.dtype]:
+    here = facts.current()
+    return torch.device(here.kind), facts.native_dtype(here)
+
+
+def free(device: torch.device) -> None:
+    """Hands back what nothing refers to any more."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+@contextmanager
+def attending(model: Any, implementation: str) -> Iterator[None]:
+    """The model with one of transformers' own attentions, and as it was afterwards.
+
+    Raises ImportError or ValueError where transformers cannot run that one here.
+    """
+    before = model.config._attn_implementation  # noqa: SLF001
+    try:
+        model.set_attn_implementation(implementation)
+        yield
+    finally:
+        model.config._attn_implementation = before  # noqa: SLF001
