@@ -17,6 +17,7 @@ VERBS: Final = {
     "ask": "answer one prompt on the terminal",
     "models": "list the models on this computer",
     "doctor": "say what this computer can do, and what is missing",
+    "bench": "measure how fast a model runs, and with which attention",
     "serve": "run the engine alone, for a window or a program",
 }
 
