@@ -115,7 +115,12 @@ def size(header: GGUFHeader, key: str) -> int:
 def head_size(header: GGUFHeader, found: Config) -> int:
     if header.number("attention.key_length"):
         return size(header, "attention.key_length")
-    return int(found["hidden_size"]) // int(found["num_attention_heads"])
+    hidden, heads = int(found["hidden_size"]), int(found["num_attention_heads"])
+    if heads > hidden:
+        raise CheckpointError(
+            f"{header.path.name} is damaged: it has {heads} heads of {hidden} dimensions."
+        )
+    return hidden // heads
 
 
 def any_file(_: GGUFHeader) -> bool:

@@ -349,6 +349,17 @@ def test_blocks_less_than_none_for_further_tokens_are_none(tmp_path: Path) -> No
     assert load(path).config.num_hidden_layers == MODELS["glm4_moe"].config().num_hidden_layers
 
 
+@pytest.mark.parametrize("name", ["phi3", "granite"])
+def test_more_heads_than_dimensions(name: str, tmp_path: Path) -> None:
+    def more(writer: Any) -> None:
+        writer.add_head_count(4096)
+        for key in ("attention.key_length", "rope.dimension_count"):
+            writer.kv_data[0].pop(f"{name}.{key}", None)
+
+    with pytest.raises(CheckpointError, match="4096 heads"):
+        load(changed(tmp_path, MODELS[name], more))
+
+
 def test_more_experts_than_any_model_has(tmp_path: Path) -> None:
     made = Model("mixtral", {"head_dim": 128, "num_local_experts": 2}).make()
     path = gguf_models.write(tmp_path / "x.gguf", made, change=a_stack_of_many)
