@@ -53,12 +53,12 @@ def load(
 ) -> Checkpoint:
     """As `engine.loading.load.load`."""
     folder = model_folder.open_folder(path)
+    config = text_config(folder, dtype)
     encode = encoding.in_child(folder.tokenizer_file())
     tokenizer = fast_tokenizer(folder)
     template = chat_template(folder)
     control = control_tokens(tokenizer, template)
     generation = generation_defaults(folder, tokenizer, control)
-    config = text_config(folder, dtype)
     kept = names(folder)
     total = sum(tensor.size for tensor in folder.tensors if tensor.name in kept)
     assembled = assemble(

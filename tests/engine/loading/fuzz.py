@@ -14,6 +14,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,14 +25,32 @@ from transformers import Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, Llama
 
 from engine.errors import HearthError
 from engine.loading import encoding
-from tests.engine import tiny
+from tests.engine import gguf_models, tiny
+from tests.engine.family_models import LONGROPE, MODELS, SLIDING
 
 EXAMPLES: Final = 1000
+"""Of each kind of file, at least."""
 LIMIT: Final = 10.0
 """Seconds for one example; most take 10 ms."""
 GROWTH: Final = 1 << 30
 """Bytes of address space beyond what the imports and one good load have taken."""
 SMALL: Final = tiny.SIZES | {"num_hidden_layers": 2, "hidden_size": 16, "intermediate_size": 16}
+HALF_A_HEAD: Final = [1.0, 1.5, 2.0, 2.5]
+FAMILIES: Final = {
+    # A mixture.
+    "mixtral": {"head_dim": 8},
+    # Latents and YaRN.
+    "deepseek_v2": {"q_lora_rank": 16, "kv_lora_rank": 16, "v_head_dim": 16}
+    | {"qk_nope_head_dim": 16, "qk_rope_head_dim": 8},
+    # Two sets of frequencies.
+    "phi3-longrope": {
+        "rope_parameters": LONGROPE["rope_parameters"]
+        | {"short_factor": HALF_A_HEAD, "long_factor": HALF_A_HEAD}
+    },
+    # Sinks, windows, and experts with biases.
+    "gpt_oss": {"head_dim": 8, "layer_types": SLIDING[:2]},
+}
+"""What is damaged besides Llama and Gemma 3, and what makes it as small."""
 
 NUMBERS: Final = (
     0, 1, -1, 2, 3, 5, 8, 16, 127, 128, 255, 256, 1024, 4096, 65_535, 65_536, 10**6, 2**31 - 1,
@@ -52,8 +71,17 @@ KEYS: Final = (
     "use_bidirectional_attention", "attention_bias", "mlp_bias", "hidden_act", "pretraining_tp",
     "attn_logit_softcapping", "query_pre_attn_scalar", "tie_word_embeddings", "initializer_range",
     "text_config", "architectures", "model_type", "eos_token_id", "partial_rotary_factor",
+    "topk_method", "n_group", "num_experts_per_tok", "q_lora_rank", "long_factor",
     "__metadata__", "shape", "",
 )  # fmt: skip
+
+
+class Content(bytes):
+    """Of a file. Hypothesis writes its strategies' arguments down, four characters for a byte."""
+
+    def __repr__(self) -> str:
+        return f"{len(self)} bytes"
+
 
 edges = st.one_of(st.sampled_from(NUMBERS), st.sampled_from(OTHERS), st.integers(), st.floats())
 
@@ -180,12 +208,12 @@ class Fuzz:
         finally:
             faulthandler.cancel_dump_traceback_later()
 
-    def run(self, *strategies: Any) -> dict[str, int]:
-        """EXAMPLES of each, always the same ones."""
+    def run(self, examples: int, *strategies: Any) -> Counter[str]:
+        """Shared by the strategies; always the same ones."""
         before = self.file.read_bytes()
         for strategy in strategies:
             always = settings(
-                max_examples=EXAMPLES // len(strategies),
+                max_examples=-(-examples // len(strategies)),
                 derandomize=True,
                 database=None,
                 deadline=None,
@@ -194,7 +222,7 @@ class Fuzz:
             )
             always(given(strategy)(self.open))()  # type: ignore[no-untyped-call]
         self.file.write_bytes(before)
-        return dict(self.ends)
+        return self.ends
 
 
 def one_of_json(content: bytes) -> tuple[Any, Any]:
@@ -203,21 +231,32 @@ def one_of_json(content: bytes) -> tuple[Any, Any]:
     return damaged_object(whole).map(str.encode), damaged_bytes(content, len(content))
 
 
-def configs(folder: Path) -> dict[str, int]:
-    llama = tiny.write_folder(folder / "llama", LlamaForCausalLM(LlamaConfig(**SMALL)))
-    gemma_config = Gemma3TextConfig(**SMALL, **tiny.WINDOW, rope_parameters=tiny.GEMMA_3_ROPE)
-    gemma = tiny.write_folder(folder / "gemma", Gemma3ForCausalLM(gemma_config))
+def small(name: str) -> Any:
+    sizes = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2}
+    model = MODELS[name]
+    return replace(model, changes=model.changes | sizes | FAMILIES[name]).make()
+
+
+def configs(folder: Path) -> Counter[str]:
+    gemma = Gemma3TextConfig(**SMALL, **tiny.WINDOW, rope_parameters=tiny.GEMMA_3_ROPE)
+    made = {
+        "llama": LlamaForCausalLM(LlamaConfig(**SMALL)),
+        "gemma": Gemma3ForCausalLM(gemma),
+        **{name: small(name) for name in FAMILIES},
+    }
     ends: Counter[str] = Counter()
-    for model in (llama, gemma):
+    for name, one in made.items():
+        model = tiny.write_folder(folder / name, one)
         file = model / "config.json"
-        ends += Counter(Fuzz(model, file).run(*one_of_json(file.read_bytes())))
-    return dict(ends)
+        strategies = one_of_json(Content(file.read_bytes()))
+        ends += Fuzz(model, file).run(2 * EXAMPLES // len(made), *strategies)
+    return ends
 
 
-def safetensors_heads(folder: Path) -> dict[str, int]:
-    model = folder / "llama"
+def safetensors_heads(folder: Path) -> Counter[str]:
+    model = tiny.write_folder(folder / "once", LlamaForCausalLM(LlamaConfig(**SMALL)))
     file = model / "model.safetensors"
-    content = file.read_bytes()
+    content = Content(file.read_bytes())
     end = 8 + int.from_bytes(content[:8], "little")
     head, data = content[8:end], content[end:]
 
@@ -225,17 +264,22 @@ def safetensors_heads(folder: Path) -> dict[str, int]:
         return len(text).to_bytes(8, "little") + text.encode() + data
 
     objects = damaged_object(json.loads(head)).map(framed)
-    return Fuzz(model, file).run(objects, damaged_bytes(content, end))
+    return Fuzz(model, file).run(EXAMPLES, objects, damaged_bytes(content, end))
 
 
-def gguf_heads(folder: Path) -> dict[str, int]:
-    path = tiny.write_gguf(folder / "tiny.gguf", LlamaForCausalLM(LlamaConfig(**SMALL)))
-    fields, end = numbers_of(path)
-    content = path.read_bytes()
-    return Fuzz(path, path).run(damaged_gguf(content, fields, end), damaged_bytes(content, end))
+def gguf_heads(folder: Path) -> Counter[str]:
+    llama = tiny.write_gguf(folder / "llama.gguf", LlamaForCausalLM(LlamaConfig(**SMALL)))
+    others = [gguf_models.write(folder / f"{name}.gguf", small(name)) for name in FAMILIES]
+    ends: Counter[str] = Counter()
+    for path in (llama, *others):
+        fields, end = numbers_of(path)
+        content = Content(path.read_bytes())
+        strategies = damaged_gguf(content, fields, end), damaged_bytes(content, end)
+        ends += Fuzz(path, path).run(EXAMPLES // (1 + len(others)), *strategies)
+    return ends
 
 
-KINDS: Final[dict[str, Callable[[Path], dict[str, int]]]] = {
+KINDS: Final[dict[str, Callable[[Path], Counter[str]]]] = {
     "config": configs,
     "safetensors": safetensors_heads,
     "gguf": gguf_heads,

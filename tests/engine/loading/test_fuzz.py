@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits address space")
-def test_three_thousand_damaged_checkpoints(tmp_path: Path) -> None:
+def test_four_thousand_damaged_checkpoints(tmp_path: Path) -> None:
     """In a process of their own: the peak is theirs, and a gigabyte more cannot be allocated."""
     environment = os.environ | {"HEARTH_HOME": str(tmp_path / "home")}
     command = [sys.executable, "-m", "tests.engine.loading.fuzz", str(tmp_path)]
