@@ -1,0 +1,108 @@
+"""Block sizes of the one-row kernels, measured once for each shape and kept in the user's cache.
+
+A shape's rate differs by a fifth between block sizes, and which is best depends on the GPU.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from engine import folders
+
+LINEAR: Final = "linear"
+GATE_UP: Final = "gate_up"
+ROUNDS: Final = 3
+
+_log = logging.getLogger(__name__)
+
+
+class Blocks(NamedTuple):
+    columns: int
+    """Values a load."""
+    warps: int
+
+
+Shape = tuple[str, int, int]
+"""Kind of product, rows and columns of its weight (rows of its result, for gate and up)."""
+CANDIDATES: Final = tuple(Blocks(c, w) for c in (512, 1024, 2048) for w in (4, 8))
+TABLE: dict[Shape, Blocks] = {}
+
+
+def tune(weights: Mapping[Shape, Sequence[Tensor]], run: Callable[[Shape, Tensor], object]) -> None:
+    """Fills TABLE for the shapes that it lacks, from the cache or by measuring.
+
+    `weights` are all of a model's of that shape: run one after another, none is still in the GPU's
+    own cache when its turn comes. `run` computes one product by TABLE.
+    """
+    file = folders.cache() / "row-kernels.json"
+    machine = f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
+    known = _read(file, machine)
+    TABLE.update({shape: known[shape] for shape in weights if shape in known})
+    missing = [shape for shape in weights if shape not in TABLE]
+    for shape in missing:
+        TABLE[shape] = _best(shape, weights[shape], run)
+    if missing:
+        _log.info("tuned one-row kernels: %s", {shape: TABLE[shape] for shape in missing})
+        _write(file, machine, known | {shape: TABLE[shape] for shape in missing})
+
+
+def _best(
+    shape: Shape, weights: Sequence[Tensor], run: Callable[[Shape, Tensor], object]
+) -> Blocks:
+    times: dict[Blocks, float] = {}
+    for blocks in CANDIDATES:
+        TABLE[shape] = blocks
+        times[blocks] = _milliseconds(shape, weights, run)
+    return min(times, key=lambda blocks: times[blocks])
+
+
+def _milliseconds(
+    shape: Shape, weights: Sequence[Tensor], run: Callable[[Shape, Tensor], object]
+) -> float:
+    """The least of a few replays of one captured graph, in which launching costs nothing."""
+    run(shape, weights[0])
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for weight in weights:
+            run(shape, weight)
+    times: list[float] = []
+    for _ in range(ROUNDS):
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        begin.record()
+        graph.replay()
+        end.record()
+        torch.cuda.synchronize()
+        times.append(begin.elapsed_time(end))
+    return min(times)
+
+
+def _read(file: Path, machine: str) -> dict[Shape, Blocks]:
+    """Empty for a table that is not there, of another machine or damaged: it is made again."""
+    try:
+        found = json.loads(file.read_bytes())
+        if found["machine"] != machine:
+            return {}
+        return {
+            (str(kind), int(rows), int(columns)): Blocks(int(block), int(warps))
+            for kind, rows, columns, block, warps in found["table"]
+            if Blocks(block, warps) in CANDIDATES
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _write(file: Path, machine: str, table: Mapping[Shape, Blocks]) -> None:
+    rows = [[*shape, *blocks] for shape, blocks in table.items()]
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"machine": machine, "table": rows}), "utf-8")
+    except OSError as error:
+        _log.warning("block sizes are not kept: %s", error)

@@ -1,0 +1,161 @@
+"""Rebuilding a model for one token changes no number, and what would is found out.
+
+The kernels themselves need a GPU (tests/gpu/test_row_kernels.py); here torch stands in for them, so
+that it is the surgery on the modules that is tested.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine import fusion
+from tests.engine.family_models import MODELS
+
+FAMILIES = [name for name in MODELS if "-" not in name]
+
+
+def norm(x: Tensor, weight: Tensor, epsilon: float, offset: float) -> Tensor:
+    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + epsilon) * (weight + offset)
+
+
+def gate_up(x: Tensor, weight: Tensor, activation: str) -> Tensor:
+    gate, up = functional.linear(x, weight).chunk(2, -1)
+    return fusion.ACTIVATIONS[activation](gate) * up
+
+
+def rope(query: Tensor, key: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor]:
+    cosine, sine = cosine[:, None], sine[:, None]
+    return fusion.halves_rotated(query, cosine, sine), fusion.halves_rotated(key, cosine, sine)
+
+
+class Counted:
+    """The kernels by torch, each call counted."""
+
+    def __init__(self) -> None:
+        self.calls = dict.fromkeys(("linear", "gate_up", "norm", "rope"), 0)
+        self.kernels: dict[str, Any] = {
+            "linear": functional.linear,
+            "gate_up": gate_up,
+            "norm": norm,
+            "rope": rope,
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*args: Any) -> Any:
+            self.calls[name] += 1
+            return self.kernels[name](*args)
+
+        return call
+
+
+@pytest.fixture
+def rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
+    monkeypatch.setattr(fusion, "usable", lambda x: fusion._on)
+    monkeypatch.setattr(fusion, "_row", None)
+    before = {
+        name: module.apply_rotary_pos_emb
+        for name, module in sys.modules.items()
+        if name.startswith("transformers.models.") and hasattr(module, fusion.ROPE)
+    }
+    yield Counted()
+    fusion.switch(on=False)
+    for name, function in before.items():
+        setattr(sys.modules[name], fusion.ROPE, function)
+
+
+def logits(model: Any, tokens: int) -> Tensor:
+    source = torch.Generator().manual_seed(1)
+    ids = torch.randint(250, (1, tokens), generator=source)
+    with torch.inference_mode():
+        found: Tensor = model(ids, use_cache=False).logits[0, -1]
+    return found
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_one_row_gives_the_same_logits_and_many_rows_are_left_alone(
+    name: str, rows: Counted
+) -> None:
+    model = MODELS[name].make()
+    expected, prompt = logits(model, 1), logits(model, 300)
+    fusion.replace(model, rows)
+    fusion.switch(on=True)
+    torch.testing.assert_close(logits(model, 1), expected, rtol=1e-4, atol=1e-4)
+    assert rows.calls["linear"] > 0
+    used = dict(rows.calls)
+    torch.testing.assert_close(logits(model, 300), prompt, rtol=1e-5, atol=1e-5)
+    assert rows.calls == used
+
+
+def test_llama_is_fused_as_far_as_it_goes(rows: Counted) -> None:
+    model = MODELS["llama"].make()
+    fusion.replace(model, rows)
+    fusion.switch(on=True)
+    logits(model, 1)
+    layers = 4
+    # A layer: query, key and value at once, output, down; and the head of the model.
+    expected = {"linear": 3 * layers + 1, "gate_up": layers, "norm": 2 * layers + 1}
+    assert rows.calls == expected | {"rope": layers}
+
+
+def test_what_is_stored_as_one_is_the_same_parameters(rows: Counted) -> None:
+    model = MODELS["llama"].make()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    fusion.replace(model, rows)
+    after = model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    attention = model.model.layers[0].self_attn
+    storages = {getattr(attention, name).weight.untyped_storage().data_ptr() for name in
+                ("q_proj", "k_proj", "v_proj")}  # fmt: skip
+    assert len(storages) == 1
+
+
+@pytest.mark.parametrize("kernel", ["linear", "gate_up", "norm", "rope"])
+def test_a_kernel_that_computes_something_else_is_found_out(kernel: str, rows: Counted) -> None:
+    model = MODELS["llama"].make()
+    fusion.replace(model, rows)
+    runs = [lambda: logits(model, 1)] * 2
+    assert fusion.disagreement(runs) < 1e-4
+    right = rows.kernels[kernel]
+
+    def wrong(*args: Any) -> Any:
+        out = right(*args)
+        return tuple(part.flip(-1) for part in out) if kernel == "rope" else out.flip(-1)
+
+    rows.kernels[kernel] = wrong
+    moved = fusion.disagreement(runs)
+    # One token attends to itself alone: how its key was turned cannot matter.
+    assert moved > 0.25 or kernel == "rope"
+
+
+def test_a_class_that_computes_something_else_is_left_as_it_is(rows: Counted) -> None:
+    class OddRMSNorm(torch.nn.Module):
+        eps = 1e-6
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.rand(8) + 0.5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.weight
+
+    model = torch.nn.Sequential(OddRMSNorm(), torch.nn.Linear(8, 8))
+    x = torch.randn(1, 8)
+    expected = model(x)
+    fusion.replace(model, rows)
+    fusion.switch(on=True)
+    torch.testing.assert_close(model(x), expected)
+    assert rows.calls["norm"] == 0
+
+
+def test_nothing_is_replaced_without_a_gpu() -> None:
+    model = SimpleNamespace(parameters=lambda: iter([torch.zeros(1)]))
+    assert fusion.fuse(model) is False  # type: ignore[arg-type]
