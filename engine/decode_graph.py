@@ -7,6 +7,7 @@ one, the GPU computes the next.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,7 +18,9 @@ from torch import Tensor, nn
 from engine.kv_cache import KVCache
 from engine.sampling import Kind, Sampler
 
-CAPTURABLE: Final = ("flash_attn", "torch_flash")
+_log = logging.getLogger(__name__)
+
+CAPTURABLE: Final = ("flash_attn", "torch_flash", "flash_decode")
 """Kernels that read the length of the cache on the device."""
 WARM_UP: Final = 2
 """Steps of a reply that run uncaptured before the first capture: libraries allocate in those."""
@@ -76,15 +79,22 @@ class DecodeGraphs:
 
     def _step(self, sampler: Sampler) -> None:
         """Appends the token and chooses the one that follows."""
-        needed = Class(self._cache.span(len(self._cache) + 1), sampler.kind)
+        needed = Class(self._cache.decode_span(len(self._cache) + 1), sampler.kind)
         graph = self._graphs.get(needed)
         if graph is not None:
             graph.replay()
             return
         self._run(needed.span, sampler)
         self._steps[needed] = self._steps.get(needed, 0) + 1
-        if self._steps[needed] >= WARM_UP:
+        if self._steps[needed] == WARM_UP:
+            self._capture(needed, sampler)
+
+    def _capture(self, needed: Class, sampler: Sampler) -> None:
+        """Where the model cannot be captured its steps go on as they are, only slower."""
+        try:
             self._graphs[needed] = self._captured(needed.span, sampler)
+        except (RuntimeError, NotImplementedError) as error:
+            _log.warning("decode steps are not captured: %s", error)
 
     def _captured(self, span: int, sampler: Sampler) -> Any:
         graph = torch.cuda.CUDAGraph()

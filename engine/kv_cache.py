@@ -38,6 +38,7 @@ class KVCache:
         device: torch.device,
         dtype: torch.dtype,
         kernel: str,
+        decode_kernel: str = "",
     ) -> None:
         # Zeros, not empty: a masked position is multiplied by 0, and 0 x NaN is NaN.
         self.keys, self.values = (
@@ -49,6 +50,8 @@ class KVCache:
         self.device = device
         self.capacity = capacity
         self.kernel = kernel
+        self.decode_kernel = decode_kernel or kernel
+        """For steps of one token."""
         self.tokens: list[int] = []
         self._views: dict[int, tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]] = {}
 
@@ -78,23 +81,28 @@ class KVCache:
         device = self.device
         keys, values = self._views_of(self.span(start + count))
         return Step(
-            self.kernel,
+            self.decode_kernel if count == 1 else self.kernel,
             keys,
             values,
             start,
             torch.tensor([start], dtype=torch.int32, device=device),
+            torch.tensor([start + count], dtype=torch.int32, device=device),
             torch.arange(start, start + count, device=device),
         )
 
     def step_on_device(self, span: int, lengths: torch.Tensor, positions: torch.Tensor) -> Step:
         """A step of one token whose place is known on the device alone."""
         keys, values = self._views_of(span)
-        return Step(self.kernel, keys, values, 0, lengths, positions)
+        return Step(self.decode_kernel, keys, values, 0, lengths, lengths + 1, positions)
 
     def span(self, length: int) -> int:
         """Positions of the views in which `length` fit: the next power of two, since flash kernels
         split their work by the buffer's length and not by the tokens in it."""
         return min(self.capacity, max(SHORTEST_VIEW, 1 << (length - 1).bit_length()))
+
+    def decode_span(self, length: int) -> int:
+        """Positions of the views for a captured step: all where the kernel does not mind."""
+        return self.capacity if self.decode_kernel == "flash_decode" else self.span(length)
 
     def _views_of(self, span: int) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
         if span not in self._views:

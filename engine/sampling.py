@@ -18,6 +18,7 @@ from torch import Tensor
 from engine.errors import SettingError
 
 FEWEST_CANDIDATES: Final = 64
+STRIPES: Final = 64
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Sampler:
             logits = penalise(logits, self._seen, repetition)
             logits = logits - presence * (self._counts > 0) - frequency * self._counts
         if self.kind.candidates == 1:
-            token = logits.argmax(0, keepdim=True)
+            token = most_probable(logits)
         else:
             ordered, ids = (logits / temperature).topk(self.kind.candidates)
             probabilities = min_p(top_p(first(ordered, top_k).softmax(0), mass), share)
@@ -131,6 +132,15 @@ class Sampler:
             self._seen.index_fill_(0, token, value=True)
             self._counts.index_add_(0, token, self._one)
         return token
+
+
+def most_probable(logits: Tensor) -> Tensor:
+    """The token [1]; in two stages on a GPU, which gives one long row to few of its processors."""
+    if not logits.is_cuda or logits.shape[0] % STRIPES:
+        return logits.argmax(0, keepdim=True)
+    best, at = logits.view(STRIPES, -1).max(1)
+    stripe = best.argmax(0, keepdim=True)
+    return stripe * (logits.shape[0] // STRIPES) + at[stripe]
 
 
 def penalise(logits: Tensor, seen: Tensor, penalty: Tensor) -> Tensor:

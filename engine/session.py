@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import logging
 import time
@@ -14,9 +13,11 @@ from typing import Any
 
 import torch
 import transformers
+from torch import Tensor
 
-from engine import catalog, generation, memory, model_shape, thinking
-from engine.attention import choice, facts, interface, latent, probe
+from engine import catalog, fusion, generation, memory, model_shape, thinking
+from engine.attention import choice, facts, interface, probe
+from engine.attention.choice import Choice
 from engine.decode_graph import CAPTURABLE
 from engine.errors import HearthError, OutOfMemoryError, PromptError, SettingError, reason
 from engine.kv_cache import KVCache
@@ -47,6 +48,8 @@ DEFAULT_CONTEXT = 8192
 SHARE_OF_FREE_MEMORY = 0.9
 """Of what is free after the weights, what the cache may take; the rest is for activations."""
 PROBE_TOKENS = 37
+MOST_MOVED = 0.25
+"""Relative, in bfloat16: two right ways of computing are a hundredth to a tenth apart."""
 SAMPLING = (
     "temperature",
     "top_k",
@@ -69,7 +72,9 @@ class Open:
     shape: ModelShape
     dtype: torch.dtype
     requested: Flash
-    choice: choice.Choice
+    choice: Choice
+    decode_choice: Choice
+    """For one token."""
     runner: Runner
     attention: Attention | None = None
 
@@ -112,13 +117,15 @@ class Session:
         )
         chosen = self._working_choice(shape.attention(dtype), command.flash)
         context = self._context_length(shape, dtype, command.context_length)
-        cache = KVCache(shape.cache, context, self._device, dtype, chosen.kernel)
+        decode = self._decode_choice(shape.attention(dtype), command.flash, chosen)
+        cache = KVCache(shape.cache, context, self._device, dtype, chosen.kernel, decode.kernel)
         self._open = Open(
             checkpoint,
             shape,
             dtype,
             command.flash,
             chosen,
+            decode,
             self._runner(checkpoint, cache),
         )
         _log.info(
@@ -142,8 +149,29 @@ class Session:
 
     def _runner(self, checkpoint: Checkpoint, cache: KVCache) -> Runner:
         latent_layers = any(layer.latent for layer in checkpoint.layers)
-        graphs = cache.kernel in CAPTURABLE and not latent_layers
-        return Runner(checkpoint.model, cache, checkpoint.rope, graphs=graphs)
+        graphs = cache.decode_kernel in CAPTURABLE and not latent_layers
+        runner = Runner(checkpoint.model, cache, checkpoint.rope, graphs=graphs)
+        if fusion.fuse(checkpoint.model):
+            self._check_fusion(runner, int(checkpoint.config.vocab_size))
+        return runner
+
+    def _check_fusion(self, runner: Runner, vocabulary: int) -> None:
+        """Switches the replacements off where they change what the model says."""
+
+        def logits_after(seed: int) -> Tensor:
+            source = torch.Generator().manual_seed(seed)
+            count = min(PROBE_TOKENS, runner.cache.capacity - 1)
+            tokens = torch.randint(vocabulary, (count + 1,), generator=source).tolist()
+            runner.cache.tokens.clear()
+            runner.forward(tokens[:count])
+            logits = runner.forward(tokens[count:])
+            runner.cache.tokens.clear()
+            return logits
+
+        error = fusion.disagreement([partial(logits_after, seed) for seed in range(3)])
+        if not error <= MOST_MOVED:
+            fusion.switch(on=False)
+            _log.warning("one-row kernels are not used: they move the logits by %.3g", error)
 
     def probe(self) -> Attention:
         """Runs one prefill and one decode step under the profiler; leaves the cache empty.
@@ -152,7 +180,7 @@ class Session:
         otherwise wait for, and the decode step is a replay of the graph that replies use.
         """
         opened = self._opened()
-        kernel, shape = opened.choice.kernel, opened.shape.attention(opened.dtype)
+        shape = opened.shape.attention(opened.dtype)
         tokens = opened.runner.chunk if self._device.type == "cuda" else PROBE_TOKENS
         runner = opened.runner
         room = max(1, min(tokens, runner.cache.capacity - UNOBSERVED_STEPS - 2))
@@ -165,8 +193,11 @@ class Session:
             decoded.close()
         finally:
             runner.cache.tokens.clear()
-        errors = [probe.check(kernel, shape, self._device, count) for count in (PROBE_TOKENS, 1)]
-        decode = decode_choice(opened)
+        decode = opened.decode_choice
+        errors = [
+            probe.check(used.kernel, shape, self._device, count)
+            for used, count in ((opened.choice, PROBE_TOKENS), (decode, 1))
+        ]
         opened.attention = Attention(
             prefill=phase(opened, opened.choice, seen[0], errors[0]),
             decode=phase(opened, decode, seen[1], errors[1]),
@@ -215,7 +246,7 @@ class Session:
     def _dtype(self, requested: str) -> torch.dtype:
         return facts.native_dtype(self._facts) if requested == "auto" else DTYPES[requested]
 
-    def _working_choice(self, shape: choice.Shape, requested: Flash) -> choice.Choice:
+    def _working_choice(self, shape: choice.Shape, requested: Flash) -> Choice:
         """The first kernel of the rules that runs here and agrees with the float32 reference."""
         refused: dict[str, str] = {}
         while True:
@@ -228,11 +259,25 @@ class Session:
             refused[chosen.kernel] = objection
             _log.warning("attention kernel %s refused: %s", chosen.kernel, objection)
 
-    def _objection(self, chosen: choice.Choice, shape: choice.Shape) -> str | None:
+    def _decode_choice(self, shape: choice.Shape, requested: Flash, prompt: Choice) -> Choice:
+        chosen = choice.choose_decode(self._facts, shape, requested, prompt)
+        if chosen.kernel == prompt.kernel:
+            return chosen
+        objection = self._objection(chosen, shape, (1,))
+        if objection is None:
+            return chosen
+        _log.warning("attention kernel %s refused: %s", chosen.kernel, objection)
+        return choice.choose_decode(self._facts, shape, requested, prompt, objection)
+
+    def _objection(
+        self,
+        chosen: Choice,
+        shape: choice.Shape,
+        counts: tuple[int, ...] = (PROBE_TOKENS, 1),
+    ) -> str | None:
         try:
             error = max(
-                probe.check(chosen.kernel, shape, self._device, tokens)
-                for tokens in (PROBE_TOKENS, 1)
+                probe.check(chosen.kernel, shape, self._device, tokens) for tokens in counts
             )
         except torch.OutOfMemoryError:
             raise
@@ -293,18 +338,7 @@ class Session:
         )
 
 
-def decode_choice(opened: Open) -> choice.Choice:
-    """One token does not go through the kernel where the cache holds latents."""
-    if opened.shape.latent is None:
-        return opened.choice
-    return dataclasses.replace(
-        opened.choice, label=latent.DECODE_LABEL, reason=latent.DECODE_REASON, flash=False
-    )
-
-
-def phase(
-    opened: Open, chosen: choice.Choice, seen: probe.Observation, error: float
-) -> AttentionPhase:
+def phase(opened: Open, chosen: Choice, seen: probe.Observation, error: float) -> AttentionPhase:
     return AttentionPhase(
         requested=opened.requested,
         resolved=chosen.label,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
 import torch
 
+from engine.attention import latent
 from engine.attention.facts import MINIMUM_CAPABILITY, DeviceFacts
 from engine.attention.latent import Latent
 from engine.errors import AttentionError
@@ -121,6 +122,22 @@ def choose(
         if objection not in objections:
             objections.append(objection)
     raise AttentionError(sentence("; ".join(objections)))
+
+
+def choose_decode(
+    facts: DeviceFacts, shape: Shape, requested: Requested, prompt: Choice, refused: str = ""
+) -> Choice:
+    """The kernel for one token: Hearth's own where flash attention can run, else the prompt's.
+
+    `refused` is why Hearth's own failed or disagreed when it was tried on this machine.
+    """
+    if shape.latent:
+        return replace(prompt, label=latent.DECODE_LABEL, reason=latent.DECODE_REASON, flash=False)
+    objection = refused or no_flash_on_this_device(facts, shape)
+    if requested == "off" or objection or not facts.triton:
+        return prompt
+    label = f"flash_decode (Triton {facts.triton})"
+    return Choice("flash_decode", label, reason(facts, shape, requested, []), flash=True)
 
 
 def reason(facts: DeviceFacts, shape: Shape, requested: Requested, objections: list[str]) -> str:

@@ -25,6 +25,8 @@ class DeviceFacts:
     torch_flash: bool = False
     """Whether this torch build carries its own CUDA flash kernel."""
     torch: str = ""
+    triton: str = ""
+    """Version of Triton, which Hearth's own kernels are written in; empty where there is none."""
 
 
 def current() -> DeviceFacts:
@@ -38,6 +40,7 @@ def current() -> DeviceFacts:
             flash_attn=flash_attn_version(),
             torch_flash=torch.backends.cuda.is_flash_attention_available(),
             torch=str(torch.__version__),
+            triton=triton_version(),
         )
     if torch.backends.mps.is_available():
         return DeviceFacts(kind="mps", name="Apple GPU", torch=str(torch.__version__))
@@ -56,6 +59,15 @@ def flash_attn_version() -> str:
     except (ImportError, OSError):
         return ""
     return str(getattr(flash_attn, "__version__", "")) or importlib.metadata.version("flash-attn")
+
+
+def triton_version() -> str:
+    """Empty on Windows, for which torch brings none."""
+    try:
+        import triton
+    except ImportError:
+        return ""
+    return str(getattr(triton, "__version__", ""))
 
 
 def native_dtype(facts: DeviceFacts) -> torch.dtype:

@@ -32,11 +32,17 @@ class Step:
     values: tuple[Tensor, ...]
     start: int
     lengths: Tensor
+    after: Tensor
     positions: Tensor
 
     def layer(self, index: int) -> LayerStep:
         return LayerStep(
-            self.keys[index], self.values[index], self.start, self.lengths, self.positions
+            self.keys[index],
+            self.values[index],
+            self.start,
+            self.lengths,
+            self.after,
+            self.positions,
         )
 
 
@@ -72,8 +78,8 @@ def attention(
     if torch.compiler.is_compiling():
         step = kv_step
         out: Tensor = torch.ops.hearth.attend(
-            query, key, value, step.keys[layer], step.values[layer], step.lengths, step.positions,
-            step.start, step.kernel, scaling, window, cap, s_aux,
+            query, key, value, step.keys[layer], step.values[layer], step.lengths, step.after,
+            step.positions, step.start, step.kernel, scaling, window, cap, s_aux,
         )  # fmt: skip
     else:
         run = KERNELS[kv_step.kernel]
@@ -89,7 +95,7 @@ def latent_attention(
     up: Tensor = module.kv_b_proj.weight.view(query.shape[2], -1, module.kv_lora_rank)
     if torch.compiler.is_compiling():
         out: Tensor = torch.ops.hearth.attend_latent(
-            query, latents, up, step.keys[layer], step.lengths, step.positions,
+            query, latents, up, step.keys[layer], step.lengths, step.after, step.positions,
             step.start, step.kernel, scale,
         )  # fmt: skip
         return out
@@ -110,6 +116,7 @@ def attend(
     keys: Tensor,
     values: Tensor,
     lengths: Tensor,
+    after: Tensor,
     positions: Tensor,
     start: int,
     kernel: str,
@@ -118,7 +125,7 @@ def attend(
     softcap: float,
     sinks: Tensor | None,
 ) -> Tensor:
-    step = LayerStep(keys, values, start, lengths, positions)
+    step = LayerStep(keys, values, start, lengths, after, positions)
     out = KERNELS[kernel](query, key, value, step, Scoring(scale, window, softcap, sinks))
     return out.contiguous()
 
@@ -130,12 +137,13 @@ def attend_latent(
     up: Tensor,
     keys: Tensor,
     lengths: Tensor,
+    after: Tensor,
     positions: Tensor,
     start: int,
     kernel: str,
     scale: float,
 ) -> Tensor:
-    step = LayerStep(keys, keys, start, lengths, positions)
+    step = LayerStep(keys, keys, start, lengths, after, positions)
     return latent.attend(query, latents, up, step, kernel, Scoring(scale)).contiguous()
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from types import ModuleType
 from typing import Protocol
 
 import torch
@@ -31,6 +32,8 @@ class LayerStep:
     start: int
     lengths: Tensor
     """int32 [1] on the device: `start`, for kernels that read it there."""
+    after: Tensor
+    """int32 [1] on the device: `start` and the step's tokens."""
     positions: Tensor
     """int64 [tokens] on the device."""
 
@@ -56,6 +59,9 @@ class Kernel(Protocol):
 
 
 def append(step: LayerStep, key: Tensor, value: Tensor) -> None:
+    if key.is_cuda and key.shape[1] == 1 and (row_kernels := one_row_kernels()) is not None:
+        row_kernels.append(key, value, step.keys, step.values, step.positions)
+        return
     if key.is_cuda:
         step.keys.index_copy_(1, step.positions, key)
         step.values.index_copy_(1, step.positions, value)
@@ -63,6 +69,16 @@ def append(step: LayerStep, key: Tensor, value: Tensor) -> None:
     tokens = key.shape[1]
     step.keys.narrow(1, step.start, tokens).copy_(key)
     step.values.narrow(1, step.start, tokens).copy_(value)
+
+
+@cache
+def one_row_kernels() -> ModuleType | None:
+    """engine.row_kernels, or None where Triton is missing (Windows, the CPU)."""
+    try:
+        from engine import row_kernels
+    except ImportError:
+        return None
+    return row_kernels
 
 
 def flash_attn(
@@ -124,7 +140,7 @@ def torch_flash(
         scale=scoring.scale,
         window_size_left=window - 1 if window else None,
         window_size_right=0 if window else None,
-        seqused_k=step.lengths + tokens,
+        seqused_k=step.after,
     )
     out = out.unsqueeze(0)
     return out if scoring.sinks is None else sunk(out, logsumexp, scoring.sinks)
@@ -137,6 +153,15 @@ def bounds(end: int, device: torch.device) -> Tensor:
     Kept, as every layer of every step would copy the same two numbers to the GPU.
     """
     return torch.tensor([0, end], dtype=torch.int32, device=device)
+
+
+def flash_decode(
+    query: Tensor, key: Tensor, value: Tensor, step: LayerStep, scoring: Scoring
+) -> Tensor:
+    """Hearth's own flash-decoding kernel, for one token; needs Triton."""
+    from engine.attention import flash_decode as own
+
+    return own.flash_decode(query, key, value, step, scoring)
 
 
 def sdpa(query: Tensor, key: Tensor, value: Tensor, step: LayerStep, scoring: Scoring) -> Tensor:
@@ -224,6 +249,7 @@ def causal_mask(
 KERNELS: dict[str, Kernel] = {
     "flash_attn": flash_attn,
     "torch_flash": torch_flash,
+    "flash_decode": flash_decode,
     "sdpa": sdpa,
     "math": math,
 }

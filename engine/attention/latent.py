@@ -75,7 +75,7 @@ def attend(
     before = step.keys[:, : step.start]
     keys, values = expanded(torch.cat([before, latents], 1), up, plain)
     append(step, latents)
-    whole = LayerStep(keys, values, step.start, step.lengths, step.positions)
+    whole = LayerStep(keys, values, step.start, step.lengths, step.after, step.positions)
     # The kernels append what is new; torch refuses to copy a tensor onto itself.
     new = (keys[:, step.start :].clone(), values[:, step.start :].clone())
     out = KERNELS[kernel](query, *new, whole, scoring)

@@ -25,6 +25,10 @@ from engine.protocol import NOT_OBSERVED
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 """The profiler's library writes progress lines to stderr; it reads this at its first use."""
 
+HELD = 37
+HELD_AT_DECODE = 1337
+"""Positions before the tokens that are checked, odd; many at decode, which is split by them."""
+
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 2e-2}
 """Largest error relative to the reference's largest value: a few roundings of the dtype."""
 
@@ -45,6 +49,7 @@ SIGNATURES = tuple(
         (r"pytorch_flash::flash_fwd_kernel", "torch's flash_fwd_kernel", True),
         (r"flash::flash_fwd_splitkv_kernel", "flash-attn's flash_fwd_splitkv_kernel", True),
         (r"flash::flash_fwd_kernel", "flash-attn's flash_fwd_kernel", True),
+        (r"_flash_decode", "Hearth's flash_decode", True),
         (r"fmha_cutlassF", "memory-efficient fmha_cutlassF", False),
         (
             r"_scaled_dot_product_flash_attention_for_cpu",
@@ -90,7 +95,7 @@ def check(kernel: str, shape: Shape, device: torch.device, tokens: int) -> float
     """Largest error of the kernel against float32 math over the model's windows, relative.
 
     Infinite for a kernel that returns what is no number: NaN would be lost in a maximum.
-    `tokens` queries follow 37 held positions, an odd number so that no tile boundary flatters.
+    `tokens` queries follow positions whose number is odd, so that no tile boundary flatters.
     """
     if shape.latent and tokens == 1:
         return check_latent(shape, shape.latent, device)
@@ -101,7 +106,7 @@ def check(kernel: str, shape: Shape, device: torch.device, tokens: int) -> float
 
 def check_latent(shape: Shape, sizes: Latent, device: torch.device) -> float:
     """Of one token's way to the latents, against float32 math on what they expand to."""
-    held = 37
+    held = HELD
 
     def draw(*size: int) -> Tensor:
         return torch.randn(size, device=device, dtype=shape.dtype)
@@ -113,7 +118,7 @@ def check_latent(shape: Shape, sizes: Latent, device: torch.device) -> float:
     found = latent.one_query(query, latents[0, :, 0], up, plain, scoring)
     keys, values = latent.expanded(latents.float(), up.float(), plain)
     at = torch.tensor([held], device=device)
-    step = LayerStep(keys, values, held, at.int(), at)
+    step = LayerStep(keys, values, held, at.int(), at.int() + 1, at)
     new = (keys[:, held:].clone(), values[:, held:].clone())
     reference = KERNELS["math"](query.float(), *new, step, scoring)
     return relative(found.float(), reference[..., : sizes.value])
@@ -127,7 +132,8 @@ def relative(found: Tensor, reference: Tensor) -> float:
 def check_window(
     kernel: str, shape: Shape, device: torch.device, tokens: int, window: int
 ) -> float:
-    held, span = 37, 1 << (37 + tokens).bit_length()
+    held = HELD if tokens > 1 else HELD_AT_DECODE
+    span = 1 << (held + tokens).bit_length()
 
     def draw(*size: int) -> Tensor:
         return torch.randn(size, device=device, dtype=shape.dtype)
@@ -145,6 +151,7 @@ def check_window(
             values.clone(),
             held,
             torch.tensor([held], dtype=torch.int32, device=device),
+            torch.tensor([held + tokens], dtype=torch.int32, device=device),
             torch.arange(held, held + tokens, device=device),
         )
         return KERNELS[name](query, key, value, step, scoring).float()

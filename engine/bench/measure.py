@@ -97,11 +97,13 @@ def total_of(subject: Subject, settings: Settings) -> int:
 
 
 def programs(subject: Subject, settings: Settings) -> list[Program]:
-    """Each way once, though transformers' eager may be asked for twice."""
+    """Each way once, though transformers' eager may be asked for twice; Hearth's last, as they
+    change the model's modules for their own use."""
     found = [PROGRAMS[attention](subject) for attention in settings.attention]
     if settings.generate:
         found += [Transformers(subject, attention) for attention in PEER_ATTENTIONS]
-    return list({program.way: program for program in found}.values())
+    once = {program.way: program for program in found}.values()
+    return sorted(once, key=lambda program: isinstance(program, Hearth))
 
 
 def steps(program: Program, subject: Subject, settings: Settings) -> list[Step]:

@@ -66,7 +66,8 @@ class Hearth:
     def open(self, capacity: int) -> None:
         """The kernel is chosen, and checked, once. Raises AttentionError where there is none."""
         self._choice = self._choice or self._subject.chosen(self._requested)
-        self._runner = self._subject.runner(self._choice.kernel, capacity)
+        decode = self._subject.chosen_for_decode(self._requested, self._choice)
+        self._runner = self._subject.runner(self._choice, decode, capacity)
 
     def close(self) -> None:
         self._runner = None

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine import catalog, model_shape
+from engine import catalog, fusion, model_shape
 from engine.attention import choice, facts, interface
 from engine.attention.choice import Choice, Requested
 from engine.bench import result
@@ -57,10 +57,18 @@ class Subject:
         """What a session would choose. Raises AttentionError where that is nothing."""
         return Session()._working_choice(self.shape.attention(self.dtype), requested)  # noqa: SLF001
 
-    def runner(self, kernel: str, capacity: int) -> Runner:
-        """As a session makes it, for a cache of `capacity` tokens."""
-        cache = KVCache(self.shape.cache, capacity, self.device, self.dtype, kernel)
-        graphs = kernel in CAPTURABLE and self.shape.latent is None
+    def chosen_for_decode(self, requested: Requested, prompt: Choice) -> Choice:
+        shape = self.shape.attention(self.dtype)
+        return Session()._decode_choice(shape, requested, prompt)  # noqa: SLF001
+
+    def runner(self, prompt: Choice, decode: Choice, capacity: int) -> Runner:
+        """As a session makes it, for a cache of `capacity` tokens. Fuses the model: what runs it
+        in another way runs before."""
+        fusion.fuse(self.model)
+        cache = KVCache(
+            self.shape.cache, capacity, self.device, self.dtype, prompt.kernel, decode.kernel
+        )
+        graphs = decode.kernel in CAPTURABLE and self.shape.latent is None
         return Runner(self.model, cache, self.rope, graphs=graphs)
 
     def ids(self, tokens: Sequence[int]) -> Tensor:

@@ -1,8 +1,9 @@
-"""Measurements behind two decisions on the GPU: experts of one token, and latent attention.
+"""Measurements behind decisions on the GPU: attention and experts of one token, latents.
 
 python -m tests.bench.choices --out FOLDER
 
-Experts: transformers' grouped product against gathering the active experts' weights, one row, in
+Decode: the flash kernels at several contexts and head sizes, microseconds a layer. Experts:
+transformers' grouped product against gathering the active experts' weights, one row, in
 microseconds a layer. Multi-head latent attention at decode: keys and values expanded and padded
 to one head size, through torch's flash kernel, against the latents themselves (absorbed), by plain
 matrix products; microseconds a layer, projections that only the latter needs included, and bytes
@@ -26,7 +27,7 @@ from transformers.integrations.moe import (
     grouped_mm_experts_forward,
 )
 
-from engine.attention.kernels import LayerStep, Scoring, torch_flash
+from engine.attention.kernels import KERNELS, LayerStep, Scoring, torch_flash
 
 CUDA: Final = torch.device("cuda")
 MIXTURES: Final = {
@@ -110,6 +111,7 @@ def latent(heads: int, context: int) -> dict[str, float]:
         values,
         context,
         torch.tensor([context], dtype=torch.int32, device=CUDA),
+        torch.tensor([context + 1], dtype=torch.int32, device=CUDA),
         torch.tensor([context], device=CUDA),
     )
     scoring = Scoring(192**-0.5)
@@ -135,6 +137,34 @@ def latent(heads: int, context: int) -> dict[str, float]:
     }
 
 
+def decode_attention(heads: int, kv_heads: int, size: int, context: int) -> dict[str, float]:
+    """Microseconds a layer of each kernel for one token; buffers of the next power of two."""
+    span = 1 << context.bit_length()
+    query, key = bfloat16(1, 1, heads, size), bfloat16(1, 1, kv_heads, size)
+    buffers = bfloat16(2, 1, span, kv_heads, size)
+    place = torch.tensor([context], device=CUDA)
+    step = LayerStep(buffers[0], buffers[1], context, place.int(), place.int() + 1, place)
+    found: dict[str, float] = {"bytes": 2.0 * 2 * context * kv_heads * size}
+    for kernel in ("flash_attn", "torch_flash", "flash_decode"):
+        run = KERNELS[kernel]
+        try:
+            found[kernel] = microseconds(
+                lambda run=run: run(query, key, key, step, Scoring(size**-0.5))  # type: ignore[misc]
+            )
+        except (ImportError, RuntimeError) as error:
+            print(kernel, size, str(error).splitlines()[0])
+    return found
+
+
+DECODE: Final = {
+    "64": (32, 8, 64),
+    "128": (32, 8, 128),
+    "256": (8, 4, 256),
+    "128 MHA": (32, 32, 128),
+}
+"""Heads, KV heads, head size."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
@@ -144,6 +174,11 @@ def main() -> None:
         found = {
             "gpu": torch.cuda.get_device_name(0),
             "torch": torch.__version__,
+            "decode": {
+                f"{name}, {context}": decode_attention(*sizes, context)
+                for name, sizes in DECODE.items()
+                for context in CONTEXTS
+            },
             "experts": mixtures(),
             "latent": {
                 f"{name}, {context}": latent(heads, context)

@@ -109,7 +109,9 @@ MODELS: dict[str, Model] = {
         "ministral", {"head_dim": 128, "sliding_window": WINDOW, "layer_types": SLIDING}
     ),
     "ministral3": Model("ministral3", {"head_dim": 128}),
-    "mixtral": Model("mixtral", {"head_dim": 128, "num_local_experts": 8}),
+    "mixtral": Model(
+        "mixtral", {"head_dim": 128, "num_local_experts": 8, "initializer_range": 0.05}
+    ),
     "deepseek_v2": Model("deepseek_v2", MLA),
     "deepseek_v2-lite": Model(
         "deepseek_v2",
@@ -188,7 +190,7 @@ MODELS: dict[str, Model] = {
     "gpt_oss": Model(
         "gpt_oss",
         {"head_dim": 64, "sliding_window": WINDOW, "layer_types": SLIDING}
-        | {"num_local_experts": 8, "num_experts_per_tok": 2},
+        | {"num_local_experts": 8, "num_experts_per_tok": 2, "initializer_range": 0.05},
     ),
     "exaone4": Model(
         "exaone4", {"head_dim": 128, "sliding_window": WINDOW, "layer_types": SLIDING}

@@ -187,7 +187,11 @@ def test_thirty_turns_with_edits_are_each_as_if_computed_from_scratch(talker: Se
     reused = 0
     done = dict.fromkeys(("go on", "regenerate", "edit"), 0)
     for turn in range(TURNS):
-        deed = "go on" if len(messages) < 4 else chance.choice(("go on", "regenerate", "regenerate", "edit"))
+        deed = (
+            "go on"
+            if len(messages) < 4
+            else chance.choice(("go on", "regenerate", "regenerate", "edit"))
+        )
         done[deed] += 1
         if deed == "regenerate":
             messages.pop()

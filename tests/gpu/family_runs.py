@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from engine import experts, rope
+from engine import experts, fusion, rope
 from engine.attention import facts, interface, probe
 from engine.kv_cache import KVCache
 from engine.runner import Runner
@@ -62,6 +62,7 @@ class GpuModel:
         """Makes it the model that Hearth's loading leaves, which generate() cannot run."""
         tiny.family_of(self.model.config.model_type).mend(self.model)
         self.rope = rope.of_model(self.model)
+        fusion.fuse(self.model)
 
     def _become(self, attention: str, mixture: str) -> None:
         self.model.config._attn_implementation = attention
@@ -97,7 +98,7 @@ class GpuModel:
     def ids(self, tokens: Sequence[int]) -> torch.Tensor:
         return torch.tensor([tokens], device=CUDA)
 
-    def runner(self, *, flash_attn: bool) -> tuple[Runner, str]:
+    def runner(self, *, flash_attn: bool, graphs: bool = False) -> tuple[Runner, str]:
         """By the kernel that Hearth chooses here, and why; as if the flash-attn package were not
         there unless `flash_attn`."""
         session = Session()
@@ -105,8 +106,9 @@ class GpuModel:
             session._facts = dataclasses.replace(facts.current(), flash_attn="")
         chosen = session._working_choice(self.shape.attention(torch.bfloat16), "auto")
         self._become(interface.NAME, experts.NAME)
-        cache = KVCache(self.shape.cache, 1024, CUDA, torch.bfloat16, chosen.kernel)
-        return Runner(self.model, cache, self.rope), chosen.reason
+        decode = session._decode_choice(self.shape.attention(torch.bfloat16), "auto", chosen)
+        cache = KVCache(self.shape.cache, 1024, CUDA, torch.bfloat16, chosen.kernel, decode.kernel)
+        return Runner(self.model, cache, self.rope, graphs=graphs), chosen.reason
 
     def run(self, *, flash_attn: bool) -> Run:
         ready, reason = self.runner(flash_attn=flash_attn)

@@ -54,6 +54,19 @@ def test_softcap_agrees_with_float32() -> None:
     assert probe.check("flash_attn", shape, CUDA, 37) <= probe.TOLERANCE[torch.bfloat16]
 
 
+@pytest.mark.skipif(not facts.triton_version(), reason="Triton is not installed")
+@pytest.mark.parametrize("head_size", [64, 80, 96, 128, 256])
+@pytest.mark.parametrize("kv_heads", [1, 4, 32])
+@pytest.mark.parametrize(("softcap", "sinks"), [(0.0, False), (30.0, False), (0.0, True)])
+def test_flash_decode_agrees_with_float32(
+    head_size: int, kv_heads: int, softcap: float, sinks: bool
+) -> None:
+    shape = Shape(32, kv_heads, head_size, torch.bfloat16, (0, 16, 700), softcap, sinks)
+    for _ in range(3):
+        error = probe.check("flash_decode", shape, CUDA, 1)
+        assert error <= probe.TOLERANCE[torch.bfloat16]
+
+
 def llama(dtype: torch.dtype, attention: str) -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM
 

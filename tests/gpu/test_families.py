@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 import torch
 
 from engine.attention import facts
+from engine.decode_graph import CAPTURABLE
+from engine.runner import Runner
+from engine.sampling import SamplingOptions
 from tests.engine.family_models import MODELS
 from tests.gpu.family_runs import CUDA, GpuModel
 
@@ -39,5 +44,30 @@ def test_flash_is_observed_and_as_near_to_float32_as_eager(
     else:
         assert run.kernel == "math"
         assert "softcap" in run.reason
+        assert run.decode.flash, "Hearth's own kernel has a softcap"
     for found, eager in zip(run.typical, model.eager_typical, strict=True):
         assert found <= max(1.5 * eager, ROUNDINGS)
+
+
+def greedy(ready: Runner, prompt: list[int], count: int) -> list[int]:
+    ready.cache.tokens.clear()
+    ready.reuse(prompt)
+    for _ in ready.prefill(prompt):
+        pass
+    tokens = ready.decode(SamplingOptions(temperature=0), prompt, lambda: False)
+    found = list(islice(tokens, count))
+    tokens.close()
+    return found
+
+
+def test_replayed_steps_choose_what_single_steps_choose(model: GpuModel) -> None:
+    """Across the end of a view at 256 positions, and once more with all graphs captured."""
+    single, _ = model.runner(flash_attn=True)
+    if single.cache.decode_kernel not in CAPTURABLE or model.shape.latent:
+        pytest.skip(f"{single.cache.decode_kernel} is not captured")
+    replayed, _ = model.runner(flash_attn=True, graphs=True)
+    prompt = model.tokens[:248]
+    expected = greedy(single, prompt, 24)
+    for _ in range(2):
+        assert greedy(replayed, prompt, 24) == expected
+        assert replayed.cache.tokens == prompt + expected

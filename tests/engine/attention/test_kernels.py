@@ -43,7 +43,9 @@ def test_kernel_matches_the_definition(kernel: str, window: int, held: int, toke
     key, value = torch.randn(2, 1, tokens, kv_heads, size).unbind(0)
     keys, values = torch.randn(2, 1, span, kv_heads, size).unbind(0)
     lengths = torch.tensor([held], dtype=torch.int32)
-    step = LayerStep(keys, values, held, lengths, torch.arange(held, held + tokens))
+    step = LayerStep(
+        keys, values, held, lengths, lengths + tokens, torch.arange(held, held + tokens)
+    )
     out = KERNELS[kernel](query, key, value, step, Scoring(size**-0.5, window))
 
     assert torch.equal(keys[0, held : held + tokens], key[0])
@@ -56,7 +58,7 @@ def test_softcap_bounds_the_logits() -> None:
     query = torch.full((1, 1, 1, 8), 100.0)
     keys = torch.stack([torch.full((1, 8), 100.0), torch.full((1, 8), -100.0)])[None]
     values = torch.tensor([[1.0], [0.0]]).expand(2, 8)[None, :, None].clone()
-    step = LayerStep(keys, values, 1, torch.tensor([1]), torch.tensor([1]))
+    step = LayerStep(keys, values, 1, torch.tensor([1]), torch.tensor([2]), torch.tensor([1]))
     key, value = keys[:, 1:].clone(), values[:, 1:].clone()
     out = KERNELS["math"](query, key, value, step, Scoring(1.0, softcap=2.0))
     expected = torch.tensor([2.0, -2.0]).softmax(0)[0]
@@ -100,7 +102,7 @@ def test_check_finds_a_kernel_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> 
 def test_sinks_take_their_share_of_the_softmax() -> None:
     query, key, value = (torch.randn(1, 3, heads, 8) for heads in (4, 2, 2))
     keys, values = torch.zeros(2, 1, 16, 2, 8).unbind(0)
-    step = LayerStep(keys, values, 0, torch.tensor([0]), torch.arange(3))
+    step = LayerStep(keys, values, 0, torch.tensor([0]), torch.tensor([3]), torch.arange(3))
     sinks = torch.tensor([0.5, -1.0, 3.0, 0.0])
     out = KERNELS["math"](query, key, value, step, Scoring(0.3, sinks=sinks))[0]
     for row in range(3):

@@ -77,9 +77,9 @@ def test_every_way_is_measured_and_says_why_where_it_does_not_run(
     found = result(tmp_path)
     assert found.complete
     assert [way.label for way in found.ways("prefill")] == [
-        "Hearth sdpa",
         "transformers eager",
         "transformers sdpa",
+        "Hearth sdpa",
     ]
     refused = {kernel.way.label: kernel.why_not for kernel in found.kernels if kernel.why_not}
     assert refused["Hearth flash"] == "Flash attention needs a CUDA GPU, this is CPU."
