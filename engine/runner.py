@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from engine.decode_graph import DecodeGraphs
 from engine.kv_cache import KVCache
 from engine.rope import LongRope
 from engine.sampling import Sampler, SamplingOptions
+from engine.threads import Pace
 
 CHUNK = {"cuda": 1024, "mps": 512, "cpu": 128}
 """Tokens a prefill step: large enough to fill the device, small enough to stop within.
@@ -36,6 +37,9 @@ class Runner:
         self.rope = rope
         self.device = cache.device
         self.chunk = CHUNK[self.device.type]
+        paced = (1, self.chunk) if self.device.type == "cpu" else ()
+        self._paces = {count: Pace(torch.get_num_threads()) for count in paced}
+        """By the tokens of a step: what steps of one size take can be compared."""
         self.graphs = DecodeGraphs(model, cache) if graphs else None
         self._sampler: Sampler | None = None
         self.logits = torch.empty(0)
@@ -100,12 +104,15 @@ class Runner:
                     return
             self.forward([token])
 
+    def _paced(self, count: int) -> AbstractContextManager[None]:
+        return self._paces[count].step() if count in self._paces else nullcontext()
+
     @torch.inference_mode()
     def forward(self, tokens: Sequence[int]) -> Tensor:
         """Appends the tokens in one step; returns the last one's logits [vocabulary] in float32."""
         step = self.cache.step(len(tokens))
         ids = torch.tensor([tokens], device=self.device)
-        with onednn(enabled=len(tokens) > 1):
+        with onednn(enabled=len(tokens) > 1), self._paced(len(tokens)):
             output = self.model(
                 input_ids=ids,
                 position_ids=step.positions[None],
