@@ -4,7 +4,7 @@ A position is kept as one latent vector for all heads, and its part that is rota
 key and a value for each head: 1,152 bytes a layer in place of 12,288 with 16 heads, or 98,304 with
 128. A prompt's latents are expanded to keys and values, and the flash kernel takes them. A single
 token is cheaper the other way round: its query is taken to the latents, and what it gathers of
-them is taken back (docs/performance.md: a sixth of the time at 7,000 positions).
+them is taken back (docs/models.md: a sixth of the time at 7,000 positions).
 """
 
 from __future__ import annotations
