@@ -50,10 +50,11 @@ class DecodeGraphs:
         self._slots = [Slot(), Slot()]
 
     @torch.inference_mode()
-    def tokens(self, logits: Tensor, sampler: Sampler) -> Iterator[int]:
-        """As `Runner.decode`; `logits` [vocabulary] follow what the cache holds.
+    def tokens(self, logits: Tensor, sampler: Sampler, end: int) -> Iterator[int]:
+        """Tokens until the cache holds `end` of them, and the one that would be next.
 
-        `sampler` must be the same one each time: captured steps write into its tensors.
+        `logits` [vocabulary] follow what the cache holds. `sampler` must be the same one each time:
+        captured steps write into its tensors.
         """
         held = len(self._cache)
         self._lengths.fill_(held)
@@ -61,7 +62,7 @@ class DecodeGraphs:
         self._token.copy_(sampler.draw(logits))
         slot = self._sent(0)
         while True:
-            full = not self._cache.free
+            full = len(self._cache) >= end
             if not full:
                 self._step(sampler)
                 following = self._sent(1 - slot)

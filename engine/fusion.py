@@ -108,12 +108,12 @@ def fuse(model: nn.Module) -> bool:
     """Changes the model in place, once; False where there is no CUDA GPU or no Triton."""
     weights = next(model.parameters())
     row_kernels = one_row_kernels() if weights.is_cuda and weights.dtype in HALVES else None
+    switch(on=row_kernels is not None)
     if row_kernels is None:
         return False
     if not hasattr(model, "fused"):
         replace(model, row_kernels)
         _tune(model)
-    switch(on=True)
     return True
 
 
@@ -142,6 +142,10 @@ def switch(*, on: bool) -> None:
     """For the one model that the process runs."""
     global _on
     _on = on
+
+
+def is_on() -> bool:
+    return _on
 
 
 def disagreement(runs: Sequence[Callable[[], Tensor]]) -> float:

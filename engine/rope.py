@@ -37,6 +37,11 @@ class LongRope:
         """The longest sequence, in tokens, that the short set is for."""
         self._long = False
 
+    @property
+    def end(self) -> int | None:
+        """The longest sequence that the set in force is for; None where it has no end."""
+        return None if self._long else self._limit
+
     def fits(self, length: int) -> bool:
         """Whether the set in force is the one for a sequence of `length` tokens."""
         return (length > self._limit) == self._long

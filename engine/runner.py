@@ -91,7 +91,24 @@ class Runner:
         if self.graphs is None:
             yield from self._plainly(self._sampler, stopped)
         else:
-            yield from self.graphs.tokens(self.logits, self._sampler)
+            yield from self._replayed(self.graphs, self._sampler, stopped)
+
+    def _replayed(
+        self, graphs: DecodeGraphs, sampler: Sampler, stopped: Callable[[], bool]
+    ) -> Iterator[int]:
+        while True:
+            # LongRoPE's frequencies hold up to a length, and then all is to be run again.
+            end = (self.rope and self.rope.end) or self.cache.capacity
+            last = 0
+            for token in graphs.tokens(self.logits, sampler, min(end, self.cache.capacity)):
+                last = token
+                yield token
+            if not self.cache.free:
+                return
+            for _ in self.prefill(self.outgrown()):
+                if stopped():
+                    return
+            self.forward([last])
 
     def _plainly(self, sampler: Sampler, stopped: Callable[[], bool]) -> Iterator[int]:
         while True:

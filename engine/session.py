@@ -112,6 +112,8 @@ class Session:
             attn_implementation=interface.NAME,
             progress=progress,
         )
+        # Before the cache takes what is free: fusing needs room for a layer's weights.
+        fusion.fuse(checkpoint.model)
         shape = model_shape.of_layers(
             checkpoint.layers, int(checkpoint.config.max_position_embeddings)
         )
@@ -151,7 +153,7 @@ class Session:
         latent_layers = any(layer.latent for layer in checkpoint.layers)
         graphs = cache.decode_kernel in CAPTURABLE and not latent_layers
         runner = Runner(checkpoint.model, cache, checkpoint.rope, graphs=graphs)
-        if fusion.fuse(checkpoint.model):
+        if fusion.is_on():
             self._check_fusion(runner, int(checkpoint.config.vocab_size))
         return runner
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from engine.kv_cache import KVCache
 from engine.loading import families, load
 from engine.loading.checkpoint import Checkpoint
 from engine.runner import Runner
+from engine.sampling import Sampler, SamplingOptions
 from tests.engine import tiny
 from tests.engine.family_models import LONGROPE, MODELS
 
@@ -129,6 +131,35 @@ def test_greedy_tokens_match_eager(pair: Pair) -> None:
     for end in sorted(ends):
         best += pair.reference(everything[:end]).argmax(-1).tolist()[len(best) :]
     assert chosen == best[PROMPT - 1 : -1]
+
+
+class Replayed:
+    """Steps as a GPU's graphs take them, one ahead of what is read, but run one by one."""
+
+    def __init__(self, ready: Runner) -> None:
+        self.ready = ready
+
+    def tokens(self, logits: torch.Tensor, sampler: Sampler, end: int) -> Iterator[int]:
+        token = int(sampler.draw(logits))
+        while len(self.ready.cache) < end:
+            following = int(sampler.draw(self.ready.forward([token])))
+            yield token
+            token = following
+        yield token
+
+
+@pytest.mark.parametrize("pair", ["llama", "phi3-longrope", "phi4-mini"], indirect=True)
+@pytest.mark.parametrize("replayed", [False, True], ids=["single", "replayed"])
+def test_replies_are_right_across_a_change_of_frequencies(pair: Pair, replayed: bool) -> None:
+    """Of LongRoPE; Llama's reply is one as any other."""
+    ready, tokens = pair.runner(17), tokens_of(PROMPT, seed=2)
+    ready.graphs = Replayed(ready) if replayed else None  # type: ignore[assignment]
+    ready.reuse(tokens)
+    prefill(ready, tokens)
+    reply = ready.decode(SamplingOptions(temperature=0), tokens, lambda: False)
+    chosen = list(islice(reply, NEW_TOKENS))
+    reply.close()
+    assert chosen == greedy(pair.runner(17), tokens)
 
 
 def test_decode_is_one_graph_with_one_attention_op_a_layer(pair: Pair) -> None:
