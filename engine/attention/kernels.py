@@ -8,6 +8,7 @@ its own, the last `window` of them where a window is set.
 
 from __future__ import annotations
 
+import logging
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -18,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+_log = logging.getLogger(__name__)
 
 EFFICIENT_OR_MATH = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
@@ -73,10 +76,13 @@ def append(step: LayerStep, key: Tensor, value: Tensor) -> None:
 
 @cache
 def one_row_kernels() -> ModuleType | None:
-    """engine.row_kernels, or None where Triton is missing (Windows, the CPU)."""
+    """engine.row_kernels, or None where they do not run: no Triton, no GPU, no C compiler."""
     try:
         from engine import row_kernels
-    except ImportError:
+
+        row_kernels.try_out()
+    except Exception as error:  # noqa: BLE001 - what is missing shows itself in many ways
+        _log.info("one-row kernels are not used: %s", error)
         return None
     return row_kernels
 
