@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import torch
 
 from engine.attention.interface import Step
+from engine.kept_caches import KeptCaches, shared
 
 SHORTEST_VIEW = 256
+WORTH_KEEPING = 128
+"""Tokens below which running them again is as good as copying."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,9 @@ class KVCache:
         dtype: torch.dtype,
         kernel: str,
         decode_kernel: str = "",
+        keep_bytes: int = 0,
     ) -> None:
+        """`keep_bytes` of the host's memory may hold the caches of other conversations."""
         # Zeros, not empty: a masked position is multiplied by 0, and 0 x NaN is NaN.
         self.keys, self.values = (
             torch.zeros(
@@ -53,6 +58,7 @@ class KVCache:
         self.decode_kernel = decode_kernel or kernel
         """For steps of one token."""
         self.tokens: list[int] = []
+        self._kept = KeptCaches(keep_bytes)
         self._views: dict[int, tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]] = {}
 
     def __len__(self) -> int:
@@ -62,18 +68,25 @@ class KVCache:
     def free(self) -> int:
         return self.capacity - len(self.tokens)
 
+    @torch.inference_mode()
     def reuse(self, prompt: Sequence[int]) -> int:
         """Keeps the longest common prefix with the prompt and drops the rest; returns its length.
 
-        At least the prompt's last token is left to prefill, since its logits are wanted.
+        At least the prompt's last token is left to prefill, since its logits are wanted. Where
+        another conversation comes, this one's cache is kept beside, and that one's brought back.
         """
-        common = 0
-        for held, wanted in zip(self.tokens, prompt[:-1], strict=False):
-            if held != wanted:
-                break
-            common += 1
-        del self.tokens[common:]
-        return common
+        wanted = prompt[:-1]
+        common = shared(self.tokens, wanted)
+        kept, most = self._kept.best(wanted)
+        if len(self.tokens) - common >= max(WORTH_KEEPING, len(self.tokens) // 2):
+            self._kept.keep(self.tokens, self.keys, self.values)
+        if kept is None or most - common < WORTH_KEEPING:
+            del self.tokens[common:]
+            return common
+        for buffer, copy in ((self.keys, kept.keys), (self.values, kept.values)):
+            buffer[:, :, common:most].copy_(copy[:, :, common:most])
+        self.tokens[:] = kept.tokens[:most]
+        return most
 
     def step(self, count: int) -> Step:
         """The step that appends `count` tokens behind those held."""

@@ -11,6 +11,10 @@ import torch
 def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
+    return free_host_bytes()
+
+
+def free_host_bytes() -> int:
     return int(psutil.virtual_memory().available)
 
 

@@ -47,6 +47,8 @@ _log = logging.getLogger(__name__)
 DEFAULT_CONTEXT = 8192
 SHARE_OF_FREE_MEMORY = 0.9
 """Of what is free after the weights, what the cache may take; the rest is for activations."""
+SHARE_TO_KEEP = 0.25
+"""Of the computer's free memory, for the caches of conversations that were left."""
 PROBE_TOKENS = 37
 MOST_MOVED = 0.25
 """Relative, in bfloat16: two right ways of computing are a hundredth to a tenth apart."""
@@ -120,7 +122,16 @@ class Session:
         chosen = self._working_choice(shape.attention(dtype), command.flash)
         context = self._context_length(shape, dtype, command.context_length)
         decode = self._decode_choice(shape.attention(dtype), command.flash, chosen)
-        cache = KVCache(shape.cache, context, self._device, dtype, chosen.kernel, decode.kernel)
+        cache = KVCache(
+            shape.cache,
+            context,
+            self._device,
+            dtype,
+            chosen.kernel,
+            decode.kernel,
+            # Keys that LongRoPE rotated for one length are of no use at another.
+            keep_bytes=0 if checkpoint.rope else int(SHARE_TO_KEEP * memory.free_host_bytes()),
+        )
         self._open = Open(
             checkpoint,
             shape,

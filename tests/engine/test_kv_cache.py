@@ -7,11 +7,33 @@ import torch
 
 from engine.kv_cache import CacheShape, KVCache
 
+BYTES_A_TOKEN = 2 * 2 * 3 * 8 * 4
 
-def cache(*tokens: int, capacity: int = 600) -> KVCache:
-    made = KVCache(CacheShape(2, 3, 8, 8), capacity, torch.device("cpu"), torch.float32, "sdpa")
+
+def cache(*tokens: int, capacity: int = 600, keep: int = 0) -> KVCache:
+    """`keep` is in tokens."""
+    cpu, shape = torch.device("cpu"), CacheShape(2, 3, 8, 8)
+    made = KVCache(shape, capacity, cpu, torch.float32, "sdpa", keep_bytes=keep * BYTES_A_TOKEN)
     made.tokens.extend(tokens)
     return made
+
+
+def talk(made: KVCache, prompt: list[int]) -> int:
+    """As a prefill does: what is new is written, here as the tokens' own numbers."""
+    reused = made.reuse(prompt)
+    new = torch.tensor(prompt[reused:], dtype=torch.float32)
+    for buffer in (made.keys, made.values):
+        buffer[:, 0, reused : len(prompt)] = new[None, :, None, None]
+    made.tokens.extend(prompt[reused:])
+    return reused
+
+
+def holds(made: KVCache) -> bool:
+    """Whether every position has what its token stands for."""
+    numbers = torch.tensor(made.tokens, dtype=torch.float32)[None, :, None, None]
+    return all(
+        bool((buffer[:, 0, : len(made)] == numbers).all()) for buffer in (made.keys, made.values)
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,3 +72,63 @@ def test_views_write_into_the_same_buffers() -> None:
 
 def test_bytes_per_token_counts_keys_and_values_of_all_layers() -> None:
     assert CacheShape(32, 8, 128, 128).bytes_per_token(torch.bfloat16) == 131_072
+
+
+FIRST, SECOND, THIRD = ([1000 * n + i for i in range(300)] for n in range(3))
+
+
+def test_a_conversation_that_was_left_is_brought_back() -> None:
+    made = cache(keep=1000)
+    assert [talk(made, FIRST), talk(made, SECOND)] == [0, 0]
+    assert talk(made, [*FIRST, 7]) == 300
+    assert holds(made)
+    assert talk(made, [*SECOND, 8]) == 300
+    assert made.tokens == [*SECOND, 8]
+    assert holds(made)
+
+
+def test_a_branch_has_what_it_shares() -> None:
+    made, long = cache(keep=1000), [5000 + i for i in range(400)]
+    talk(made, long)
+    talk(made, SECOND)
+    assert talk(made, [*long[:200], 5, 6]) == 200
+    assert holds(made)
+    assert talk(made, [*long, 7]) == 400, "the branch did not take the whole one's place"
+
+
+def test_the_one_left_longest_ago_makes_room() -> None:
+    made = cache(keep=650)
+    for prompt in (FIRST, SECOND, THIRD, [9] * 300):
+        talk(made, prompt)
+    assert talk(made, [*FIRST, 7]) == 0
+    assert talk(made, [*THIRD, 7]) == 300
+    assert holds(made)
+
+
+def test_nothing_is_kept_without_room_or_for_a_short_conversation() -> None:
+    made = cache(keep=100)
+    talk(made, FIRST)
+    talk(made, SECOND)
+    assert talk(made, [*FIRST, 7]) == 0
+    short = cache(keep=1000)
+    talk(short, FIRST[:100])
+    talk(short, SECOND)
+    assert talk(short, [*FIRST[:100], 7]) == 0
+
+
+def test_asking_again_keeps_no_copy() -> None:
+    made = cache(keep=1000)
+    talk(made, FIRST)
+    talk(made, [*FIRST[:250], 7])
+    assert len(made._kept) == 0
+
+
+def test_a_longer_one_takes_the_place_of_its_beginning() -> None:
+    made = cache(keep=1000)
+    talk(made, FIRST[:200])
+    talk(made, SECOND)
+    talk(made, FIRST)
+    talk(made, THIRD)
+    assert len(made._kept) == 2
+    assert talk(made, [*FIRST, 7]) == 300
+    assert holds(made)

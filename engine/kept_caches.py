@@ -1,0 +1,74 @@
+"""The caches of conversations that were left, in the host's memory while there is room.
+
+Coming back to one copies its keys and values, which is many times faster than running its tokens
+again. The one that was not used for longest makes room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Kept:
+    tokens: tuple[int, ...]
+    keys: Tensor
+    """[layers, 1, tokens, KV heads, size], on the CPU."""
+    values: Tensor
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.keys.nbytes + self.values.nbytes
+
+
+class KeptCaches:
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        """Bytes of all of them together."""
+        self._kept: list[Kept] = []
+        """The latest used last."""
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def keep(self, tokens: Sequence[int], keys: Tensor, values: Tensor) -> None:
+        """Copies the first positions of the buffers, one for each token.
+
+        Nothing is kept that is too large, or the beginning of what is kept already; what is the
+        beginning of this one goes.
+        """
+        count, held = len(tokens), tuple(tokens)
+        size = count * (keys[:, :, :1].nbytes + values[:, :, :1].nbytes)
+        if size > self._limit or any(kept.tokens[:count] == held for kept in self._kept):
+            return
+        self._kept = [kept for kept in self._kept if held[: len(kept.tokens)] != kept.tokens]
+        while self._kept and size + sum(kept.size for kept in self._kept) > self._limit:
+            del self._kept[0]
+        parts = (buffer[:, :, :count].to("cpu", copy=True) for buffer in (keys, values))
+        self._kept.append(Kept(held, *parts))
+
+    def best(self, prompt: Sequence[int]) -> tuple[Kept | None, int]:
+        """The one that has most of the prompt's beginning, and how many tokens that are."""
+        found, most = None, 0
+        for kept in self._kept:
+            common = shared(kept.tokens, prompt)
+            if common > most:
+                found, most = kept, common
+        if found:
+            self._kept.remove(found)
+            self._kept.append(found)
+        return found, most
+
+
+def shared(held: Sequence[int], wanted: Sequence[int]) -> int:
+    """Length of the common beginning."""
+    count = 0
+    for one, other in zip(held, wanted, strict=False):
+        if one != other:
+            break
+        count += 1
+    return count
