@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from types import ModuleType
 from typing import Protocol
 
@@ -63,7 +63,9 @@ class Kernel(Protocol):
 
 def append(step: LayerStep, key: Tensor, value: Tensor) -> None:
     if key.is_cuda and key.shape[1] == 1 and (row_kernels := one_row_kernels()) is not None:
-        row_kernels.append(key, value, step.keys, step.values, step.positions)
+        row_kernels.append(
+            key.contiguous(), value.contiguous(), step.keys, step.values, step.positions
+        )
         return
     if key.is_cuda:
         step.keys.index_copy_(1, step.positions, key)
@@ -152,11 +154,12 @@ def torch_flash(
     return out if scoring.sinks is None else sunk(out, logsumexp, scoring.sinks)
 
 
-@lru_cache(maxsize=64)
+@cache
 def bounds(end: int, device: torch.device) -> Tensor:
     """int32 [2]: where the only sequence of a batch begins and ends.
 
-    Kept, as every layer of every step would copy the same two numbers to the GPU.
+    Kept, as every layer of every step would copy the same two numbers to the GPU; and kept for
+    good, as captured steps read them by their address.
     """
     return torch.tensor([0, end], dtype=torch.int32, device=device)
 

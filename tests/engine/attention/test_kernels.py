@@ -11,7 +11,7 @@ import torch
 
 from engine.attention import probe
 from engine.attention.choice import Shape
-from engine.attention.kernels import KERNELS, LayerStep, Scoring, sunk
+from engine.attention.kernels import KERNELS, LayerStep, Scoring, bounds, sunk
 from engine.protocol import NOT_OBSERVED
 
 CPU = torch.device("cpu")
@@ -118,3 +118,10 @@ def test_sinks_are_the_plain_output_less_their_share() -> None:
     share = scores.exp().sum(-1) / (scores.exp().sum(-1) + sinks[:, None].exp())
     found = sunk(out, scores.logsumexp(-1), sinks)
     torch.testing.assert_close(found, out * share.t()[None, :, :, None])
+
+
+def test_bounds_stay_where_a_captured_step_reads_them() -> None:
+    first = bounds(1, CPU)
+    for tokens in range(2, 300):
+        bounds(tokens, CPU)
+    assert bounds(1, CPU) is first
