@@ -47,6 +47,7 @@ class DecodeGraphs:
         self._graphs: dict[Class, Any] = {}
         self._steps: dict[Class, int] = {}
         self._pool: Any = None
+        self._capturable = True
         self._slots = [Slot(), Slot()]
 
     @torch.inference_mode()
@@ -87,15 +88,25 @@ class DecodeGraphs:
             return
         self._run(needed.span, sampler)
         self._steps[needed] = self._steps.get(needed, 0) + 1
-        if self._steps[needed] == WARM_UP:
+        if self._capturable and self._steps[needed] == WARM_UP:
             self._capture(needed, sampler)
 
     def _capture(self, needed: Class, sampler: Sampler) -> None:
-        """Where the model cannot be captured its steps go on as they are, only slower."""
+        """Where the model cannot be captured its steps go on as they are, only slower.
+
+        After a capture that failed torch stays on the stream of it, and its generators refuse to
+        draw, in steps that were captured before too.
+        """
+        stream = torch.cuda.current_stream()
         try:
             self._graphs[needed] = self._captured(needed.span, sampler)
         except (RuntimeError, NotImplementedError) as error:
             _log.warning("decode steps are not captured: %s", error)
+            self._capturable = False
+            self._graphs.clear()
+            torch.cuda.set_stream(stream)
+            renew(sampler.generator)
+            renew(torch.cuda.default_generators[stream.device_index])
 
     def _captured(self, span: int, sampler: Sampler) -> Any:
         graph = torch.cuda.CUDAGraph()
@@ -116,6 +127,13 @@ class DecodeGraphs:
         self._token.copy_(sampler.draw(output.logits[0, -1].float()))
         self._lengths.add_(1)
         self._positions.add_(1)
+
+
+def renew(generator: torch.Generator) -> None:
+    """Seed and place stay; what a graph has to do with it is forgotten."""
+    fresh = torch.Generator(generator.device)
+    fresh.set_state(generator.get_state())
+    generator.graphsafe_set_state(fresh.graphsafe_get_state())
 
 
 class Slot:
