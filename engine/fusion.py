@@ -13,6 +13,7 @@ by what it holds and where it computes, on random numbers, what its replacement 
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -23,6 +24,7 @@ from torch.nn import functional
 
 from engine import row_tuning
 from engine.attention.kernels import one_row_kernels
+from engine.errors import reason
 
 SIBLINGS: Final = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 ROPE: Final = "apply_rotary_pos_emb"
@@ -105,15 +107,32 @@ _on = False
 
 
 def fuse(model: nn.Module) -> bool:
-    """Changes the model in place, once; False where there is no CUDA GPU or no Triton."""
+    """Changes the model in place, once; False where there is no CUDA GPU or no Triton, or where
+    the kernels fail: what was replaced until then computes as before."""
     weights = next(model.parameters())
     row_kernels = one_row_kernels() if weights.is_cuda and weights.dtype in HALVES else None
-    switch(on=row_kernels is not None)
     if row_kernels is None:
+        switch(on=False)
         return False
     if not hasattr(model, "fused"):
+        model.fused = _fused(model, row_kernels)  # type: ignore[assignment]
+    switch(on=bool(model.fused))
+    return _on
+
+
+def _fused(model: nn.Module, row_kernels: Any) -> bool:
+    switch(on=True)
+    try:
         replace(model, row_kernels)
         _tune(model)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as fault:  # noqa: BLE001 - a dtype that Triton has not here, an odd module
+        _log.warning("one-row kernels are not used: %s", reason(fault))
+        return False
+    # The weights that were joined are free, but too small each for what comes, and torch holds
+    # them: as many bytes as all gate and up projections have.
+    torch.cuda.empty_cache()
     return True
 
 
@@ -123,7 +142,6 @@ def replace(model: nn.Module, row_kernels: Any) -> None:
     module's own, the class is left as it is."""
     global _row
     _row = row_kernels
-    model.fused = True  # type: ignore[assignment]
     counts = {
         "siblings": _fuse_siblings(model),
         "gated MLPs": _replace(model, _looks_gated, _gated_activation, _gate),
@@ -153,14 +171,20 @@ def disagreement(runs: Sequence[Callable[[], Tensor]]) -> float:
     difference, relative, and the least of all runs.
 
     The least, since a rounding may send a token to another expert, now and then, and moves the
-    logits far; what computes something else does so every time.
+    logits far; what computes something else does so every time. Infinite where they fail.
     """
     found: list[float] = []
     for run in runs:
         switch(on=False)
         plain = run().clone()
         switch(on=True)
-        found.append(float((run() - plain).norm() / plain.norm()))
+        try:
+            found.append(float((run() - plain).norm() / plain.norm()))
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - as in `_fused`
+            _log.warning("one-row kernels fail: %s", reason(fault))
+            return math.inf
     return min(found)
 
 

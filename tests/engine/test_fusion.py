@@ -159,3 +159,46 @@ def test_a_class_that_computes_something_else_is_left_as_it_is(rows: Counted) ->
 def test_nothing_is_replaced_without_a_gpu() -> None:
     model = SimpleNamespace(parameters=lambda: iter([torch.zeros(1)]))
     assert fusion.fuse(model) is False  # type: ignore[arg-type]
+
+
+class OnGpu(torch.nn.Module):
+    """As `fuse` sees a model on a GPU."""
+
+    def parameters(self, recurse: bool = True) -> Iterator[Any]:
+        yield SimpleNamespace(is_cuda=True, dtype=torch.bfloat16)
+
+
+def test_a_kernel_that_does_not_compile_leaves_the_model_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, rows: Counted
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("ptxas: no bfloat16 here")
+
+    monkeypatch.setattr(fusion, "one_row_kernels", lambda: rows)
+    monkeypatch.setattr(fusion, "_tune", broken)
+    model = OnGpu()
+    assert fusion.fuse(model) is False
+    assert fusion.fuse(model) is False, "nor when it is run once more"
+    assert not fusion.is_on()
+
+
+def test_what_joined_weights_leave_behind_is_given_back(
+    monkeypatch: pytest.MonkeyPatch, rows: Counted
+) -> None:
+    emptied: list[bool] = []
+    monkeypatch.setattr(fusion, "one_row_kernels", lambda: rows)
+    monkeypatch.setattr(fusion, "_tune", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(fusion.is_on()))
+    assert fusion.fuse(OnGpu())
+    assert emptied == [True]
+
+
+def test_a_kernel_that_fails_is_further_away_than_any_number(rows: Counted) -> None:
+    model = MODELS["llama"].make()
+    fusion.replace(model, rows)
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("out of resources")
+
+    rows.kernels["rope"] = broken
+    assert fusion.disagreement([lambda: logits(model, 1)]) == float("inf")
