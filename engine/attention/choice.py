@@ -135,7 +135,7 @@ def choose_decode(
         return replace(prompt, label=latent.DECODE_LABEL, reason=latent.DECODE_REASON, flash=False)
     objection = refused or no_flash_on_this_device(facts, shape)
     if requested == "off" or objection or not facts.triton:
-        return prompt
+        return replace(prompt, reason=f"{prompt.reason} {sentence(refused)}") if refused else prompt
     label = f"flash_decode (Triton {facts.triton})"
     return Choice("flash_decode", label, reason(facts, shape, requested, []), flash=True)
 

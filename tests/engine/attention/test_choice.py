@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine.attention.choice import Shape, choose
+from engine.attention.choice import Shape, choose, choose_decode
 from engine.attention.facts import DeviceFacts
 from engine.errors import AttentionError
 
@@ -58,3 +58,14 @@ def test_a_kernel_that_failed_gives_way_and_the_reason_says_so() -> None:
     chosen = choose(H200, LLAMA, "auto", {"flash_attn": "flash-attn 2.8.3 does not run here"})
     assert chosen.kernel == "torch_flash"
     assert chosen.reason == "Flash-attn 2.8.3 does not run here."
+
+
+def test_one_token_has_a_kernel_of_its_own_or_is_told_why_not() -> None:
+    facts = replace(H200, triton="3.7.1")
+    prompt = choose(facts, LLAMA, "auto")
+    assert choose_decode(facts, LLAMA, "auto", prompt).kernel == "flash_decode"
+    assert choose_decode(H200, LLAMA, "auto", prompt) is prompt
+    assert choose_decode(facts, LLAMA, "off", choose(facts, LLAMA, "off")).kernel == "sdpa"
+    refused = choose_decode(facts, LLAMA, "auto", prompt, "flash_decode disagrees")
+    assert refused.kernel == prompt.kernel
+    assert refused.reason == f"{prompt.reason} Flash_decode disagrees."
