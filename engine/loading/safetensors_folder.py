@@ -33,8 +33,8 @@ SPECIAL: Final = ("bos_token", "eos_token", "unk_token", "pad_token")
 LIMITS: Final = {
     "temperature": (0.0, 100.0),
     "top_k": (0, 1_000_000),
-    "top_p": (0.0, 1.0),
-    "min_p": (0.0, 1.0),
+    "top_p": (0.001, 1.0),
+    "min_p": (0.0, 0.999),
     "repetition_penalty": (0.01, 100.0),
 }
 """Settings of generation_config.json, and between which values one makes sense."""

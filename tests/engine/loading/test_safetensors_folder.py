@@ -16,8 +16,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.errors import CheckpointError, HearthError, UnsupportedError
-from engine.loading import model_folder
+from engine.loading import model_folder, safetensors_folder
 from engine.loading.model_folder import INDEX
+from engine.sampling import SamplingOptions
 from tests.engine import tiny
 from tests.engine.tiny import edit_json, load, write_json
 
@@ -324,6 +325,12 @@ def test_generation_settings_are_read_as_far_as_they_make_sense(folder: Path) ->
     assert (found.temperature, found.top_k) == (0.6, 20)
     assert (found.top_p, found.min_p, found.repetition_penalty) == (None, None, None)
     assert found.eos_token_ids >= {1, 2}
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_settings_that_are_let_through_can_be_sampled_with(which: int) -> None:
+    limits = {name: values[which] for name, values in safetensors_folder.LIMITS.items()}
+    SamplingOptions(**limits)  # type: ignore[arg-type]
 
 
 def test_folder_without_generation_settings(folder: Path) -> None:
