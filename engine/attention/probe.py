@@ -78,6 +78,8 @@ def observe(run: Callable[[], object]) -> Observation:
             if cuda:
                 torch.cuda.synchronize()
         return identify(event.key for event in record.key_averages())
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError:
         return Observation(NOT_OBSERVED, False)
 
