@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import psutil
@@ -16,6 +17,13 @@ def free_bytes(device: torch.device) -> int:
 
 def free_host_bytes() -> int:
     return int(psutil.virtual_memory().available)
+
+
+def give_back(device: torch.device) -> None:
+    """What nothing refers to any more, to whoever wants it."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def peak_bytes(device: torch.device) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -13,13 +12,11 @@ from typing import Any
 
 import torch
 import transformers
-from torch import Tensor
 
-from engine import catalog, fusion, generation, memory, model_shape, thinking
-from engine.attention import choice, facts, interface, probe
+from engine import catalog, fusion, generation, memory, model_shape, runner, thinking
+from engine.attention import choice, facts, interface, probe, trial
 from engine.attention.choice import Choice
-from engine.decode_graph import CAPTURABLE
-from engine.errors import HearthError, OutOfMemoryError, PromptError, SettingError, reason
+from engine.errors import HearthError, OutOfMemoryError, PromptError, SettingError
 from engine.kv_cache import KVCache
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.load import load
@@ -49,9 +46,6 @@ SHARE_OF_FREE_MEMORY = 0.9
 """Of what is free after the weights, what the cache may take; the rest is for activations."""
 SHARE_TO_KEEP = 0.25
 """Of the computer's free memory, for the caches of conversations that were left."""
-PROBE_TOKENS = 37
-MOST_MOVED = 0.25
-"""Relative, in bfloat16: two right ways of computing are a hundredth to a tenth apart."""
 SAMPLING = (
     "temperature",
     "top_k",
@@ -119,9 +113,10 @@ class Session:
         shape = model_shape.of_layers(
             checkpoint.layers, int(checkpoint.config.max_position_embeddings)
         )
-        chosen = self._working_choice(shape.attention(dtype), command.flash)
+        asked = shape.attention(dtype)
+        chosen = trial.for_prompt(self._facts, asked, command.flash)
         context = self._context_length(shape, dtype, command.context_length)
-        decode = self._decode_choice(shape.attention(dtype), command.flash, chosen)
+        decode = trial.for_token(self._facts, asked, command.flash, chosen)
         cache = KVCache(
             shape.cache,
             context,
@@ -139,7 +134,7 @@ class Session:
             command.flash,
             chosen,
             decode,
-            self._runner(checkpoint, cache),
+            runner.checked(checkpoint.model, cache, checkpoint.rope),
         )
         _log.info(
             "loaded architecture=%s use_flash_attn=%s kernel=%s dtype=%s context=%d reason=%s",
@@ -160,32 +155,6 @@ class Session:
             notes=checkpoint.notes,
         )
 
-    def _runner(self, checkpoint: Checkpoint, cache: KVCache) -> Runner:
-        latent_layers = any(layer.latent for layer in checkpoint.layers)
-        graphs = cache.decode_kernel in CAPTURABLE and not latent_layers
-        runner = Runner(checkpoint.model, cache, checkpoint.rope, graphs=graphs)
-        if fusion.is_on():
-            self._check_fusion(runner, int(checkpoint.config.vocab_size))
-        return runner
-
-    def _check_fusion(self, runner: Runner, vocabulary: int) -> None:
-        """Switches the replacements off where they change what the model says."""
-
-        def logits_after(seed: int) -> Tensor:
-            source = torch.Generator().manual_seed(seed)
-            count = min(PROBE_TOKENS, runner.cache.capacity - 1)
-            tokens = torch.randint(vocabulary, (count + 1,), generator=source).tolist()
-            runner.cache.tokens.clear()
-            runner.forward(tokens[:count])
-            logits = runner.forward(tokens[count:])
-            runner.cache.tokens.clear()
-            return logits
-
-        error = fusion.disagreement([partial(logits_after, seed) for seed in range(3)])
-        if not error <= MOST_MOVED:
-            fusion.switch(on=False)
-            _log.warning("one-row kernels are not used: they move the logits by %.3g", error)
-
     def probe(self) -> Attention:
         """Runs one prefill and one decode step under the profiler; leaves the cache empty.
 
@@ -194,22 +163,22 @@ class Session:
         """
         opened = self._opened()
         shape = opened.shape.attention(opened.dtype)
-        tokens = opened.runner.chunk if self._device.type == "cuda" else PROBE_TOKENS
-        runner = opened.runner
-        room = max(1, min(tokens, runner.cache.capacity - UNOBSERVED_STEPS - 2))
+        ready = opened.runner
+        tokens = ready.chunk if self._device.type == "cuda" else trial.PROMPT_TOKENS
+        room = max(1, min(tokens, ready.cache.capacity - UNOBSERVED_STEPS - 2))
         try:
-            prefill = probe.observe(partial(runner.forward, [0] * room))
-            decoded = runner.decode(SamplingOptions(temperature=0), (), lambda: False)
+            prefill = probe.observe(partial(ready.forward, [0] * room))
+            decoded = ready.decode(SamplingOptions(temperature=0), (), lambda: False)
             for _ in islice(decoded, UNOBSERVED_STEPS):
                 pass
             seen = (prefill, probe.observe(partial(next, decoded, None)))
             decoded.close()
         finally:
-            runner.cache.tokens.clear()
+            ready.cache.tokens.clear()
         decode = opened.decode_choice
         errors = [
             probe.check(used.kernel, shape, self._device, count)
-            for used, count in ((opened.choice, PROBE_TOKENS), (decode, 1))
+            for used, count in ((opened.choice, trial.PROMPT_TOKENS), (decode, 1))
         ]
         opened.attention = Attention(
             prefill=phase(opened, opened.choice, seen[0], errors[0]),
@@ -219,9 +188,7 @@ class Session:
 
     def unload(self) -> None:
         self._open = None
-        gc.collect()
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        memory.give_back(self._device)
 
     def generate(
         self, command: Generate, stopped: Callable[[], bool]
@@ -258,47 +225,6 @@ class Session:
 
     def _dtype(self, requested: str) -> torch.dtype:
         return facts.native_dtype(self._facts) if requested == "auto" else DTYPES[requested]
-
-    def _working_choice(self, shape: choice.Shape, requested: Flash) -> Choice:
-        """The first kernel of the rules that runs here and agrees with the float32 reference."""
-        refused: dict[str, str] = {}
-        while True:
-            chosen = choice.choose(self._facts, shape, requested, refused)
-            objection = self._objection(chosen, shape)
-            if objection is None:
-                return chosen
-            if chosen.kernel == "math":
-                raise HearthError(f"{objection}.", "Load the model in another dtype.")
-            refused[chosen.kernel] = objection
-            _log.warning("attention kernel %s refused: %s", chosen.kernel, objection)
-
-    def _decode_choice(self, shape: choice.Shape, requested: Flash, prompt: Choice) -> Choice:
-        chosen = choice.choose_decode(self._facts, shape, requested, prompt)
-        if chosen.kernel == prompt.kernel:
-            return chosen  # as for latents, which differ in what is told alone
-        objection = self._objection(chosen, shape, (1,))
-        if objection is None:
-            return chosen
-        _log.warning("attention kernel %s refused: %s", chosen.kernel, objection)
-        return choice.choose_decode(self._facts, shape, requested, prompt, objection)
-
-    def _objection(
-        self,
-        chosen: Choice,
-        shape: choice.Shape,
-        counts: tuple[int, ...] = (PROBE_TOKENS, 1),
-    ) -> str | None:
-        try:
-            error = max(
-                probe.check(chosen.kernel, shape, self._device, tokens) for tokens in counts
-            )
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as fault:  # noqa: BLE001 - a compiler that is missing, a wheel of another torch
-            return f"{chosen.label} does not run here: {reason(fault)}"
-        if error <= probe.TOLERANCE[shape.dtype]:
-            return None
-        return f"{chosen.label} disagrees with float32 attention: error {error:.3g}"
 
     def _context_length(self, shape: ModelShape, dtype: torch.dtype, wanted: int | None) -> int:
         if wanted is not None and not 1 < wanted <= shape.context_length:

@@ -132,7 +132,7 @@ def choose_decode(
     `refused` is why Hearth's own failed or disagreed when it was tried on this machine.
     """
     if shape.latent:
-        return replace(prompt, label=latent.DECODE_LABEL, reason=latent.DECODE_REASON, flash=False)
+        return Choice(latent.KERNEL, latent.DECODE_LABEL, latent.DECODE_REASON, flash=False)
     objection = refused or no_flash_on_this_device(facts, shape)
     if requested == "off" or objection or not facts.triton:
         return replace(prompt, reason=f"{prompt.reason} {sentence(refused)}") if refused else prompt

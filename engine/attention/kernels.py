@@ -67,13 +67,15 @@ def append(step: LayerStep, key: Tensor, value: Tensor) -> None:
             key.contiguous(), value.contiguous(), step.keys, step.values, step.positions
         )
         return
-    if key.is_cuda:
-        step.keys.index_copy_(1, step.positions, key)
-        step.values.index_copy_(1, step.positions, value)
-        return
-    tokens = key.shape[1]
-    step.keys.narrow(1, step.start, tokens).copy_(key)
-    step.values.narrow(1, step.start, tokens).copy_(value)
+    put(step.keys, key, step)
+    put(step.values, value, step)
+
+
+def put(buffer: Tensor, new: Tensor, step: LayerStep) -> None:
+    if new.is_cuda:
+        buffer.index_copy_(1, step.positions, new)
+    else:
+        buffer.narrow(1, step.start, new.shape[1]).copy_(new)
 
 
 @cache

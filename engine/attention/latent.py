@@ -16,8 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.attention.kernels import KERNELS, LayerStep, Scoring
+from engine.attention.kernels import KERNELS, LayerStep, Scoring, put
 
+KERNEL = "latents"
+"""Of one token; no key of KERNELS, which know keys and values alone."""
 DECODE_LABEL = "latents, by matrix products"
 DECODE_REASON = (
     "The cache holds latents, and one token attends to them directly, which is faster than flash "
@@ -70,23 +72,16 @@ def attend(
     rotated = latents.shape[3] - rank
     plain = query.shape[3] - rotated
     if query.shape[1] == 1:
-        append(step, latents)
+        put(step.keys, latents, step)
         return one_query(query, step.keys[0, : step.start + 1, 0], up, plain, scoring)
     before = step.keys[:, : step.start]
     keys, values = expanded(torch.cat([before, latents], 1), up, plain)
-    append(step, latents)
+    put(step.keys, latents, step)
     whole = LayerStep(keys, values, step.start, step.lengths, step.after, step.positions)
     # The kernels append what is new; torch refuses to copy a tensor onto itself.
     new = (keys[:, step.start :].clone(), values[:, step.start :].clone())
     out = KERNELS[kernel](query, *new, whole, scoring)
     return out[..., : up.shape[1] - plain]
-
-
-def append(step: LayerStep, latents: Tensor) -> None:
-    if latents.is_cuda:
-        step.keys.index_copy_(1, step.positions, latents)
-    else:
-        step.keys.narrow(1, step.start, latents.shape[1]).copy_(latents)
 
 
 def expanded(latents: Tensor, up: Tensor, plain: int) -> tuple[Tensor, Tensor]:

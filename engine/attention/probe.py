@@ -99,7 +99,7 @@ def check(kernel: str, shape: Shape, device: torch.device, tokens: int) -> float
     Infinite for a kernel that returns what is no number: NaN would be lost in a maximum.
     `tokens` queries follow positions whose number is odd, so that no tile boundary flatters.
     """
-    if shape.latent and tokens == 1:
+    if shape.latent and kernel == latent.KERNEL:
         return check_latent(shape, shape.latent, device)
     return max(
         check_window(kernel, shape, device, tokens, window) for window in shape.windows or (0,)

@@ -33,8 +33,9 @@ from engine.bench.settings import (
     Attention,
     Settings,
 )
-from engine.bench.subject import Subject, free
+from engine.bench.subject import Subject
 from engine.errors import HearthError, reason
+from engine.memory import give_back
 
 FAULTS: Final = (RuntimeError, ValueError, ImportError, NotImplementedError, HearthError)
 """What a way that does not run here raises, out of memory on the CPU included."""
@@ -88,7 +89,7 @@ def measure(subject: Subject, settings: Settings) -> Iterator[Finding]:
                 yield from attempted(program, step, subject.device)
         finally:
             program.close()
-            free(subject.device)
+            give_back(subject.device)
         number += 1 + len(planned)
 
 
@@ -161,7 +162,7 @@ def attempted(program: Program, step: Step, device: torch.device) -> list[Measur
     except FAULTS as fault:
         why_not = why(fault)
     # Only here does nothing refer any more to what the failed step had allocated.
-    free(device)
+    give_back(device)
     return [missing(program.way, what, step.context, why_not) for what in step.whats]
 
 
@@ -248,7 +249,7 @@ def longest_within(program: Program, subject: Subject, limit: int) -> list[Measu
     if limit * GIB > total:
         raise HearthError(f"This GPU has {total / GIB:.1f} GiB.")
     program.close()
-    free(subject.device)
+    give_back(subject.device)
     with limited(subject.device, limit * GIB / total):
         found = longest(partial(fits, program, subject), subject.context_length)
     if not found:
@@ -270,7 +271,7 @@ def fits(program: Program, subject: Subject, context: int) -> bool:
     """By a real prefill."""
     done = _prefilled(program, subject, context)
     program.close()
-    free(subject.device)
+    give_back(subject.device)
     return done
 
 

@@ -60,14 +60,14 @@ class Hearth:
         self.way = Way(program="Hearth", attention=attention)
         self._subject = subject
         self._requested = requested
-        self._choice: Choice | None = None
+        self._choices: tuple[Choice, Choice] | None = None
+        """For a prompt and for one token."""
         self._runner: Runner | None = None
 
     def open(self, capacity: int) -> None:
-        """The kernel is chosen, and checked, once. Raises AttentionError where there is none."""
-        self._choice = self._choice or self._subject.chosen(self._requested)
-        decode = self._subject.chosen_for_decode(self._requested, self._choice)
-        self._runner = self._subject.runner(self._choice, decode, capacity)
+        """Kernels are chosen, and checked, once. Raises AttentionError where there is none."""
+        self._choices = self._choices or self._subject.chosen(self._requested)
+        self._runner = self._subject.runner(*self._choices, capacity)
 
     def close(self) -> None:
         self._runner = None
@@ -92,9 +92,9 @@ class Hearth:
 
     def observe(self, tokens: Sequence[int]) -> Kernels:
         """The reply observed is a second one, on a prompt that the cache holds: steps alone."""
-        chosen = self._choice
-        if chosen is None:
+        if self._choices is None:
             raise HearthError("Nothing was chosen yet.")
+        chosen, _ = self._choices
         self.prefill(tokens)
         prefill = probe.observe(lambda: self.prefill(tokens))
         self._generate(tokens, OBSERVED_TOKENS)

@@ -19,6 +19,7 @@ from engine.bench.result import Kernels, Measurement, Result, encoded, write
 from engine.bench.settings import Attention, LlamaBench, Settings
 from engine.bench.subject import Subject
 from engine.errors import CheckpointError, HearthError, SettingError, StorageError
+from engine.memory import give_back
 
 JSON, MARKDOWN, SVG = "bench.json", "bench.md", "bench.svg"
 Say: TypeAlias = Callable[[str], None]
@@ -79,7 +80,7 @@ def run(wish: Wish, say: Say) -> int:
         raise
     finally:
         parts.close()
-        subject.free(device)
+        give_back(device)
     keep.complete()
     say(f"Done in {keep.seconds():.0f} s: {wish.out / MARKDOWN}")
     return 0
@@ -143,7 +144,7 @@ def findings(
             yield found
     device = opened.device
     del opened
-    subject.free(device)
+    give_back(device)
     for number, (what, command) in enumerate(runs, ours + 1):
         yield Started(f"llama.cpp: {what}", number, ours + len(runs))
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,11 +11,10 @@ import torch
 from torch import Tensor
 
 from engine import catalog, fusion, model_shape
-from engine.attention import choice, facts, interface
+from engine.attention import choice, facts, interface, trial
 from engine.attention.choice import Choice, Requested
 from engine.bench import result
 from engine.bench.shapes import SHAPES, drawn
-from engine.decode_graph import CAPTURABLE
 from engine.kv_cache import KVCache
 from engine.loading.assembly import assemble
 from engine.loading.checkpoint import Checkpoint
@@ -24,8 +22,7 @@ from engine.loading.load import load
 from engine.loading.weights import Weight
 from engine.model_shape import ModelShape
 from engine.rope import LongRope
-from engine.runner import Runner
-from engine.session import Session
+from engine.runner import Runner, checked
 
 
 @dataclass(frozen=True)
@@ -53,13 +50,11 @@ class Subject:
         ids: list[int] = torch.randint(self.vocabulary, (count,), generator=generator).tolist()
         return ids
 
-    def chosen(self, requested: Requested) -> Choice:
-        """What a session would choose. Raises AttentionError where that is nothing."""
-        return Session()._working_choice(self.shape.attention(self.dtype), requested)  # noqa: SLF001
-
-    def chosen_for_decode(self, requested: Requested, prompt: Choice) -> Choice:
-        shape = self.shape.attention(self.dtype)
-        return Session()._decode_choice(shape, requested, prompt)  # noqa: SLF001
+    def chosen(self, requested: Requested) -> tuple[Choice, Choice]:
+        """For a prompt and for one token. Raises AttentionError where that is nothing."""
+        here, shape = facts.current(), self.shape.attention(self.dtype)
+        prompt = trial.for_prompt(here, shape, requested)
+        return prompt, trial.for_token(here, shape, requested, prompt)
 
     def runner(self, prompt: Choice, decode: Choice, capacity: int) -> Runner:
         """As a session makes it, for a cache of `capacity` tokens. Fuses the model: what runs it
@@ -68,8 +63,7 @@ class Subject:
         cache = KVCache(
             self.shape.cache, capacity, self.device, self.dtype, prompt.kernel, decode.kernel
         )
-        graphs = decode.kernel in CAPTURABLE and self.shape.latent is None
-        return Runner(self.model, cache, self.rope, graphs=graphs)
+        return checked(self.model, cache, self.rope)
 
     def ids(self, tokens: Sequence[int]) -> Tensor:
         """int64 [1, tokens], with the rotary frequencies set for a sequence of that length."""
@@ -142,13 +136,6 @@ def of_shape(name: str) -> Subject:
 def device_and_dtype() -> tuple[torch.device, torch.dtype]:
     here = facts.current()
     return torch.device(here.kind), facts.native_dtype(here)
-
-
-def free(device: torch.device) -> None:
-    """Hands back what nothing refers to any more."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
 
 
 @contextmanager

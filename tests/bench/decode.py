@@ -93,8 +93,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     made = subject.of_shape(options.shape)
     contexts = [int(context) for context in options.contexts.split(",")]
-    prompt = made.chosen("auto")
-    decode = made.chosen_for_decode("auto", prompt)
+    prompt, decode = made.chosen("auto")
     ready = made.runner(prompt, decode, max(contexts) + options.new_tokens + 64)
     found: dict[str, Any] = {
         "gpu": torch.cuda.get_device_name(0),

@@ -6,7 +6,7 @@ For each kernel that Hearth chooses here, with the flash-attn package and as if 
 what was observed in prefill and decode, the error of the logits against eager float32 beside that
 of eager bfloat16, and tokens/s of decode beside transformers' generate() with the best attention
 that runs. Writes families.json after each family, and models.md, the table, at the end. Rates are
-those of four layers, so mostly of Python: the ratio says more than the rate.
+those of four layers: the ratio says more than the rate.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import statistics
 import time
 import traceback
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ import transformers
 from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING
 
 from engine.attention import facts
+from engine.sampling import SamplingOptions
 from tests.engine.family_models import MODELS
 from tests.gpu.family_runs import CUDA, PROMPT, GpuModel
 
@@ -220,13 +222,16 @@ def generated(model: GpuModel, attention: str, count: int) -> None:
 
 
 def decoded(model: GpuModel, ready: Any, count: int) -> None:
-    """Greedy, each token read by the host, as Hearth decodes."""
+    """Greedy, by the steps that replies use."""
+    prompt = model.tokens[:PROMPT]
     ready.cache.tokens.clear()
-    ready.reuse(model.tokens[:PROMPT])
-    for _ in ready.prefill(model.tokens[:PROMPT]):
+    ready.reuse(prompt)
+    for _ in ready.prefill(prompt):
         pass
-    for _ in range(count - 1):
-        ready.forward([int(ready.logits.argmax())])
+    tokens = ready.decode(SamplingOptions(temperature=0), prompt, lambda: False)
+    for _ in islice(tokens, count):
+        pass
+    tokens.close()
 
 
 def table(found: list[dict[str, Any]]) -> str:

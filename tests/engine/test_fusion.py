@@ -16,7 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine import fusion
+from engine import fusion, runner
+from engine.attention import interface
+from engine.kv_cache import KVCache
+from tests.engine import tiny
 from tests.engine.family_models import MODELS
 
 FAMILIES = [name for name in MODELS if "-" not in name]
@@ -134,6 +137,22 @@ def test_a_kernel_that_computes_something_else_is_found_out(kernel: str, rows: C
     moved = fusion.disagreement(runs)
     # One token attends to itself alone: how its key was turned cannot matter.
     assert moved > 0.25 or kernel == "rope"
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_runner_goes_without_what_moves_the_logits(rows: Counted, right: bool) -> None:
+    model = MODELS["llama"].make()
+    shape = tiny.shape_of(model)
+    interface.register()
+    model.config._attn_implementation = interface.NAME
+    fusion.replace(model, rows)
+    if not right:
+        rows.kernels["norm"] = lambda x, *_: x.flip(-1)
+    fusion.switch(on=True)
+    cache = KVCache(shape.cache, 64, torch.device("cpu"), torch.float32, "sdpa")
+    ready = runner.checked(model, cache, None)
+    assert fusion.is_on() == right
+    assert not ready.cache.tokens
 
 
 def test_a_class_that_computes_something_else_is_left_as_it_is(rows: Counted) -> None:

@@ -33,7 +33,6 @@ from engine import model_shape
 from engine.loading import assembly, families
 from engine.loading import load as loading
 from engine.loading.checkpoint import Checkpoint
-from engine.loading.families import Family
 from engine.model_shape import ModelShape
 
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -100,14 +99,10 @@ def model(family: str) -> Any:
     return made.eval()
 
 
-def family_of(model_type: str) -> Family:
-    return next(f for f in families.FAMILIES if (f.text or f.name) == model_type)
-
-
 def shape_of(made: Any) -> ModelShape:
     """What a model of transformers asks of attention and cache."""
     config = copy.deepcopy(made.config)
-    _, layers = assembly.empty_model(family_of(config.model_type), config)
+    _, layers = assembly.empty_model(families.of_name(config.model_type), config)
     return model_shape.of_layers(layers, config.max_position_embeddings)
 
 

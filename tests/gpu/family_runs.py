@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from engine import experts, fusion, rope
-from engine.attention import facts, interface, probe
+from engine.attention import facts, interface, probe, trial
 from engine.kv_cache import KVCache
+from engine.loading import families
 from engine.runner import Runner
-from engine.session import Session
 from tests.engine import tiny
 
 CUDA = torch.device("cuda")
@@ -60,7 +60,7 @@ class GpuModel:
 
     def mend(self) -> None:
         """Makes it the model that Hearth's loading leaves, which generate() cannot run."""
-        tiny.family_of(self.model.config.model_type).mend(self.model)
+        families.of_name(self.model.config.model_type).mend(self.model)
         self.rope = rope.of_model(self.model)
         fusion.fuse(self.model)
 
@@ -98,17 +98,17 @@ class GpuModel:
     def ids(self, tokens: Sequence[int]) -> torch.Tensor:
         return torch.tensor([tokens], device=CUDA)
 
-    def runner(self, *, flash_attn: bool, graphs: bool = False) -> tuple[Runner, str]:
+    def runner(self, *, flash_attn: bool) -> tuple[Runner, str]:
         """By the kernel that Hearth chooses here, and why; as if the flash-attn package were not
         there unless `flash_attn`."""
-        session = Session()
+        here, asked = facts.current(), self.shape.attention(torch.bfloat16)
         if not flash_attn:
-            session._facts = dataclasses.replace(facts.current(), flash_attn="")
-        chosen = session._working_choice(self.shape.attention(torch.bfloat16), "auto")
+            here = dataclasses.replace(here, flash_attn="")
+        chosen = trial.for_prompt(here, asked, "auto")
+        decode = trial.for_token(here, asked, "auto", chosen)
         self._become(interface.NAME, experts.NAME)
-        decode = session._decode_choice(self.shape.attention(torch.bfloat16), "auto", chosen)
         cache = KVCache(self.shape.cache, 1024, CUDA, torch.bfloat16, chosen.kernel, decode.kernel)
-        return Runner(self.model, cache, self.rope, graphs=graphs), chosen.reason
+        return Runner(self.model, cache, self.rope), chosen.reason
 
     def run(self, *, flash_attn: bool) -> Run:
         ready, reason = self.runner(flash_attn=flash_attn)

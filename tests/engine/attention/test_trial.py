@@ -1,4 +1,4 @@
-"""The kernel that a session settles on, where one misbehaves."""
+"""The kernel that is settled on, where one misbehaves."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.attention import kernels
+from engine.attention import kernels, latent, trial
 from engine.attention.choice import Shape
+from engine.attention.facts import DeviceFacts
+from engine.attention.latent import Latent
 from engine.errors import HearthError
-from engine.session import Session
 
+CPU = DeviceFacts("cpu", "CPU")
 SHAPE = Shape(4, 2, 64, torch.float32, windows=(0, 16))
-
-
-@pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Session:
-    """One that takes SDPA first, whatever the machine."""
-    made = Session()
-    monkeypatch.setattr(made, "_device", torch.device("cpu"))
-    return made
 
 
 def no_number(tokens: int, window: int) -> kernels.Kernel:
@@ -38,26 +32,24 @@ def no_number(tokens: int, window: int) -> kernels.Kernel:
 @pytest.mark.parametrize("window", [0, 16])
 @pytest.mark.parametrize("tokens", [37, 1])
 def test_a_kernel_that_returns_no_number_gives_way(
-    session: Session, monkeypatch: pytest.MonkeyPatch, tokens: int, window: int
+    monkeypatch: pytest.MonkeyPatch, tokens: int, window: int
 ) -> None:
     monkeypatch.setitem(kernels.KERNELS, "sdpa", no_number(tokens, window))
-    chosen = session._working_choice(SHAPE, "off")
+    chosen = trial.for_prompt(CPU, SHAPE, "off")
     assert chosen.kernel == "math"
 
 
-def test_a_kernel_that_fails_without_a_word_gives_way(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kernel_that_fails_without_a_word_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> Tensor:
         raise NotImplementedError
 
     monkeypatch.setitem(kernels.KERNELS, "sdpa", fail)
-    chosen = session._working_choice(SHAPE, "off")
+    chosen = trial.for_prompt(CPU, SHAPE, "off")
     assert chosen.kernel == "math"
 
 
 def test_where_no_kernel_works_the_sentence_does_not_speak_of_flash_attention(
-    session: Session, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(kernels.KERNELS, "sdpa", no_number(1, 0))
 
@@ -66,5 +58,23 @@ def test_where_no_kernel_works_the_sentence_does_not_speak_of_flash_attention(
 
     monkeypatch.setitem(kernels.KERNELS, "math", fail)
     with pytest.raises(HearthError, match="plain math in float32 does not run here") as caught:
-        session._working_choice(SHAPE, "auto")
+        trial.for_prompt(CPU, SHAPE, "auto")
     assert "asked for" not in caught.value.title
+
+
+LATENTS = Shape(4, 4, 96, torch.float32, latent=Latent(rank=32, rotated=32, value=64))
+
+
+def test_latents_are_attended_to_directly_by_one_token() -> None:
+    prompt = trial.for_prompt(CPU, LATENTS, "auto")
+    assert (prompt.kernel, trial.for_token(CPU, LATENTS, "auto", prompt).kernel) == (
+        "sdpa",
+        "latents",
+    )
+
+
+def test_latents_that_cannot_be_attended_to_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt = trial.for_prompt(CPU, LATENTS, "auto")
+    monkeypatch.setattr(latent, "one_query", lambda *_: torch.full((1, 1, 4, 64), torch.nan))
+    with pytest.raises(HearthError, match="by matrix products disagrees"):
+        trial.for_token(CPU, LATENTS, "auto", prompt)
