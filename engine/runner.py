@@ -63,9 +63,11 @@ class Runner:
 
         Empty for every model but those of LongRoPE, and for those but once in a conversation.
         """
+        if self.rope is None or self.rope.fits(len(self.cache) + 1):
+            return []
         held = list(self.cache.tokens)
         self._fit(len(held) + 1)
-        return [] if self.cache.tokens else held
+        return held
 
     def _fit(self, length: int) -> None:
         if self.rope and not self.rope.fits(length):
@@ -96,19 +98,12 @@ class Runner:
         if self._sampler is None:
             self._sampler = Sampler(self.logits.shape[0], self.device)
         self._sampler.begin(options, prompt)
-        if self.graphs is None:
-            yield from self._plainly(self._sampler, stopped)
-        else:
-            yield from self._replayed(self.graphs, self._sampler, stopped)
-
-    def _replayed(
-        self, graphs: DecodeGraphs, sampler: Sampler, stopped: Callable[[], bool]
-    ) -> Iterator[int]:
+        tokens = self.graphs.tokens if self.graphs else one_token
         while True:
             # LongRoPE's frequencies hold up to a length, and then all is to be run again.
-            end = (self.rope and self.rope.end) or self.cache.capacity
+            end = min((self.rope and self.rope.end) or self.cache.capacity, self.cache.capacity)
             last = 0
-            for token in graphs.tokens(self.logits, sampler, min(end, self.cache.capacity)):
+            for token in tokens(self.logits, self._sampler, end):
                 last = token
                 yield token
             if not self.cache.free:
@@ -117,17 +112,6 @@ class Runner:
                 if stopped():
                     return
             self.forward([last])
-
-    def _plainly(self, sampler: Sampler, stopped: Callable[[], bool]) -> Iterator[int]:
-        while True:
-            token = int(sampler.draw(self.logits))
-            yield token
-            if not self.cache.free:
-                return
-            for _ in self.prefill(self.outgrown()):
-                if stopped():
-                    return
-            self.forward([token])
 
     def _paced(self, count: int) -> AbstractContextManager[None]:
         return self._paces[count].step() if count in self._paces else nullcontext()
@@ -148,6 +132,11 @@ class Runner:
         self.cache.tokens.extend(tokens)
         self.logits = output.logits[0, -1].float()
         return self.logits
+
+
+def one_token(logits: Tensor, sampler: Sampler, _end: int) -> Iterator[int]:
+    """As `DecodeGraphs.tokens`, with no step that runs ahead: the token that follows."""
+    yield int(sampler.draw(logits))
 
 
 def checked(model: nn.Module, cache: KVCache, rope: LongRope | None) -> Runner:
