@@ -36,6 +36,20 @@ class Clock(BaseStreamer):
         pass
 
 
+def generated(model: Any, ids: torch.Tensor, count: int, streamer: Any = None) -> torch.Tensor:
+    """[1, tokens + count]: transformers' greedy reply of so many tokens, whatever they are."""
+    out: torch.Tensor = model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        do_sample=False,
+        min_new_tokens=count,
+        max_new_tokens=count,
+        pad_token_id=0,
+        streamer=streamer,
+    )
+    return out
+
+
 class Transformers:
     """One forward for the whole prompt, and generate() for replies; a cache that grows."""
 
@@ -61,15 +75,7 @@ class Transformers:
         clock = Clock()
         ids = self._subject.ids(tokens)
         begin = time.perf_counter()
-        self._model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            do_sample=False,
-            min_new_tokens=count,
-            max_new_tokens=count,
-            pad_token_id=0,
-            streamer=clock,
-        )
+        generated(self._model, ids, count, clock)
         _, first, *rest = clock.times
         last = rest[-1] if rest else first
         return Timing(first - begin, last - first, 1 + len(rest))

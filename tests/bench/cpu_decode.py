@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn import functional
 
 from engine.attention import interface
+from engine.bench.peers import generated
 from engine.protocol import Load
 from engine.runner import onednn
 from engine.session import Session
@@ -66,14 +67,7 @@ def generate(model: nn.Module) -> float:
 
     def seconds(count: int) -> float:
         begin = time.perf_counter()
-        model.generate(  # type: ignore[operator]
-            ids,
-            attention_mask=torch.ones_like(ids),
-            do_sample=False,
-            min_new_tokens=count,
-            max_new_tokens=count,
-            pad_token_id=0,
-        )
+        generated(model, ids, count)
         return time.perf_counter() - begin
 
     model.config._attn_implementation = "sdpa"  # type: ignore[union-attr]

@@ -27,6 +27,7 @@ import transformers
 from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING
 
 from engine.attention import facts
+from engine.bench.peers import generated
 from engine.sampling import SamplingOptions
 from tests.engine.family_models import MODELS
 from tests.gpu.family_runs import CUDA, PROMPT, GpuModel
@@ -163,7 +164,7 @@ def measure(name: str, new_tokens: int, rounds: int) -> dict[str, Any]:
         "head_size": model.shape.head_size,
         "eager_errors": model.eager,
         "generate": {
-            kind: rates(lambda count, kind=kind: generated(model, kind, count), new_tokens, rounds)  # type: ignore[misc]
+            kind: rates(lambda count, kind=kind: replied(model, kind, count), new_tokens, rounds)  # type: ignore[misc]
             for kind in ("sdpa", "flash_attention_2", "eager")
         },
         "runs": [],
@@ -207,18 +208,10 @@ def rates(run: Callable[[int], None], new_tokens: int, rounds: int) -> Any:
     return {"median": statistics.median(found), "all": found}
 
 
-def generated(model: GpuModel, attention: str, count: int) -> None:
+def replied(model: GpuModel, attention: str, count: int) -> None:
     model.model.set_attn_implementation(attention)
     model.model.config._experts_implementation = "grouped_mm"
-    ids = model.ids(model.tokens[:PROMPT])
-    model.model.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        do_sample=False,
-        min_new_tokens=count,
-        max_new_tokens=count,
-        pad_token_id=0,
-    )
+    generated(model.model, model.ids(model.tokens[:PROMPT]), count)
 
 
 def decoded(model: GpuModel, ready: Any, count: int) -> None:

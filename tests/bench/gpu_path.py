@@ -25,6 +25,7 @@ from typing import Any, Final
 import torch
 import transformers
 
+from engine.bench.peers import generated
 from engine.loading.load import load
 from engine.protocol import Finished, Generate, Load, Message, Prefill, Sampling, Stop
 from engine.session import Session
@@ -61,14 +62,7 @@ def generate(model: Path, attention: str, ids: torch.Tensor, count: int, rounds:
     def seconds(tokens: int) -> float:
         torch.cuda.synchronize()
         begin = time.perf_counter()
-        opened.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            do_sample=False,
-            min_new_tokens=tokens,
-            max_new_tokens=tokens,
-            pad_token_id=0,
-        )
+        generated(opened, ids, tokens)
         torch.cuda.synchronize()
         return time.perf_counter() - begin
 

@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine import model_shape
 from engine.attention import interface
-from engine.kv_cache import KVCache
 from engine.loading import families, load
 from engine.loading.checkpoint import Checkpoint
 from engine.runner import Runner
@@ -20,16 +18,12 @@ from engine.sampling import Sampler, SamplingOptions
 from tests.engine import tiny
 from tests.engine.family_models import LONGROPE, MODELS
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 PROMPT = 61
 CHUNKS = (1000, 17, 1)
 NEW_TOKENS = 64
 TOLERANCE = 1e-4
-
-
-def tokens_of(length: int, seed: int = 0) -> list[int]:
-    source = torch.Generator().manual_seed(seed)
-    return torch.randint(0, len(tiny.BYTES), (length,), generator=source).tolist()
 
 
 class Pair:
@@ -48,10 +42,7 @@ class Pair:
         )
 
     def runner(self, chunk: int = 1000) -> Runner:
-        shape = model_shape.of_layers(self.loaded.layers, 512)
-        kernel = "math" if shape.softcap or shape.sinks else "sdpa"
-        cache = KVCache(shape.cache, 256, CPU, torch.float32, kernel)
-        ready = Runner(self.loaded.model, cache, self.loaded.rope)
+        ready = tiny.runner(self.loaded)
         ready.chunk = chunk
         return ready
 
@@ -60,15 +51,6 @@ class Pair:
         with torch.inference_mode():
             logits: torch.Tensor = self.eager(torch.tensor([tokens]), use_cache=False).logits[0]
         return logits
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """The models are so small that two threads wait for each other most of the time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -87,7 +69,7 @@ def prefill(ready: Runner, tokens: Sequence[int]) -> None:
 
 @pytest.mark.parametrize("chunk", CHUNKS)
 def test_prefill_and_decode_match_eager(pair: Pair, chunk: int) -> None:
-    tokens = tokens_of(PROMPT + 3)
+    tokens = tiny.tokens_of(PROMPT + 3)
     expected = pair.reference(tokens)
     ready = pair.runner(chunk)
     ready.reuse(tokens[:PROMPT])
@@ -99,9 +81,9 @@ def test_prefill_and_decode_match_eager(pair: Pair, chunk: int) -> None:
 
 
 def test_reuse_of_a_prefix_matches_eager(pair: Pair) -> None:
-    ready, first = pair.runner(17), tokens_of(PROMPT)
+    ready, first = pair.runner(17), tiny.tokens_of(PROMPT)
     prefill(ready, first)
-    branch = [*first[:40], *tokens_of(11, seed=1)]
+    branch = [*first[:40], *tiny.tokens_of(11, seed=1)]
     reused = ready.reuse(branch)
     assert reused == 40
     prefill(ready, branch[reused:])
@@ -123,7 +105,7 @@ def test_greedy_tokens_match_eager(pair: Pair) -> None:
 
     Once up to where LongRoPE changes its frequencies, and once beyond.
     """
-    tokens = tokens_of(PROMPT, seed=2)
+    tokens = tiny.tokens_of(PROMPT, seed=2)
     chosen = greedy(pair.runner(17), tokens)
     everything = [*tokens, *chosen]
     ends = {LONGROPE["original_max_position_embeddings"], len(everything)}
@@ -152,7 +134,7 @@ class Replayed:
 @pytest.mark.parametrize("replayed", [False, True], ids=["single", "replayed"])
 def test_replies_are_right_across_a_change_of_frequencies(pair: Pair, replayed: bool) -> None:
     """Of LongRoPE; Llama's reply is one as any other."""
-    ready, tokens = pair.runner(17), tokens_of(PROMPT, seed=2)
+    ready, tokens = pair.runner(17), tiny.tokens_of(PROMPT, seed=2)
     ready.graphs = Replayed(ready) if replayed else None  # type: ignore[assignment]
     ready.reuse(tokens)
     prefill(ready, tokens)
@@ -170,7 +152,7 @@ def test_decode_is_one_graph_with_one_attention_op_a_layer(pair: Pair) -> None:
         graphs.append(graph)
         return graph.forward
 
-    ready, tokens = pair.runner(), tokens_of(PROMPT + 1)
+    ready, tokens = pair.runner(), tiny.tokens_of(PROMPT + 1)
     ready.reuse(tokens)
     prefill(ready, tokens[:PROMPT])
     torch.compiler.reset()

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from engine.attention import interface
+from engine.bench.peers import generated
 from engine.generation import GenerationOptions, generate
 from engine.kv_cache import KVCache
 from engine.protocol import Finished, Generate, Load, Message, Sampling, Text
@@ -126,14 +127,7 @@ def test_greedy_tokens_are_those_of_generate(session: Session, length: int) -> N
     tokens, _ = replied(session, prompt)
     ids = torch.tensor([prompt])
     with Eager(session) as model:
-        out = model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            do_sample=False,
-            max_new_tokens=NEW_TOKENS,
-            min_new_tokens=NEW_TOKENS,
-            pad_token_id=0,
-        )
+        out = generated(model, ids, NEW_TOKENS)
     assert tokens == out[0, length:].tolist()
 
 

@@ -30,10 +30,12 @@ from transformers import (
 )
 
 from engine import model_shape
+from engine.kv_cache import KVCache
 from engine.loading import assembly, families
 from engine.loading import load as loading
 from engine.loading.checkpoint import Checkpoint
 from engine.model_shape import ModelShape
+from engine.runner import Runner
 
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -104,6 +106,19 @@ def shape_of(made: Any) -> ModelShape:
     config = copy.deepcopy(made.config)
     _, layers = assembly.empty_model(families.of_name(config.model_type), config)
     return model_shape.of_layers(layers, config.max_position_embeddings)
+
+
+def tokens_of(length: int, seed: int = 0) -> list[int]:
+    source = torch.Generator().manual_seed(seed)
+    return torch.randint(0, len(BYTES), (length,), generator=source).tolist()
+
+
+def runner(loaded: Checkpoint) -> Runner:
+    """In float32 on the CPU, for 256 tokens."""
+    shape = model_shape.of_layers(loaded.layers, 512)
+    kernel = "math" if shape.softcap or shape.sinks else "sdpa"
+    cache = KVCache(shape.cache, 256, torch.device("cpu"), torch.float32, kernel)
+    return Runner(loaded.model, cache, loaded.rope)
 
 
 def logits(of: Any, tokens: int = 40) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,14 @@ import gguf
 import pytest
 import torch
 
-from engine import model_card, model_shape
+from engine import model_card
 from engine.attention import interface
 from engine.errors import CheckpointError, UnsupportedError
-from engine.kv_cache import KVCache
 from engine.loading import families, gguf_config, gguf_families, gguf_header, gguf_weights
 from engine.loading import load as loading
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.gguf_families import GGUF
 from engine.protocol import ModelInfo
-from engine.runner import Runner
 from tests.engine import gguf_models, tiny
 from tests.engine.family_models import (
     MODELS,
@@ -115,25 +113,9 @@ CASES: dict[str, Case] = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """The models are so small that two threads wait for each other most of the time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def tokens_of(length: int) -> list[int]:
-    source = torch.Generator().manual_seed(0)
-    return torch.randint(0, len(tiny.BYTES), (length,), generator=source).tolist()
-
-
 def logits(loaded: Checkpoint, tokens: list[int]) -> torch.Tensor:
     """[vocabulary] after the last token, as Hearth computes them."""
-    shape = model_shape.of_layers(loaded.layers, 512)
-    kernel = "math" if shape.softcap or shape.sinks else "sdpa"
-    ready = Runner(loaded.model, KVCache(shape.cache, 128, CPU, torch.float32, kernel), loaded.rope)
+    ready = tiny.runner(loaded)
     ready.reuse(tokens)
     for _ in ready.prefill(tokens):
         pass
@@ -156,7 +138,7 @@ def error(made: Any, loaded: Checkpoint) -> float:
 
     Before a window is full, behind it, and beyond the length at which LongRoPE changes.
     """
-    everything = tokens_of(100)
+    everything = tiny.tokens_of(100)
     worst = 0.0
     for length in (20, 61, 100):
         tokens = everything[:length]

@@ -43,16 +43,6 @@ from tests.engine import tiny
 from tests.engine.tiny import edit_json, load, write_json
 
 
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_folder(tmp_path_factory.mktemp("model") / "tiny", tiny.model("llama"))
-
-
-@pytest.fixture
-def folder(original: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(original, tmp_path / "tiny"))
-
-
 def refusal(path: Path) -> str:
     with pytest.raises(HearthError) as caught:
         load(path)
