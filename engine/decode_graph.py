@@ -15,6 +15,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from engine import memory
+from engine.errors import reason
 from engine.kv_cache import KVCache
 from engine.sampling import Kind, Sampler
 
@@ -24,6 +26,9 @@ CAPTURABLE: Final = ("flash_attn", "torch_flash", "flash_decode")
 """Kernels that read the length of the cache on the device."""
 WARM_UP: Final = 2
 """Steps of a reply that run uncaptured before the first capture: libraries allocate in those."""
+
+NO_ROOM: Final = "Steps are launched one by one: there was no memory to capture them."
+NOT_CAPTURABLE: Final = "Steps are launched one by one: this model's cannot be captured."
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class DecodeGraphs:
         self._steps: dict[Class, int] = {}
         self._pool: Any = None
         self._capturable = True
+        self.refusal = ""
+        """Why steps are launched one by one, as a sentence; empty where they are captured."""
         self._slots = [Slot(), Slot()]
 
     @torch.inference_mode()
@@ -100,13 +107,17 @@ class DecodeGraphs:
         stream = torch.cuda.current_stream()
         try:
             self._graphs[needed] = self._captured(needed.span, sampler)
+            return
         except (RuntimeError, NotImplementedError) as error:
-            _log.warning("decode steps are not captured: %s", error)
-            self._capturable = False
-            self._graphs.clear()
-            torch.cuda.set_stream(stream)
-            renew(sampler.generator)
-            renew(torch.cuda.default_generators[stream.device_index])
+            _log.warning("decode steps are not captured: %s", reason(error))
+            self.refusal = NO_ROOM if memory.is_used_up(error) else NOT_CAPTURABLE
+        self._capturable = False
+        self._graphs.clear()
+        torch.cuda.set_stream(stream)
+        renew(sampler.generator)
+        renew(torch.cuda.default_generators[stream.device_index])
+        # Not before the error is gone: it holds what was captured.
+        memory.give_back(self._cache.device)
 
     def _captured(self, span: int, sampler: Sampler) -> Any:
         graph = torch.cuda.CUDAGraph()

@@ -70,6 +70,17 @@ class OutOfMemoryError(HearthError):
     title = "There is not enough memory"
     default_hint = "Choose a smaller model or a shorter context, or close other programs."
 
+    @classmethod
+    def offering(cls, context: int, detail: str) -> OutOfMemoryError:
+        """With a context, in tokens, that would fit; 0 where none would."""
+        if not context:
+            return cls(detail, "Choose a smaller model, or close other programs.")
+        return cls(
+            detail,
+            f"Load the model with a context of {context:,} tokens, choose a smaller model, or "
+            "close other programs.",
+        )
+
 
 class StorageError(HearthError):
     code = "storage"

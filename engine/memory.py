@@ -1,12 +1,34 @@
-"""How much memory there is, how much was taken at most: the GPU's on CUDA, else the computer's."""
+"""How much memory there is, how much was taken, and what can be done when it is used up.
+
+The GPU's on CUDA, else the computer's.
+"""
 
 from __future__ import annotations
 
 import gc
+import logging
+import re
 import sys
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import psutil
 import torch
+
+from engine.errors import OutOfMemoryError, reason
+
+ROUND: Final = 256
+"""Tokens: a context that is offered is a multiple of it."""
+SHARE_TO_GIVE_UP: Final = 0.25
+"""Of a context beside which the model could not run, at least."""
+_USED_UP: Final = re.compile(
+    "out of memory|DefaultCPUAllocator|CUBLAS_STATUS_ALLOC_FAILED", re.IGNORECASE
+)
+"""In a RuntimeError: of the driver, of Triton and MPS; of torch on the CPU; of cuBLAS. The context
+of a device lives on after each of them."""
+
+_log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 
 def free_bytes(device: torch.device) -> int:
@@ -24,6 +46,45 @@ def give_back(device: torch.device) -> None:
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
+
+
+def is_used_up(error: BaseException) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError | OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and bool(_USED_UP.search(str(error)))
+
+
+def attempt(device: torch.device, run: Callable[[], Result]) -> Result | None:
+    """None where memory was used up; what `run` took until then is given back.
+
+    That can only be done once the error is gone, whose traceback holds what was computed.
+    """
+    try:
+        return run()
+    except Exception as error:
+        if not is_used_up(error):
+            raise
+        _log.warning("memory was used up: %s", reason(error))
+    give_back(device)
+    return None
+
+
+def shorter(context: int, bytes_per_token: int, missing: int) -> int:
+    """A context, in tokens, whose cache leaves `missing` bytes more than this one's.
+
+    Gives up a quarter at least, since what is missing is seldom known. 0 where none would do.
+    """
+    less = max(int(SHARE_TO_GIVE_UP * context), -(-missing // bytes_per_token))
+    return rounded(max(0, context - less))
+
+
+def rounded(context: int) -> int:
+    return context - context % ROUND or context
+
+
+def said(count: int) -> str:
+    """Bytes, for a sentence."""
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
 def peak_bytes(device: torch.device) -> int:
