@@ -5,29 +5,25 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
 
+import msgspec
 import torch
 import transformers
 
-from engine import catalog, fusion, generation, memory, model_shape, runner, thinking
+from engine import catalog, generation, memory, thinking
 from engine.attention import choice, facts, interface, probe, trial
 from engine.attention.choice import Choice
-from engine.errors import HearthError, OutOfMemoryError, PromptError, SettingError
-from engine.kv_cache import KVCache
-from engine.loading.checkpoint import Checkpoint
-from engine.loading.load import load
+from engine.errors import HearthError, PromptError, reason
 from engine.loading.template import encode_chat
-from engine.model_shape import ModelShape
+from engine.opening import Open, Opening, no_room, notes
 from engine.protocol import (
     Attention,
     AttentionPhase,
     Device,
     Finished,
-    Flash,
     Generate,
     Load,
     Loaded,
@@ -36,16 +32,10 @@ from engine.protocol import (
     Text,
     Thinking,
 )
-from engine.runner import Runner
 from engine.sampling import SamplingOptions
 
 _log = logging.getLogger(__name__)
 
-DEFAULT_CONTEXT = 8192
-SHARE_OF_FREE_MEMORY = 0.9
-"""Of what is free after the weights, what the cache may take; the rest is for activations."""
-SHARE_TO_KEEP = 0.25
-"""Of the computer's free memory, for the caches of conversations that were left."""
 SAMPLING = (
     "temperature",
     "top_k",
@@ -57,22 +47,6 @@ SAMPLING = (
 )
 UNOBSERVED_STEPS = 4
 """Tokens before the one that is observed: a graph is captured at the third."""
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-@dataclass
-class Open:
-    """A checkpoint that is loaded, with all that was decided about it."""
-
-    checkpoint: Checkpoint
-    shape: ModelShape
-    dtype: torch.dtype
-    requested: Flash
-    choice: Choice
-    decode_choice: Choice
-    """For one token."""
-    runner: Runner
-    attention: Attention | None = None
 
 
 class Session:
@@ -99,60 +73,35 @@ class Session:
         """Loads weights and allocates the cache. The model before it is gone whatever happens."""
         begin = time.perf_counter()
         self.unload()
-        path = catalog.resolve(command.model)
-        dtype = self._dtype(command.dtype)
-        checkpoint = load(
-            path,
-            device=self._device,
-            dtype=dtype,
-            attn_implementation=interface.NAME,
-            progress=progress,
-        )
-        # Before the cache takes what is free: fusing needs room for a layer's weights.
-        fusion.fuse(checkpoint.model)
-        shape = model_shape.of_layers(
-            checkpoint.layers, int(checkpoint.config.max_position_embeddings)
-        )
-        asked = shape.attention(dtype)
-        chosen = trial.for_prompt(self._facts, asked, command.flash)
-        context = self._context_length(shape, dtype, command.context_length)
-        decode = trial.for_token(self._facts, asked, command.flash, chosen)
-        cache = KVCache(
-            shape.cache,
-            context,
-            self._device,
-            dtype,
-            chosen.kernel,
-            decode.kernel,
-            # Keys that LongRoPE rotated for one length are of no use at another.
-            keep_bytes=0 if checkpoint.rope else int(SHARE_TO_KEEP * memory.free_host_bytes()),
-        )
-        self._open = Open(
-            checkpoint,
-            shape,
-            dtype,
-            command.flash,
-            chosen,
-            decode,
-            runner.checked(checkpoint.model, cache, checkpoint.rope),
-        )
+        try:
+            opened = self._open = Opening(self._facts, command).opened(progress)
+        except HearthError as error:
+            # A copy: what the error passed through holds the weights.
+            failure = type(error)(error.detail, error.hint)
+        else:
+            return self._told(opened, command, begin)
+        self.unload()
+        raise failure
+
+    def _told(self, opened: Open, command: Load, begin: float) -> Loaded:
+        context, dtype = opened.runner.cache.capacity, choice.name_of(opened.dtype)
         _log.info(
             "loaded architecture=%s use_flash_attn=%s kernel=%s dtype=%s context=%d reason=%s",
-            checkpoint.architecture,
-            chosen.flash,
-            chosen.label,
-            choice.name_of(dtype),
+            opened.checkpoint.architecture,
+            opened.choice.flash,
+            opened.choice.label,
+            dtype,
             context,
-            chosen.reason,
+            opened.choice.reason,
         )
         return Loaded(
             model=catalog.find(command.model),
             device=self._facts.name,
-            dtype=choice.name_of(dtype),
+            dtype=dtype,
             context_length=context,
-            use_flash_attn=chosen.flash,
+            use_flash_attn=opened.choice.flash,
             load_ms=1e3 * (time.perf_counter() - begin),
-            notes=checkpoint.notes,
+            notes=opened.checkpoint.notes + notes(opened, command.context_length),
         )
 
     def probe(self) -> Attention:
@@ -160,8 +109,16 @@ class Session:
 
         On a GPU the prefill is a whole chunk, which loads the kernels that the first prompt would
         otherwise wait for, and the decode step is a replay of the graph that replies use.
+
+        Raises OutOfMemoryError where nothing can be run; the model stays loaded.
         """
         opened = self._opened()
+        opened.attention = memory.attempt(self._device, partial(self._probed, opened))
+        if opened.attention is None:
+            raise no_room(opened)
+        return opened.attention
+
+    def _probed(self, opened: Open) -> Attention:
         shape = opened.shape.attention(opened.dtype)
         ready = opened.runner
         tokens = ready.chunk if self._device.type == "cuda" else trial.PROMPT_TOKENS
@@ -180,11 +137,10 @@ class Session:
             probe.check(used.kernel, shape, self._device, count)
             for used, count in ((opened.choice, trial.PROMPT_TOKENS), (decode, 1))
         ]
-        opened.attention = Attention(
+        return Attention(
             prefill=phase(opened, opened.choice, seen[0], errors[0]),
             decode=phase(opened, decode, seen[1], errors[1]),
         )
-        return opened.attention
 
     def unload(self) -> None:
         self._open = None
@@ -193,7 +149,22 @@ class Session:
     def generate(
         self, command: Generate, stopped: Callable[[], bool]
     ) -> Iterator[Prefill | Thinking | Text | Finished]:
+        """Raises OutOfMemoryError where memory is used up; the cache holds what was run."""
         opened = self._opened()
+        try:
+            yield from self._reply(opened, command, stopped)
+            return
+        except Exception as error:
+            if not memory.is_used_up(error):
+                raise
+            _log.warning("memory was used up in a reply: %s", reason(error))
+        # Not before the error is gone: it holds what was computed.
+        memory.give_back(self._device)
+        raise no_room(opened)
+
+    def _reply(
+        self, opened: Open, command: Generate, stopped: Callable[[], bool]
+    ) -> Iterator[Prefill | Thinking | Text | Finished]:
         if not command.messages or not command.messages[-1].content.strip():
             raise PromptError("The prompt is empty.", "Write something first.")
         tokenizer = opened.checkpoint.tokenizer
@@ -222,25 +193,6 @@ class Session:
         if self._open is None:
             raise HearthError("No model is loaded.", "Choose a model first.")
         return self._open
-
-    def _dtype(self, requested: str) -> torch.dtype:
-        return facts.native_dtype(self._facts) if requested == "auto" else DTYPES[requested]
-
-    def _context_length(self, shape: ModelShape, dtype: torch.dtype, wanted: int | None) -> int:
-        if wanted is not None and not 1 < wanted <= shape.context_length:
-            raise SettingError(
-                f"This model has no context of {wanted:,}: it goes up to {shape.context_length:,}.",
-                f"Choose a context length from 2 to {shape.context_length:,}.",
-            )
-        room = SHARE_OF_FREE_MEMORY * memory.free_bytes(self._device)
-        fits = int(room) // shape.cache.bytes_per_token(dtype)
-        context = wanted or min(shape.context_length, DEFAULT_CONTEXT, fits)
-        if context > fits or context < 2:
-            raise OutOfMemoryError(
-                f"A context of {max(context, 2):,} tokens does not fit; {fits:,} would.",
-                "Choose a smaller model or a shorter context, or close other programs.",
-            )
-        return context
 
     def _options(
         self, wanted: Sampling, opened_thinking: thinking.Markers | None
@@ -273,7 +225,7 @@ class Session:
             prefill_tokens_per_second=rate(end.prompt_tokens - end.reused_tokens, end.prefill_s),
             decode_tokens_per_second=rate(end.new_tokens - 1, end.decode_s),
             peak_memory_bytes=memory.peak_bytes(self._device),
-            attention=self._opened().attention,
+            attention=told(self._opened()),
         )
 
 
@@ -286,6 +238,16 @@ def phase(opened: Open, chosen: Choice, seen: probe.Observation, error: float) -
         flash=seen.flash,
         max_error=error,
     )
+
+
+def told(opened: Open) -> Attention | None:
+    """What was observed, and why steps are launched one by one if they came to be."""
+    refusal = opened.runner.graphs.refusal if opened.runner.graphs else ""
+    seen = opened.attention
+    if seen and refusal and refusal not in seen.decode.reason:
+        decode = msgspec.structs.replace(seen.decode, reason=f"{seen.decode.reason} {refusal}")
+        opened.attention = msgspec.structs.replace(seen, decode=decode)
+    return opened.attention
 
 
 def rate(count: int, seconds: float) -> float:

@@ -1,0 +1,392 @@
+"""Memory that is used up: what is told, what is offered, and that the engine goes on as before.
+
+The allocator is asked for more than any machine has, or torch's own error is raised within the
+model. Real limits need a GPU (tests/gpu/test_memory.py).
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+import weakref
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from engine import memory, opening
+from engine.decode_graph import NO_ROOM
+from engine.errors import OutOfMemoryError
+from engine.kv_cache import KVCache
+from engine.loading import assembly
+from engine.protocol import Error, Finished, Load, Loaded, Prefill
+from engine.session import Session, told
+from tests.engine import tiny
+from tests.engine.driven import Driven, asking, driven, write_model
+from tests.engine.family_models import Model
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+CPU = torch.device("cpu")
+QUESTION = "What is left of the heat that the earth had at the beginning? " * 5
+BYTES_PER_TOKEN = 4 * 2 * (64 + 64) * 4
+"""Of the tiny model's cache: layers, KV heads, keys and values, float32."""
+
+
+def more_than_there_is() -> torch.Tensor:
+    """The allocator's own error."""
+    return torch.empty(1 << 60, dtype=torch.uint8)
+
+
+def out_of_memory() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("memory") / "tiny"
+    return write_model(path, max_position_embeddings=4096)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Driven]:
+    """Whatever happened to it before."""
+    with driven() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def answering(folder: Path) -> Iterator[tuple[Driven, str]]:
+    """An engine with a model, and the reply to QUESTION that nothing disturbed."""
+    with driven() as made:
+        made.loaded(folder, 1024, "float32")
+        yield made, made.reply(asking(QUESTION))[0]
+
+
+@pytest.fixture
+def expected(answering: tuple[Driven, str]) -> str:
+    return answering[1]
+
+
+@pytest.fixture
+def loaded(answering: tuple[Driven, str]) -> Iterator[Driven]:
+    engine, runner = answering[0], answering[0].runner
+    runner.cache.tokens.clear()
+    runner.chunk = 64
+    yield engine
+    runner.cache.tokens.clear()
+
+
+def offered(error: Error) -> int:
+    found = re.search(r"a context of ([\d,]+) tokens", error.hint)
+    assert found, error.hint
+    return int(found[1].replace(",", ""))
+
+
+class Breaking:
+    """Lets a module's forward pass so many times, then raises; `mend` lets it pass again."""
+
+    def __init__(self, module: Any, after: int, fail: Callable[[], object]) -> None:
+        self._left, self._fail = after, fail
+        self._handle = module.register_forward_pre_hook(self._count)
+
+    def _count(self, *_: object) -> None:
+        self._left -= 1
+        if self._left < 0:
+            self._fail()
+
+    def mend(self) -> None:
+        self._handle.remove()
+
+
+# ---------------------------------------------------------------------------- at load
+
+
+def test_weights_that_do_not_fit_are_told_and_the_engine_goes_on(
+    engine: Driven, folder: Path, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(memory, "free_bytes", lambda _: 123_000_000)
+        patched.setattr(assembly._State, "_set", lambda *_: more_than_there_is())
+        error = engine.refused(folder, 1024, "float32")
+    assert error.code == "memory"
+    stored = load_file(folder / "model.safetensors").values()
+    size = memory.said(sum(tensor.nbytes for tensor in stored))
+    assert f"take about {size} in float32" in error.detail
+    assert "123 MB were free" in error.detail
+    assert "context" not in error.hint
+    assert not engine.died
+    engine.loaded(folder, 1024, "float32")
+    assert engine.reply(asking(QUESTION))[0] == expected
+
+
+def test_what_a_failed_load_had_taken_is_given_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the error is still held, as by whoever tells it."""
+    models: list[weakref.ref[torch.nn.Module]] = []
+    plain = assembly._fill_state
+
+    def noted(model: torch.nn.Module, *rest: Any) -> None:
+        models.append(weakref.ref(model))
+        plain(model, *rest)
+
+    monkeypatch.setattr(assembly, "_fill_state", noted)
+    monkeypatch.setattr(opening, "KVCache", lambda *_, **__: more_than_there_is())
+    with pytest.raises(OutOfMemoryError) as caught:
+        Session().load(Load(model=str(folder), dtype="float32"), lambda *_: None)
+    assert caught.value.detail
+    assert [model() for model in models] == [None]
+
+
+class SmallCache(KVCache):
+    """What a device gives that says that it has more."""
+
+    def __init__(self, shape: Any, capacity: int, *rest: Any, **more: Any) -> None:
+        if capacity > 600:
+            more_than_there_is()
+        super().__init__(shape, capacity, *rest, **more)
+
+
+def test_the_usual_context_is_made_shorter_until_it_fits(
+    engine: Driven, folder: Path, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "KVCache", SmallCache)
+    found = engine.loaded(folder, None, "float32")
+    assert found.context_length == 512
+    assert found.notes == ("The context is 512 tokens: there is no memory for the usual 4,096.",)
+    assert engine.reply(asking(QUESTION))[0] == expected
+
+
+def test_a_context_that_was_asked_for_is_not_made_shorter_but_one_is_offered(
+    engine: Driven, folder: Path, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "KVCache", SmallCache)
+    error = engine.refused(folder, 4096, "float32")
+    assert error.code == "memory"
+    size = memory.said(4096 * BYTES_PER_TOKEN)
+    assert f"A context of 4,096 tokens takes {size} beside the weights" in error.detail
+    assert "free" in error.detail
+    found = engine.loaded(folder, offered(error), "float32")
+    assert (found.context_length, found.notes) == (512, ())
+    assert engine.reply(asking(QUESTION))[0] == expected
+
+
+def test_where_no_context_fits_none_is_offered(
+    engine: Driven, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "KVCache", lambda *_, **__: more_than_there_is())
+    error = engine.refused(folder, None, "float32")
+    assert (error.code, "context" in error.hint) == ("memory", False)
+    assert not [event for event in engine.load(folder, None, "float32") if type(event) is Loaded]
+
+
+def test_a_context_that_is_too_long_for_what_is_free_is_told_beforehand(
+    engine: Driven, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = 1000 * BYTES_PER_TOKEN
+    monkeypatch.setattr(memory, "free_bytes", lambda _: free)
+    error = engine.refused(folder, 2000, "float32")
+    assert f"2,000 tokens takes {memory.said(2 * free)}" in error.detail
+    assert f"{memory.said(free)} are free" in error.detail
+    assert offered(error) == 768, "nine tenths of a thousand, rounded down"
+    assert engine.loaded(folder, offered(error), "float32").context_length == 768
+    by_itself = engine.loaded(folder, None, "float32")
+    assert by_itself.context_length == 900
+    assert by_itself.notes
+
+
+def test_a_model_that_cannot_run_at_load_stays_and_can_be_asked_later(
+    engine: Driven, folder: Path, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("engine.attention.probe.observe", lambda _: out_of_memory())
+        events = engine.load(folder, 1024, "float32")
+    error = events[-1]
+    assert isinstance(error, Error)
+    assert isinstance(events[-2], Loaded)
+    assert (error.code, offered(error)) == ("memory", 768)
+    assert engine.reply(asking(QUESTION))[0] == expected
+
+
+# ---------------------------------------------------------------------------- in a reply
+
+
+@pytest.mark.parametrize("fail", [more_than_there_is, out_of_memory])
+@pytest.mark.parametrize(
+    ("after", "held"), [(0, 0), (2, 128), (6, 275)], ids=["first-chunk", "third-chunk", "reply"]
+)
+def test_a_reply_that_runs_out_of_memory_leaves_what_was_run(
+    loaded: Driven, expected: str, after: int, held: int, fail: Callable[[], object]
+) -> None:
+    runner = loaded.runner
+    broken = Breaking(runner.model.model.layers[2].mlp, after, fail)
+    error = loaded.fails(asking(QUESTION))
+    broken.mend()
+    assert (error.code, error.request, offered(error)) == ("memory", "r", 768)
+    size = memory.said(1024 * BYTES_PER_TOKEN)
+    assert f"a context of 1,024 tokens, which takes {size}" in error.detail
+    assert not loaded.died
+    tokens = list(runner.cache.tokens)
+    assert len(tokens) == held
+    keys, values = (b[:, :, :held].clone() for b in (runner.cache.keys, runner.cache.values))
+    text, end = loaded.reply(asking(QUESTION))
+    assert text == expected
+    assert end.reused_tokens == min(held, end.prompt_tokens - 1)
+    runner.cache.tokens.clear()
+    for at in range(0, held, 64):
+        runner.forward(tokens[at : at + 64])
+    if held:
+        torch.testing.assert_close(runner.cache.keys[:, :, :held], keys)
+        torch.testing.assert_close(runner.cache.values[:, :, :held], values)
+
+
+def test_what_a_failed_reply_had_computed_is_given_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it is said how much is free, and while the error is still held."""
+    session = Session()
+    session.load(Load(model=str(folder), dtype="float32", context_length=1024), lambda *_: None)
+    computed: list[weakref.ref[torch.Tensor]] = []
+    alive: list[int] = []
+
+    def fail(_: object, inputs: tuple[torch.Tensor, ...]) -> None:
+        computed.append(weakref.ref(inputs[0]))
+        out_of_memory()
+
+    def given_back(_: torch.device) -> int:
+        alive.append(sum(tensor() is not None for tensor in computed))
+        return 10**9
+
+    layers: Any = session._opened().runner.model.model
+    layers.layers[2].mlp.register_forward_pre_hook(fail)
+    monkeypatch.setattr(memory, "free_bytes", given_back)
+    with pytest.raises(OutOfMemoryError, match=r"the 1\.0 GB that are free"):
+        list(session.generate(asking(QUESTION), lambda: False))
+    assert (len(computed), alive) == (1, [0])
+
+
+def test_a_reply_tells_that_there_was_no_memory_to_capture_its_steps(
+    answering: tuple[Driven, str],
+) -> None:
+    opened = answering[0].session._opened()
+    before = opened.attention
+    assert before
+    graphs: Any = SimpleNamespace(refusal=NO_ROOM)
+    stand_in: Any = SimpleNamespace(attention=before, runner=SimpleNamespace(graphs=graphs))
+    for _ in range(2):
+        found = told(stand_in)
+        assert found
+        assert found.decode.reason == f"{before.decode.reason} {NO_ROOM}"
+        assert found.prefill == before.prefill
+    graphs.refusal = ""
+    stand_in.attention = before
+    assert told(stand_in) == before
+
+
+# ---------------------------------------------------------------------------- sentences
+
+
+@pytest.mark.parametrize(
+    ("error", "used_up"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory."), True),
+        (OutOfMemoryError("The weights do not fit."), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("MPS backend out of memory"), True),
+        (RuntimeError("Triton Error [CUDA]: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (RuntimeError("shapes cannot be multiplied"), False),
+        (ValueError("out of memory"), False),
+    ],
+    ids=repr,
+)
+def test_what_is_memory_used_up(error: Exception, used_up: bool) -> None:
+    assert memory.is_used_up(error) == used_up
+    if used_up:
+        assert memory.attempt(CPU, lambda: fail(error)) is None
+    else:
+        with pytest.raises(type(error)):
+            memory.attempt(CPU, lambda: fail(error))
+
+
+def fail(error: Exception) -> int:
+    raise error
+
+
+def test_the_allocators_own_error_is_memory_used_up() -> None:
+    assert memory.attempt(CPU, more_than_there_is) is None
+
+
+def test_what_an_attempt_took_is_given_back_when_nothing_holds_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alive: list[bool] = []
+    computed: list[weakref.ref[torch.Tensor]] = []
+
+    def run() -> None:
+        taken = torch.zeros(1)
+        computed.append(weakref.ref(taken))
+        out_of_memory()
+
+    monkeypatch.setattr(memory, "give_back", lambda _: alive.append(computed[0]() is not None))
+    memory.attempt(CPU, run)
+    assert alive == [False]
+
+
+@pytest.mark.parametrize(
+    ("context", "missing", "found"),
+    [
+        (8192, 0, 6144),
+        (8192, 4096 * 10, 4096),
+        (8192, 8192 * 10, 0),
+        (8192, 10**9, 0),
+        (100, 0, 75),
+    ],
+)
+def test_a_shorter_context_leaves_what_is_missing(context: int, missing: int, found: int) -> None:
+    assert memory.shorter(context, 10, missing) == found
+
+
+def test_sizes_are_said_in_their_unit() -> None:
+    assert memory.said(16_060_000_000) == "16.1 GB"
+    assert memory.said(67_108_864) == "67 MB"
+
+
+# ---------------------------------------------------------------------------- many turns
+
+TURNS = 1000
+SETTLED = 200
+"""Turns after which what is allocated once has been."""
+MOST_GROWN = 800_000
+"""Bytes; a turn that keeps 1 KB is seen, and usually 20 KB are added by all of them."""
+
+
+def resident() -> int:
+    gc.collect()
+    return int(psutil.Process().memory_info().rss)
+
+
+def test_a_thousand_turns_take_no_memory(tmp_path: Path) -> None:
+    session = Session()
+    made = Model("llama", {"num_hidden_layers": 1, "hidden_size": 32, "head_dim": 16}).make()
+    small = tiny.write_gguf(tmp_path / "tiny.gguf", made)
+    session.load(Load(model=str(small), dtype="float32"), lambda *_: None)
+    before = 0
+    for turn in range(TURNS):
+        # Of all kinds: drawn and greedy, that go on, that begin anew, and one that is stopped.
+        command = asking(f"{turn % 7}? " * (1 + turn % 3), 2, temperature=turn % 2, seed=turn)
+        stopped = turn % 10 == 9
+        events = list(session.generate(command, partial(bool, stopped)))
+        assert isinstance(events[0], Prefill)
+        assert isinstance(events[-1], Finished)
+        if turn == SETTLED:
+            before = resident()
+    assert resident() - before < MOST_GROWN
