@@ -9,6 +9,7 @@ import gc
 import logging
 import re
 import sys
+import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -85,6 +86,17 @@ def rounded(context: int) -> int:
 def said(count: int) -> str:
     """Bytes, for a sentence."""
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
+
+
+def measured(device: torch.device, run: Callable[[], object]) -> tuple[float, int]:
+    """Seconds on a CUDA GPU, and the most bytes taken beyond those held before."""
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    before, begin = torch.cuda.memory_allocated(device), time.perf_counter()
+    run()
+    torch.cuda.synchronize(device)
+    seconds = time.perf_counter() - begin
+    return seconds, int(torch.cuda.max_memory_allocated(device)) - before
 
 
 def peak_bytes(device: torch.device) -> int:

@@ -186,5 +186,9 @@ def no_room(opened: Open) -> OutOfMemoryError:
         f"weights and a context of {context:,} tokens, which takes "
         f"{memory.said(opened.cache_bytes(context))}."
     )
-    fits = memory.shorter(context, opened.cache_bytes(1), missing=0)
+    if ready.chunk_bytes:
+        needed = memory.said(ready.chunk_bytes)
+        detail += f" {ready.chunk:,} tokens of a prompt, run at once, take about {needed}."
+    missing = max(0, ready.chunk_bytes - free)
+    fits = memory.shorter(context, opened.cache_bytes(1), missing)
     return OutOfMemoryError.offering(fits if fits >= 2 else 0, detail)

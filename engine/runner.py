@@ -20,8 +20,15 @@ from engine.threads import Pace
 CHUNK = {"cuda": 1024, "mps": 512, "cpu": 128}
 """Tokens a prefill step: large enough to fill the device, small enough to stop within.
 
-Fixed and not paced by the clock, so that the same prompt is computed in the same way each time.
+On CUDA until a step was measured (`chunk_of`). Not paced by the clock from then on, so that the
+same prompt is computed in the same way for as long as the model is loaded.
 """
+CHUNKS = (256, 512, 1024, 2048, 4096)
+MOST_SECONDS = 0.05
+"""Of a chunk: Stop is to be there within 100 ms, in the middle of a long conversation too."""
+MOST_BYTES = 500_000_000
+SHARE_OF_FREE_MEMORY = 0.25
+"""For the activations of a chunk."""
 
 CHECKED_TOKENS = 37
 MOST_MOVED = 0.25
@@ -44,6 +51,8 @@ class Runner:
         self.rope = rope
         self.device = cache.device
         self.chunk = CHUNK[self.device.type]
+        self.chunk_bytes = 0
+        """What the activations of a chunk take; 0 where that was not measured."""
         paced = (1, self.chunk) if self.device.type == "cpu" else ()
         self._paces = {count: Pace(torch.get_num_threads()) for count in paced}
         """By the tokens of a step: what steps of one size take can be compared."""
@@ -132,6 +141,14 @@ class Runner:
         self.cache.tokens.extend(tokens)
         self.logits = output.logits[0, -1].float()
         return self.logits
+
+
+def chunk_of(tokens: int, seconds: float, taken: int, free: int) -> int:
+    """The largest chunk that is short enough and fits, where `tokens` took so many seconds and
+    bytes, and so many bytes are free beside the cache."""
+    room = min(MOST_BYTES, SHARE_OF_FREE_MEMORY * free)
+    most = tokens * min(MOST_SECONDS / seconds, room / max(taken, 1))
+    return max((chunk for chunk in CHUNKS if chunk <= most), default=CHUNKS[0])
 
 
 def one_token(logits: Tensor, sampler: Sampler, _end: int) -> Iterator[int]:

@@ -13,7 +13,7 @@ import msgspec
 import torch
 import transformers
 
-from engine import catalog, generation, memory, thinking
+from engine import catalog, generation, memory, runner, thinking
 from engine.attention import choice, facts, interface, probe, trial
 from engine.attention.choice import Choice
 from engine.errors import HearthError, PromptError, reason
@@ -32,6 +32,7 @@ from engine.protocol import (
     Text,
     Thinking,
 )
+from engine.runner import Runner
 from engine.sampling import SamplingOptions
 
 _log = logging.getLogger(__name__)
@@ -108,23 +109,34 @@ class Session:
         """Runs one prefill and one decode step under the profiler; leaves the cache empty.
 
         On a GPU the prefill is a whole chunk, which loads the kernels that the first prompt would
-        otherwise wait for, and the decode step is a replay of the graph that replies use.
+        otherwise wait for, and the decode step is a replay of the graph that replies use. A second
+        chunk is timed, and how large chunks are is settled by it.
 
         Raises OutOfMemoryError where nothing can be run; the model stays loaded.
         """
         opened = self._opened()
-        opened.attention = memory.attempt(self._device, partial(self._probed, opened))
-        if opened.attention is None:
-            raise no_room(opened)
-        return opened.attention
+        on_gpu = self._device.type == "cuda"
+        chunks = (opened.runner.chunk, runner.CHUNKS[0]) if on_gpu else (trial.PROMPT_TOKENS,)
+        for chunk in chunks:
+            opened.attention = memory.attempt(self._device, partial(self._probed, opened, chunk))
+            if opened.attention:
+                return opened.attention
+        raise no_room(opened)
 
-    def _probed(self, opened: Open) -> Attention:
+    def _probed(self, opened: Open, chunk: int) -> Attention:
         shape = opened.shape.attention(opened.dtype)
         ready = opened.runner
-        tokens = ready.chunk if self._device.type == "cuda" else trial.PROMPT_TOKENS
-        room = max(1, min(tokens, ready.cache.capacity - UNOBSERVED_STEPS - 2))
+        ready.cache.tokens.clear()
+        if self._device.type == "cuda":
+            ready.chunk = chunk
+        count = max(1, min(chunk, ready.cache.capacity - UNOBSERVED_STEPS - 2))
+        # Tokens that differ: those of a prompt go to all of a model's experts.
+        prompt = [token % opened.checkpoint.config.vocab_size for token in range(count)]
+        free = memory.free_bytes(self._device)
         try:
-            prefill = probe.observe(partial(ready.forward, [0] * room))
+            prefill = probe.observe(partial(ready.forward, prompt))
+            if self._device.type == "cuda":
+                self._settle_chunk(ready, prompt, free)
             decoded = ready.decode(SamplingOptions(temperature=0), (), lambda: False)
             for _ in islice(decoded, UNOBSERVED_STEPS):
                 pass
@@ -140,6 +152,21 @@ class Session:
         return Attention(
             prefill=phase(opened, opened.choice, seen[0], errors[0]),
             decode=phase(opened, decode, seen[1], errors[1]),
+        )
+
+    def _settle_chunk(self, ready: Runner, prompt: list[int], free: int) -> None:
+        """`free` bytes, from before torch held what the first chunk took."""
+        ready.cache.tokens.clear()
+        seconds, taken = memory.measured(self._device, partial(ready.forward, prompt))
+        ready.chunk = runner.chunk_of(len(prompt), seconds, taken, free)
+        ready.chunk_bytes = taken * ready.chunk // len(prompt)
+        _log.info(
+            "prefill in chunks of %d tokens: %d took %.1f ms and %s of %s",
+            ready.chunk,
+            len(prompt),
+            1e3 * seconds,
+            memory.said(taken),
+            memory.said(free),
         )
 
     def unload(self) -> None:

@@ -1,4 +1,4 @@
-"""How a step runs on the CPU: which of torch's matrix products it takes, and how exact it is."""
+"""How a step runs on the CPU, which of torch's matrix products it takes; how large chunks are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from engine.runner import onednn
+from engine.runner import CHUNKS, chunk_of, onednn
 
 needs_onednn = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]
@@ -46,3 +46,36 @@ def test_one_row_is_as_exact_as_with_onednn(inner: int) -> None:
         return float((found - exact).norm() / exact.norm())
 
     assert error(enabled=False) <= 1.1 * error(enabled=True)
+
+
+GB = 10**9
+
+
+@pytest.mark.parametrize(
+    ("seconds", "taken", "free", "chunk"),
+    [
+        (0.004, GB // 100, 60 * GB, 4096),
+        (0.012, GB // 100, 60 * GB, 4096),
+        (0.013, GB // 100, 60 * GB, 2048),
+        (0.050, GB // 100, 60 * GB, 1024),
+        (0.051, GB // 100, 60 * GB, 512),
+        (9.000, GB // 100, 60 * GB, 256),
+        (0.004, GB // 4, 60 * GB, 2048),
+        (0.004, GB // 4, GB, 1024),
+        (0.004, GB // 4, GB // 2, 512),
+        (0.004, GB, GB, 256),
+        (0.004, 0, GB, 4096),
+    ],
+)
+def test_a_chunk_is_as_large_as_time_and_memory_allow(
+    seconds: float, taken: int, free: int, chunk: int
+) -> None:
+    """Where 1,024 tokens took so much of both."""
+    assert chunk_of(1024, seconds, taken, free) == chunk
+
+
+def test_a_chunk_is_sized_by_what_a_token_takes() -> None:
+    """A short context is filled by less than a chunk."""
+    for tokens in (100, 1000, 10_000):
+        assert chunk_of(tokens, tokens * 4e-5, tokens * 1000, GB) == 1024
+        assert chunk_of(tokens, tokens * 1e-9, tokens * 400_000, GB) == CHUNKS[1]

@@ -77,7 +77,7 @@ def expected(answering: tuple[Driven, str]) -> str:
 def loaded(answering: tuple[Driven, str]) -> Iterator[Driven]:
     engine, runner = answering[0], answering[0].runner
     runner.cache.tokens.clear()
-    runner.chunk = 64
+    runner.chunk, runner.chunk_bytes = 64, 0
     yield engine
     runner.cache.tokens.clear()
 
@@ -212,6 +212,26 @@ def test_a_model_that_cannot_run_at_load_stays_and_can_be_asked_later(
     assert isinstance(events[-2], Loaded)
     assert (error.code, offered(error)) == ("memory", 768)
     assert engine.reply(asking(QUESTION))[0] == expected
+
+
+def test_how_large_chunks_are_is_settled_by_one_that_is_run(
+    loaded: Driven, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU; nothing is timed on the CPU."""
+    runner, held = loaded.runner, []
+
+    def measured(_: torch.device, run: Callable[[], object]) -> tuple[float, int]:
+        run()
+        held.append(len(runner.cache))
+        return 0.09, 40_000_000
+
+    monkeypatch.setattr(memory, "measured", measured)
+    runner.forward([1, 2, 3])
+    loaded.session._settle_chunk(runner, list(range(200)) * 5, free=10**10)
+    assert held == [1000]
+    assert (runner.chunk, runner.chunk_bytes) == (512, 40_000_000 * 512 // 1000)
+    detail = opening.no_room(loaded.session._opened()).detail
+    assert detail.endswith(" 512 tokens of a prompt, run at once, take about 20 MB.")
 
 
 # ---------------------------------------------------------------------------- in a reply
