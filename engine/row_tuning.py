@@ -19,6 +19,8 @@ from engine import folders
 LINEAR: Final = "linear"
 GATE_UP: Final = "gate_up"
 ROUNDS: Final = 3
+REVISION: Final = 2
+"""Of the kernels: another one is tuned anew."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ def tune(weights: Mapping[Shape, Sequence[Tensor]], run: Callable[[Shape, Tensor
     own cache when its turn comes. `run` computes one product by TABLE.
     """
     file = folders.cache() / "row-kernels.json"
-    machine = f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
+    machine = f"{torch.cuda.get_device_name()}, torch {torch.__version__}, kernels {REVISION}"
     known = _read(file, machine)
     TABLE.update({shape: known[shape] for shape in weights if shape in known})
     missing = [shape for shape in weights if shape not in TABLE]

@@ -16,8 +16,11 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from engine.attention.kernels import LayerStep, Scoring
+from engine.attention.prologue import Norm, Prologue
+from engine.row_kernels import early
 
 FEWEST_ROWS = 16
 """Query heads of a KV head are filled up to what a tensor core takes."""
@@ -26,19 +29,59 @@ PROGRAMS = 256
 
 
 @triton.jit
+def _prepared(
+    heads, real, column, norm, cosine, sine, half, epsilon, norm_offset, SIZE: tl.constexpr,
+    NORM: tl.constexpr, ROTATE: tl.constexpr,
+):  # fmt: skip
+    """Heads [rows, size] after the norm of each and the rotation in two halves."""
+    x = tl.load(heads + column[None, :], real, 0.0)
+    if NORM or ROTATE:
+        # The other one of a pair that is rotated is the same head's, half the rotated size away.
+        partner = tl.where(
+            column < half, column + half, tl.where(column < 2 * half, column - half, column)
+        )
+        exact = x.to(tl.float32)
+        paired = tl.load(heads + partner[None, :], real, 0.0).to(tl.float32)
+        if NORM:
+            inside = column < SIZE
+            height = tl.rsqrt(tl.sum(exact * exact, 1) / SIZE + epsilon)[:, None]
+            scales = tl.load(norm + column, inside, 0.0).to(tl.float32) + norm_offset
+            others = tl.load(norm + partner, inside, 0.0).to(tl.float32) + norm_offset
+            exact = exact * height * scales[None, :]
+            paired = paired * height * others[None, :]
+        if ROTATE:
+            turning = column < 2 * half
+            c = tl.load(cosine + column, turning, 1.0).to(tl.float32)
+            s = tl.load(sine + column, turning, 0.0).to(tl.float32)
+            s = s * tl.where(column < half, -1.0, 1.0)
+            exact = exact * c[None, :] + paired * s[None, :]
+        x = tl.where(real, exact, 0.0).to(x.dtype)
+    return x
+
+
+@triton.jit
 def _flash_decode(
     query, key, value, keys, values, lengths, sinks, out, parts, heights, counters,
+    cosine, sine, query_norm, key_norm, half, epsilon, norm_offset,
     scale, softcap, window, position_stride, GROUP: tl.constexpr, SIZE: tl.constexpr,
-    SPLITS: tl.constexpr, SOFTCAP: tl.constexpr, SINKS: tl.constexpr, BLOCK: tl.constexpr,
-    WIDTH: tl.constexpr, ROWS: tl.constexpr,
+    SPLITS: tl.constexpr, SOFTCAP: tl.constexpr, SINKS: tl.constexpr, ROTATE: tl.constexpr,
+    NORM: tl.constexpr, EARLY: tl.constexpr, BLOCK: tl.constexpr, WIDTH: tl.constexpr,
+    ROWS: tl.constexpr,
 ):  # fmt: skip
+    if EARLY:
+        gdc_launch_dependents()
+        gdc_wait()
     head = tl.program_id(0)
     split = tl.program_id(1)
     length = tl.load(lengths)
     row = tl.arange(0, ROWS)
     column = tl.arange(0, WIDTH)
-    real = (row < GROUP)[:, None] & (column < SIZE)[None, :]
-    q = tl.load(query + (head * GROUP + row)[:, None] * SIZE + column[None, :], real, 0.0)
+    inside = column < SIZE
+    real = (row < GROUP)[:, None] & inside[None, :]
+    q = _prepared(
+        query + (head * GROUP + row)[:, None] * SIZE, real, column, query_norm, cosine, sine,
+        half, epsilon, norm_offset, SIZE, NORM, ROTATE,
+    )  # fmt: skip
 
     first = tl.where(window > 0, tl.maximum(length + 1 - window, 0), 0)
     share = tl.cdiv(tl.cdiv(length - first, SPLITS), BLOCK) * BLOCK
@@ -71,13 +114,18 @@ def _flash_decode(
         highest = higher
 
     if split == 0:
-        inside = column < SIZE
-        new_key = tl.load(key + head * SIZE + column, inside, 0.0)
+        # One real row, so that the sum over all is that row.
+        only = (row == 0)[:, None] & inside[None, :]
+        tile = _prepared(
+            key + head * SIZE + row[:, None] * 0, only, column, key_norm, cosine, sine,
+            half, epsilon, norm_offset, SIZE, NORM, ROTATE,
+        )  # fmt: skip
+        new_key = tl.sum(tile.to(tl.float32), 0)
         new_value = tl.load(value + head * SIZE + column, inside, 0.0)
         place = length.to(tl.int64) * position_stride + head * SIZE + column
         tl.store(keys + place, new_key, inside)
         tl.store(values + place, new_value, inside)
-        score = tl.sum(q.to(tl.float32) * new_key.to(tl.float32)[None, :], 1) * scale
+        score = tl.sum(q.to(tl.float32) * new_key[None, :], 1) * scale
         if SOFTCAP:
             score = softcap * (1.0 - 2.0 / (1.0 + tl.exp(2.0 * score / softcap)))
         score = score * 1.4426950408889634
@@ -127,9 +175,17 @@ def _flash_decode(
 
 
 def flash_decode(
-    query: Tensor, key: Tensor, value: Tensor, step: LayerStep, scoring: Scoring
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    step: LayerStep,
+    scoring: Scoring,
+    left: Prologue | None = None,
 ) -> Tensor:
-    """As every kernel of engine/attention/kernels.py, for one token."""
+    """As every kernel of engine/attention/kernels.py, for one token.
+
+    `left` is what was not yet done to query and key.
+    """
     kv_heads, size = key.shape[2:]
     group = query.shape[2] // kv_heads
     splits = splits_of(kv_heads)
@@ -140,13 +196,20 @@ def flash_decode(
     parts = query.new_empty((kv_heads, splits, rows, width), dtype=torch.float32)
     heights = query.new_empty((kv_heads, splits, 2, rows), dtype=torch.float32)
     sinks = query if scoring.sinks is None else scoring.sinks
+    left = left or Prologue()
+    cosine, sine = left.cosine, left.sine
+    norms = left.norms or (Norm(query, 0.0, 0.0), Norm(query, 0.0, 0.0))
     _flash_decode[(kv_heads, splits)](
         query, key.contiguous(), value.contiguous(), step.keys, step.values, step.lengths, sinks,
-        out, parts, heights, counters(query.device, kv_heads), scoring.scale, scoring.softcap,
-        scoring.window, step.keys.stride(1), GROUP=group, SIZE=size, SPLITS=splits,
-        SOFTCAP=scoring.softcap > 0, SINKS=scoring.sinks is not None,
+        out, parts, heights, counters(query.device, kv_heads),
+        query if cosine is None else cosine.contiguous(),
+        query if sine is None else sine.contiguous(), norms[0].weight, norms[1].weight,
+        0 if cosine is None else cosine.shape[-1] // 2, norms[0].epsilon, norms[0].offset,
+        scoring.scale, scoring.softcap, scoring.window, step.keys.stride(1), GROUP=group,
+        SIZE=size, SPLITS=splits, SOFTCAP=scoring.softcap > 0,
+        SINKS=scoring.sinks is not None, ROTATE=cosine is not None, NORM=left.norms is not None,
         BLOCK=32 if width > 128 else 64, WIDTH=width, ROWS=rows, num_warps=4,
-        num_stages=2,
+        num_stages=2, **early(),
     )  # fmt: skip
     return out
 

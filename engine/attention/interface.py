@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.attention import latent
-from engine.attention.kernels import KERNELS, LayerStep, Scoring
+from engine.attention import latent, prologue
+from engine.attention.kernels import KERNELS, LayerStep, Scoring, flash_decode
+from engine.attention.prologue import Watch
 
 NAME = "hearth"
 """Must not contain "flash": transformers would then look for a package of its own choosing."""
@@ -60,7 +61,7 @@ def attention(
     value: Tensor,
     _mask: Tensor | None,
     *,
-    kv_step: Step,
+    kv_step: Step | Watch,
     scaling: float,
     softcap: float | None = None,
     s_aux: Tensor | None = None,
@@ -72,6 +73,8 @@ def attention(
     """
     layer: int = module.layer_idx  # type: ignore[assignment]
     query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+    if isinstance(kv_step, Watch):
+        return kv_step.attend(module, query, key), None
     if key.shape[-1] != value.shape[-1]:
         return latent_attention(module, query, key, kv_step, scaling), None
     window, cap = window_of(module, rest), softcap or 0.0
@@ -84,7 +87,10 @@ def attention(
     else:
         run = KERNELS[kv_step.kernel]
         scoring = Scoring(scaling, window, cap, s_aux)
-        out = run(query, key, value, kv_step.layer(layer), scoring)
+        if left := prologue.current():
+            out = flash_decode(query, key, value, kv_step.layer(layer), scoring, left)
+        else:
+            out = run(query, key, value, kv_step.layer(layer), scoring)
     return out, None
 
 

@@ -20,6 +20,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from engine.attention.prologue import Prologue
+
 _log = logging.getLogger(__name__)
 
 EFFICIENT_OR_MATH = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -167,12 +169,20 @@ def bounds(end: int, device: torch.device) -> Tensor:
 
 
 def flash_decode(
-    query: Tensor, key: Tensor, value: Tensor, step: LayerStep, scoring: Scoring
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    step: LayerStep,
+    scoring: Scoring,
+    left: Prologue | None = None,
 ) -> Tensor:
-    """Hearth's own flash-decoding kernel, for one token; needs Triton."""
+    """Hearth's own flash-decoding kernel, for one token; needs Triton.
+
+    `left` is what it does to query and key first.
+    """
     from engine.attention import flash_decode as own
 
-    return own.flash_decode(query, key, value, step, scoring)
+    return own.flash_decode(query, key, value, step, scoring, left)
 
 
 def sdpa(query: Tensor, key: Tensor, value: Tensor, step: LayerStep, scoring: Scoring) -> Tensor:

@@ -16,27 +16,46 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine import fusion, runner
-from engine.attention import interface
+from engine import experts, fusion, runner
+from engine.attention import interface, kernels, prologue
+from engine.attention.kernels import LayerStep, Scoring
+from engine.attention.prologue import Norm, Prologue
+from engine.fusion import layers, state
+from engine.fusion.mlps import ACTIVATIONS
+from engine.fusion.rotary import ROPE, halves_rotated
 from engine.kv_cache import KVCache
+from engine.loading import families
 from tests.engine import tiny
 from tests.engine.family_models import MODELS
 
 FAMILIES = [name for name in MODELS if "-" not in name]
 
 
-def norm(x: Tensor, weight: Tensor, epsilon: float, offset: float) -> Tensor:
-    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + epsilon) * (weight + offset)
+def norm(x: Tensor, by: Norm, residual: Tensor | None = None) -> Tensor:
+    scale = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + by.epsilon)
+    out = x * scale * (by.weight + by.offset)
+    return out if residual is None else residual + out
 
 
-def gate_up(x: Tensor, weight: Tensor, activation: str) -> Tensor:
-    gate, up = functional.linear(x, weight).chunk(2, -1)
-    return fusion.ACTIVATIONS[activation](gate) * up
+def linear(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    before: Norm | None = None,
+    residual: Tensor | None = None,
+) -> Tensor:
+    out = functional.linear(x if before is None else norm(x, before), weight, bias)
+    return out if residual is None else residual + out
+
+
+def gate_up(x: Tensor, weight: Tensor, activation: str, before: Norm | None = None) -> Tensor:
+    gate, up = linear(x, weight, None, before).chunk(2, -1)
+    return ACTIVATIONS[activation](gate) * up
 
 
 def rope(query: Tensor, key: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor]:
     cosine, sine = cosine[:, None], sine[:, None]
-    return fusion.halves_rotated(query, cosine, sine), fusion.halves_rotated(key, cosine, sine)
+    return halves_rotated(query, cosine, sine), halves_rotated(key, cosine, sine)
 
 
 class Counted:
@@ -45,7 +64,7 @@ class Counted:
     def __init__(self) -> None:
         self.calls = dict.fromkeys(("linear", "gate_up", "norm", "rope"), 0)
         self.kernels: dict[str, Any] = {
-            "linear": functional.linear,
+            "linear": linear,
             "gate_up": gate_up,
             "norm": norm,
             "rope": rope,
@@ -61,17 +80,17 @@ class Counted:
 
 @pytest.fixture
 def rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
-    monkeypatch.setattr(fusion, "usable", lambda x: fusion._on)
-    monkeypatch.setattr(fusion, "_row", None)
+    monkeypatch.setattr(state, "usable", lambda x: state.on)
+    monkeypatch.setattr(state, "kernels", None)
     before = {
         name: module.apply_rotary_pos_emb
         for name, module in sys.modules.items()
-        if name.startswith("transformers.models.") and hasattr(module, fusion.ROPE)
+        if name.startswith("transformers.models.") and hasattr(module, ROPE)
     }
     yield Counted()
     fusion.switch(on=False)
     for name, function in before.items():
-        setattr(sys.modules[name], fusion.ROPE, function)
+        setattr(sys.modules[name], ROPE, function)
 
 
 def logits(model: Any, tokens: int) -> Tensor:
@@ -103,8 +122,9 @@ def test_llama_is_fused_as_far_as_it_goes(rows: Counted) -> None:
     fusion.switch(on=True)
     logits(model, 1)
     layers = 4
-    # A layer: query, key and value at once, output, down; and the head of the model.
-    expected = {"linear": 3 * layers + 1, "gate_up": layers, "norm": 2 * layers + 1}
+    # A layer: query, key and value at once, output, down; and the head of the model. The norms of
+    # the layers are in the first products, the sums in the last.
+    expected = {"linear": 3 * layers + 1, "gate_up": layers, "norm": 1}
     assert rows.calls == expected | {"rope": layers}
 
 
@@ -221,3 +241,140 @@ def test_a_kernel_that_fails_is_further_away_than_any_number(rows: Counted) -> N
 
     rows.kernels["rope"] = broken
     assert fusion.disagreement([lambda: logits(model, 1)]) == float("inf")
+
+
+# ---------------------------------------------------------------------------- layers
+
+
+class Plain(torch.nn.Module):
+    """A layer of the names that are known; `forward` is a test's own."""
+
+    input_layernorm: Any
+    post_attention_layernorm: Any
+    self_attn: Any
+    mlp: Any
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("input_layernorm", "post_attention_layernorm", "self_attn", "mlp"):
+            setattr(self, name, torch.nn.Identity())
+
+
+class PreNorm(Plain):
+    factor = 1.0
+
+    def forward(self, hidden_states: Tensor, **given: Any) -> Tensor:
+        attended, _ = self.self_attn(hidden_states=self.input_layernorm(hidden_states), **given)
+        h = hidden_states + attended * self.factor
+        out: Tensor = h + self.mlp(self.post_attention_layernorm(h))
+        return out
+
+
+class Scaled(PreNorm):
+    factor = 0.22
+
+
+class Parallel(Plain):
+    def forward(self, hidden_states: Tensor, **given: Any) -> Tensor:
+        normed = self.input_layernorm(hidden_states)
+        attended, _ = self.self_attn(hidden_states=normed, **given)
+        out: Tensor = hidden_states + attended + self.mlp(self.post_attention_layernorm(normed))
+        return out
+
+
+class Forgetful(Plain):
+    def forward(self, hidden_states: Tensor, **given: Any) -> Tensor:
+        del given["kv_step"]
+        return PreNorm.forward(self, hidden_states, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"), [(PreNorm, True), (Scaled, False), (Parallel, False), (Forgetful, False)]
+)
+def test_a_layer_is_known_by_what_it_computes(kind: type[Plain], known: bool) -> None:
+    assert layers.looks_like_layer(kind())
+    assert (layers.names_of(kind()) is not None) == known
+
+
+def watched(name: str, rows: Counted) -> tuple[Any, list[Prologue]]:
+    model = MODELS[name].make()
+    families.of_name(model.config.model_type).mend(model)
+    model.config._attn_implementation = interface.NAME
+    model.config._experts_implementation = experts.NAME
+    experts.register()
+    interface.register()
+    fusion.replace(model, rows)
+    fusion.switch(on=True)
+    return model, list(layers.watched(model).found.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "rotations", "norms"),
+    [
+        ("llama", 4, 0),
+        ("qwen3", 4, 4),
+        ("exaone4", 2, 4),  # two layers without rotation
+        ("olmo2", 4, 0),  # norms of all heads together
+        ("ministral3", 0, 0),  # the query is scaled after its rotation
+        ("hunyuan", 0, 0),  # the norms come after the rotation
+        ("phi", 0, 0),  # part of a head is rotated and joined to the rest
+        ("glm", 0, 0),  # pairs side by side, not halves
+    ],
+)
+def test_what_can_be_left_to_attention_is_seen(
+    name: str, rotations: int, norms: int, rows: Counted
+) -> None:
+    _, found = watched(name, rows)
+    assert len(found) == 4
+    assert sum(what.rotates for what in found) == rotations
+    assert sum(what.norms is not None for what in found) == norms
+
+
+@pytest.mark.parametrize("name", ["llama", "gemma3", "qwen3", "exaone4", "olmo2", "ministral3"])
+def test_what_was_left_to_attention_is_done_there(
+    name: str, rows: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch stands in for the kernel: norms and rotation, then SDPA."""
+    left_out: list[Prologue] = []
+
+    def prepared(x: Tensor, by: Norm | None, left: Prologue) -> Tensor:
+        x = x if by is None else norm(x, by)
+        if left.cosine is None or left.sine is None:
+            return x
+        return halves_rotated(x, left.cosine[:, None], left.sine[:, None])
+
+    def kernel(
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        step: LayerStep,
+        scoring: Scoring,
+        left: Prologue | None = None,
+    ) -> Tensor:
+        if left is not None:
+            left_out.append(left)
+            of_query, of_key = left.norms or (None, None)
+            query, key = prepared(query, of_query, left), prepared(key, of_key, left)
+        return kernels.sdpa(query, key, value, step, scoring)
+
+    monkeypatch.setattr(interface, "flash_decode", kernel)
+    monkeypatch.setitem(kernels.KERNELS, "flash_decode", kernel)
+    model, found = watched(name, rows)
+    cache = KVCache(tiny.shape_of(model).cache, 64, torch.device("cpu"), torch.float32, "sdpa")
+    ready = runner.Runner(model, cache)
+    cache.decode_kernel = "flash_decode"  # now, since its steps would be captured
+
+    def logits_of(tokens: list[int]) -> Tensor:
+        cache.tokens.clear()
+        ready.forward(tokens[:9])
+        return torch.stack([ready.forward([token]).clone() for token in tokens[9:]])
+
+    tokens = tiny.tokens_of(20)
+    fusion.switch(on=False)
+    expected = logits_of(tokens)
+    fusion.switch(on=True)
+    fusion._leave_to_attention(model)
+    torch.testing.assert_close(logits_of(tokens), expected, rtol=1e-4, atol=1e-4)
+    useful = sum(what.rotates or what.norms is not None for what in found)
+    assert len(left_out) == 11 * useful
+    assert prologue.current() is None

@@ -62,6 +62,7 @@ class GpuModel:
         """Makes it the model that Hearth's loading leaves, which generate() cannot run."""
         families.of_name(self.model.config.model_type).mend(self.model)
         self.rope = rope.of_model(self.model)
+        self._become(interface.NAME, experts.NAME)
         fusion.fuse(self.model)
 
     def _become(self, attention: str, mixture: str) -> None:

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from engine.attention import facts, interface, probe
+from engine.attention import facts, interface, kernels, probe
 from engine.attention.choice import Shape, choose
+from engine.attention.kernels import LayerStep, Scoring
+from engine.attention.prologue import Norm, Prologue
+from engine.fusion.rotary import halves_rotated
 from engine.kv_cache import KVCache
 from engine.protocol import NOT_OBSERVED
 from engine.runner import Runner
@@ -65,6 +68,48 @@ def test_flash_decode_agrees_with_float32(
     for _ in range(3):
         error = probe.check("flash_decode", shape, CUDA, 1)
         assert error <= probe.TOLERANCE[torch.bfloat16]
+
+
+@pytest.mark.skipif(not facts.triton_version(), reason="Triton is not installed")
+@pytest.mark.parametrize(("head_size", "rotated"), [(64, 64), (80, 32), (128, 128), (256, 256)])
+@pytest.mark.parametrize("normed", [False, True])
+@pytest.mark.parametrize("held", [0, 5, 700])
+def test_flash_decode_does_what_is_left_to_it(
+    head_size: int, rotated: int, normed: bool, held: int
+) -> None:
+    """As norm and rotation before it would, but for a rounding to bfloat16 between them."""
+    source = torch.Generator(CUDA).manual_seed(held)
+
+    def draw(*size: int) -> torch.Tensor:
+        return torch.randn(size, device=CUDA, generator=source).bfloat16()
+
+    keys, values = draw(2, 1, 1024, 4, head_size).unbind(0)
+    query, key, value = (
+        draw(1, 1, 16, head_size),
+        draw(1, 1, 4, head_size),
+        draw(1, 1, 4, head_size),
+    )
+    cosine, sine = draw(2, 1, 1, rotated).unbind(0)
+    norms = (Norm(draw(head_size), 1e-6, 1.0), Norm(draw(head_size), 1e-6, 1.0))
+    prepared = []
+    for x, norm in zip((query, key), norms, strict=True):
+        exact = x.float()
+        if normed:
+            scale = torch.rsqrt(exact.pow(2).mean(-1, keepdim=True) + norm.epsilon)
+            exact = exact * scale * (norm.weight.float() + norm.offset)
+        prepared.append(halves_rotated(exact, cosine.float(), sine.float()).bfloat16())
+    place = torch.tensor([held], device=CUDA)
+    found = []
+    for left in (None, Prologue(rotates=True, norms=norms if normed else None)):
+        if left:
+            left.cosine, left.sine = cosine, sine
+        held_keys, held_values = keys.clone(), values.clone()
+        step = LayerStep(held_keys, held_values, held, place.int(), place.int() + 1, place)
+        q, k = (query, key) if left else prepared
+        out = kernels.flash_decode(q, k, value, step, Scoring(head_size**-0.5), left)
+        found.append((out, held_keys, held_values))
+    for one, other in zip(*found, strict=True):
+        assert relative(other.float(), one.float()) < 5e-3
 
 
 def llama(dtype: torch.dtype, attention: str) -> Any:

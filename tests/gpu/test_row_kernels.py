@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.attention.kernels import one_row_kernels
-from engine.fusion import ACTIVATIONS, halves_rotated
+from engine.attention.prologue import Norm
+from engine.fusion.mlps import ACTIVATIONS
+from engine.fusion.rotary import halves_rotated
 
 rows: Any = one_row_kernels()
 pytestmark = [
@@ -48,13 +50,60 @@ def test_gate_up(dtype: torch.dtype, size: int, columns: int, activation: str) -
     close(rows.gate_up(x, weight, activation), ACTIVATIONS[activation](gate) * up)
 
 
+def rms_normed(x: Tensor, norm: Norm) -> Tensor:
+    values = x.float()
+    normed = values * torch.rsqrt(values.pow(2).mean(-1, keepdim=True) + norm.epsilon)
+    return normed * (norm.weight.float() + norm.offset)
+
+
+@pytest.mark.parametrize(("size", "columns"), SIZES)
+@pytest.mark.parametrize("offset", [0.0, 1.0])
+def test_a_norm_before_and_a_sum_after(
+    dtype: torch.dtype, size: int, columns: int, offset: float
+) -> None:
+    x, weight = draw(dtype, 1, 1, columns), draw(dtype, size, columns) * columns**-0.5
+    norm, residual = Norm(draw(dtype, columns), 1e-6, offset), draw(dtype, 1, 1, size)
+    expected = functional.linear(rms_normed(x, norm), weight.float())
+    close(rows.linear(x, weight, None, norm), expected)
+    close(rows.linear(x, weight, None, norm, residual), expected + residual.float())
+    close(rows.linear(x, weight, residual[0, 0], None, residual),
+          functional.linear(x.float(), weight.float()) + 2 * residual.float())  # fmt: skip
+    both = torch.cat([weight, weight.flip(0)])
+    gate, up = functional.linear(rms_normed(x, norm), both.float()).chunk(2, -1)
+    close(rows.gate_up(x, both, "silu", norm), functional.silu(gate) * up)
+
+
+def test_launches_that_begin_early_read_what_those_before_them_wrote(dtype: torch.dtype) -> None:
+    """A long chain in one graph, replayed: each product reads the one before it."""
+    size, steps = 1024, 200
+    weights = [draw(dtype, size, size) * size**-0.5 for _ in range(4)]
+    norm = Norm(torch.ones(size, device="cuda", dtype=dtype), 1e-6, 0.0)
+    first = draw(dtype, 1, size)
+
+    def chain() -> Tensor:
+        x = first
+        for step in range(steps):
+            x = rows.norm(rows.linear(x, weights[step % 4], None, norm), norm, x)
+        return x
+
+    expected = chain()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        found = chain()
+    for _ in range(20):
+        graph.replay()
+        assert torch.equal(found, expected)
+
+
 @pytest.mark.parametrize("offset", [0.0, 1.0])
 @pytest.mark.parametrize("shape", [(1, 1, 4096), (1, 1, 8, 128), (1, 1, 5, 100)])
 def test_norm(dtype: torch.dtype, shape: tuple[int, ...], offset: float) -> None:
     x, weight = draw(dtype, *shape), draw(dtype, shape[-1])
-    values = x.float()
-    normed = values * torch.rsqrt(values.pow(2).mean(-1, keepdim=True) + 1e-6)
-    close(rows.norm(x, weight, 1e-6, offset), normed * (weight.float() + offset))
+    expected = rms_normed(x, Norm(weight, 1e-6, offset))
+    close(rows.norm(x, Norm(weight, 1e-6, offset)), expected)
+    residual = draw(dtype, *shape)
+    close(rows.norm(x, Norm(weight, 1e-6, offset), residual), residual.float() + expected)
 
 
 @pytest.mark.parametrize(("size", "rotated"), [(64, 64), (80, 32), (128, 96), (256, 256)])

@@ -1,0 +1,66 @@
+"""Rotary embeddings of one token in one launch, or left to the attention kernel."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from engine.attention import prologue
+from engine.fusion import state
+
+ROPE: Final = "apply_rotary_pos_emb"
+
+
+def fuse_rope(model: nn.Module) -> int:
+    """Replaces the function of the family's module of code that its attention layers call."""
+    count = 0
+    for name in {type(module).__module__ for module in model.modules()}:
+        source = sys.modules[name]
+        plain = getattr(source, ROPE, None)
+        if plain is not None and not hasattr(plain, "plain") and _rotates_halves(plain):
+            setattr(source, ROPE, _fused_rope(plain))
+            count += 1
+    return count
+
+
+def _rotates_halves(function: Callable[..., Any]) -> bool:
+    """Whether the first dimensions are rotated in two halves, the others left."""
+    query, key = torch.randn(1, 4, 1, 16), torch.randn(1, 2, 1, 16)
+    for rotated in (16, 8):
+        cosine, sine = torch.randn(2, 1, 1, rotated).unbind(0)
+        try:
+            found = function(query, key, cosine, sine)
+        except (RuntimeError, TypeError):
+            return rotated == 8  # it takes whole heads only
+        for got, x in zip(found, (query, key), strict=True):
+            if not torch.allclose(got, halves_rotated(x, cosine, sine), atol=1e-5):
+                return False
+    return True
+
+
+def halves_rotated(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    size = cosine.shape[-1]
+    turned, rest = x[..., :size], x[..., size:]
+    swapped = torch.cat([-turned[..., size // 2 :], turned[..., : size // 2]], -1)
+    return torch.cat([turned * cosine + swapped * sine, rest], -1)
+
+
+def _fused_rope(plain: Callable[..., Any]) -> Callable[..., Any]:
+    def rope(
+        query: Tensor, key: Tensor, cosine: Tensor, sine: Tensor, *rest: Any, **more: Any
+    ) -> Any:
+        single = query.dim() == 4 and query.shape[0] == 1 and query.shape[2] == 1
+        if not single or rest or more or not state.usable(query):
+            return plain(query, key, cosine, sine, *rest, **more)
+        if prologue.leave_rotation(cosine, sine):
+            return query, key
+        found: tuple[Tensor, Tensor] = state.kernels.rope(query, key, cosine, sine)
+        prologue.rotated((query, key), found)
+        return found
+
+    rope.plain = plain  # type: ignore[attr-defined]
+    return rope
