@@ -56,6 +56,7 @@ class DecodeGraphs:
         self.refusal = ""
         """Why steps are launched one by one, as a sentence; empty where they are captured."""
         self._slots = [Slot(), Slot()]
+        self._registered: Any = None
 
     @torch.inference_mode()
     def tokens(self, logits: Tensor, sampler: Sampler, end: int) -> Iterator[int]:
@@ -64,6 +65,7 @@ class DecodeGraphs:
         `logits` [vocabulary] follow what the cache holds. `sampler` must be the same one each time:
         captured steps write into its tensors.
         """
+        self._registered = self._registered or registered(sampler.generator)
         held = len(self._cache)
         self._lengths.fill_(held)
         self._positions.fill_(held)
@@ -138,6 +140,18 @@ class DecodeGraphs:
         self._token.copy_(sampler.draw(output.logits[0, -1].float()))
         self._lengths.add_(1)
         self._positions.add_(1)
+
+
+def registered(generator: torch.Generator) -> Any:
+    """A graph that captures nothing, and knows the generators that all others draw from.
+
+    torch keeps two numbers on the GPU for each generator that a graph knows. Where it has no room
+    for them when the first graph comes, it ends the process. These take the room early.
+    """
+    graph = torch.cuda.CUDAGraph()
+    graph.register_generator_state(generator)
+    graph.register_generator_state(torch.cuda.default_generators[torch.cuda.current_device()])
+    return graph
 
 
 def renew(generator: torch.Generator) -> None:

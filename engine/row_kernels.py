@@ -30,72 +30,79 @@ _log = logging.getLogger(__name__)
 
 @triton.jit
 def _row_linear(
-    x, weight, bias, norm_weight, residual, out, columns, epsilon, offset, HAS_BIAS: tl.constexpr,
-    NORM: tl.constexpr, SUM: tl.constexpr, EARLY: tl.constexpr, BLOCK: tl.constexpr,
+    x, weight, bias, norm_weight, residual, out, rows, columns, epsilon, offset,
+    HAS_BIAS: tl.constexpr, NORM: tl.constexpr, SUM: tl.constexpr, EARLY: tl.constexpr,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    row = tl.program_id(0).to(tl.int64)
+    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    real = row < rows
     at = tl.arange(0, BLOCK)
-    line = weight + row * columns
-    weights = tl.load(line + at, at < columns, 0.0, eviction_policy="evict_first")
+    line = weight + row.to(tl.int64)[:, None] * columns + at[None, :]
+    there = real[:, None] & (at < columns)[None, :]
+    weights = tl.load(line, there, 0.0, eviction_policy="evict_first")
     if EARLY:
         gdc_launch_dependents()
         gdc_wait()
-    total = tl.zeros((BLOCK,), tl.float32)
+    total = tl.zeros((ROWS, BLOCK), tl.float32)
     squares = tl.zeros((BLOCK,), tl.float32)
     for begin in range(0, columns, BLOCK):
         here = begin + at
-        ahead = here + BLOCK
-        following = tl.load(line + ahead, ahead < columns, 0.0, eviction_policy="evict_first")
+        ahead = real[:, None] & (here + BLOCK < columns)[None, :]
+        following = tl.load(line + begin + BLOCK, ahead, 0.0, eviction_policy="evict_first")
         values = tl.load(x + here, here < columns, 0.0).to(tl.float32)
         if NORM:
             squares += values * values
             scales = tl.load(norm_weight + here, here < columns, 0.0).to(tl.float32) + offset
             values *= scales
-        total += values * weights.to(tl.float32)
+        total += values[None, :] * weights.to(tl.float32)
         weights = following
-    found = tl.sum(total, 0)
+    found = tl.sum(total, 1)
     if NORM:
         found *= tl.rsqrt(tl.sum(squares, 0) / columns + epsilon)
     if HAS_BIAS:
-        found += tl.load(bias + row).to(tl.float32)
+        found += tl.load(bias + row, real, 0.0).to(tl.float32)
     if SUM:
-        found += tl.load(residual + row).to(tl.float32)
-    tl.store(out + row, found)
+        found += tl.load(residual + row, real, 0.0).to(tl.float32)
+    tl.store(out + row, found, real)
 
 
 @triton.jit
 def _row_gate_up(
     x, weight, norm_weight, out, rows, columns, epsilon, offset, ACTIVATION: tl.constexpr,
-    NORM: tl.constexpr, EARLY: tl.constexpr, BLOCK: tl.constexpr,
+    NORM: tl.constexpr, EARLY: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    row = tl.program_id(0).to(tl.int64)
+    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    real = row < rows
     at = tl.arange(0, BLOCK)
-    gate_line = weight + row * columns
-    up_line = weight + (rows + row) * columns
-    gates = tl.load(gate_line + at, at < columns, 0.0, eviction_policy="evict_first")
-    ups = tl.load(up_line + at, at < columns, 0.0, eviction_policy="evict_first")
+    gate_line = weight + row.to(tl.int64)[:, None] * columns + at[None, :]
+    up_line = weight + (rows + row).to(tl.int64)[:, None] * columns + at[None, :]
+    there = real[:, None] & (at < columns)[None, :]
+    gates = tl.load(gate_line, there, 0.0, eviction_policy="evict_first")
+    ups = tl.load(up_line, there, 0.0, eviction_policy="evict_first")
     if EARLY:
         gdc_launch_dependents()
         gdc_wait()
-    gate_sum = tl.zeros((BLOCK,), tl.float32)
-    up_sum = tl.zeros((BLOCK,), tl.float32)
+    gate_sum = tl.zeros((ROWS, BLOCK), tl.float32)
+    up_sum = tl.zeros((ROWS, BLOCK), tl.float32)
     squares = tl.zeros((BLOCK,), tl.float32)
     for begin in range(0, columns, BLOCK):
         here = begin + at
-        ahead = here + BLOCK
-        next_gates = tl.load(gate_line + ahead, ahead < columns, 0.0, eviction_policy="evict_first")
-        next_ups = tl.load(up_line + ahead, ahead < columns, 0.0, eviction_policy="evict_first")
+        ahead = real[:, None] & (here + BLOCK < columns)[None, :]
+        next_gates = tl.load(
+            gate_line + begin + BLOCK, ahead, 0.0, eviction_policy="evict_first"
+        )  # fmt: skip
+        next_ups = tl.load(up_line + begin + BLOCK, ahead, 0.0, eviction_policy="evict_first")
         values = tl.load(x + here, here < columns, 0.0).to(tl.float32)
         if NORM:
             squares += values * values
             scales = tl.load(norm_weight + here, here < columns, 0.0).to(tl.float32) + offset
             values *= scales
-        gate_sum += values * gates.to(tl.float32)
-        up_sum += values * ups.to(tl.float32)
+        gate_sum += values[None, :] * gates.to(tl.float32)
+        up_sum += values[None, :] * ups.to(tl.float32)
         gates = next_gates
         ups = next_ups
-    gate = tl.sum(gate_sum, 0)
-    up = tl.sum(up_sum, 0)
+    gate = tl.sum(gate_sum, 1)
+    up = tl.sum(up_sum, 1)
     if NORM:
         scale = tl.rsqrt(tl.sum(squares, 0) / columns + epsilon)
         gate *= scale
@@ -108,7 +115,7 @@ def _row_gate_up(
         active = gate * (1.0 - 1.0 / (1.0 + tl.exp(2.0 * inner)))
     else:
         active = 0.5 * gate * (1.0 + tl.erf(gate * 0.7071067811865476))
-    tl.store(out + row, active * up)
+    tl.store(out + row, active * up, real)
 
 
 @triton.jit
@@ -216,13 +223,13 @@ def linear(
     """
     rows, columns = weight.shape
     out = x.new_empty((*x.shape[:-1], rows))
-    block, warps = blocks(LINEAR, rows, columns)
+    by = blocks(LINEAR, rows, columns)
     norm_weight, epsilon, offset = _of(before, weight)
-    _row_linear[(rows,)](
+    _row_linear[(triton.cdiv(rows, by.rows),)](
         x, weight, weight if bias is None else bias, norm_weight,
-        weight if residual is None else residual, out, columns, epsilon, offset,
+        weight if residual is None else residual, out, rows, columns, epsilon, offset,
         HAS_BIAS=bias is not None, NORM=before is not None, SUM=residual is not None,
-        BLOCK=block, num_warps=warps, **early(),
+        ROWS=by.rows, BLOCK=by.columns, num_warps=by.warps, **early(),
     )  # fmt: skip
     return out
 
@@ -231,12 +238,12 @@ def gate_up(x: Tensor, weight: Tensor, activation: str, before: Norm | None = No
     """weight [2 x rows, columns], gates first: activation(gate) times up, [..., rows]."""
     rows, columns = weight.shape[0] // 2, weight.shape[1]
     out = x.new_empty((*x.shape[:-1], rows))
-    block, warps = blocks(GATE_UP, rows, columns)
+    by = blocks(GATE_UP, rows, columns)
     norm_weight, epsilon, offset = _of(before, weight)
-    _row_gate_up[(rows,)](
+    _row_gate_up[(triton.cdiv(rows, by.rows),)](
         x, weight, norm_weight, out, rows, columns, epsilon, offset,
-        ACTIVATION=ACTIVATIONS[activation], NORM=before is not None, BLOCK=block, num_warps=warps,
-        **early(),
+        ACTIVATION=ACTIVATIONS[activation], NORM=before is not None, ROWS=by.rows, BLOCK=by.columns,
+        num_warps=by.warps, **early(),
     )  # fmt: skip
     return out
 
@@ -283,4 +290,4 @@ def _of(norm: Norm | None, instead: Tensor) -> tuple[Tensor, float, float]:
 def blocks(kind: str, rows: int, columns: int) -> Blocks:
     """As tuned on this machine, else what is seldom far from the best."""
     tuned = row_tuning.TABLE.get((kind, rows, columns))
-    return tuned or Blocks(min(2048, max(256, triton.next_power_of_2(columns) // 2)), 4)
+    return tuned or Blocks(1, min(2048, max(256, triton.next_power_of_2(columns) // 2)), 4)

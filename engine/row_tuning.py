@@ -19,21 +19,33 @@ from engine import folders
 LINEAR: Final = "linear"
 GATE_UP: Final = "gate_up"
 ROUNDS: Final = 3
-REVISION: Final = 2
+REVISION: Final = 3
 """Of the kernels: another one is tuned anew."""
 
 _log = logging.getLogger(__name__)
 
 
 class Blocks(NamedTuple):
+    """What one program does at a time."""
+
+    rows: int
+    """Several share what they read of the input, and of its norm."""
     columns: int
-    """Values a load."""
     warps: int
 
 
 Shape = tuple[str, int, int]
 """Kind of product, rows and columns of its weight (rows of its result, for gate and up)."""
-CANDIDATES: Final = tuple(Blocks(c, w) for c in (512, 1024, 2048) for w in (4, 8))
+CANDIDATES: Final = (
+    *(Blocks(1, columns, 4) for columns in (512, 1024, 2048)),
+    Blocks(1, 1024, 8),
+    Blocks(1, 2048, 8),
+    Blocks(2, 512, 4),
+    Blocks(2, 1024, 4),
+    Blocks(2, 1024, 8),
+    Blocks(4, 512, 4),
+    Blocks(4, 1024, 8),
+)
 TABLE: dict[Shape, Blocks] = {}
 
 
@@ -93,9 +105,9 @@ def _read(file: Path, machine: str) -> dict[Shape, Blocks]:
         if found["machine"] != machine:
             return {}
         return {
-            (str(kind), int(rows), int(columns)): Blocks(int(block), int(warps))
-            for kind, rows, columns, block, warps in found["table"]
-            if Blocks(block, warps) in CANDIDATES
+            (str(kind), int(rows), int(columns)): Blocks(*blocks)
+            for kind, rows, columns, *blocks in found["table"]
+            if tuple(blocks) in CANDIDATES
         }
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from engine import row_tuning
 from engine.attention.kernels import one_row_kernels
+from engine.attention.prologue import Norm
 from engine.errors import reason
 from engine.fusion import state
 from engine.fusion.layers import (
@@ -136,30 +137,36 @@ def disagreement(runs: Sequence[Callable[[], Tensor]]) -> float:
 
 def _tune(model: nn.Module) -> None:
     weights: dict[row_tuning.Shape, list[Tensor]] = {}
+    norms: dict[row_tuning.Shape, Norm] = {}
     joined: set[int] = set()
     """Addresses of gate and up, which no linear layer reads for one row."""
     for module in model.modules():
+        before: Norm | None = None
         if hasattr(module, "gate_up"):
             weight: Any = module.gate_up
             joined.add(weight.data_ptr())
             shape = (row_tuning.GATE_UP, weight.shape[0] // 2, weight.shape[1])
         elif isinstance(module, RowLinear):
-            weight = module.weight
+            weight, before = module.weight, module.before
             shape = (row_tuning.LINEAR, *weight.shape)
         elif isinstance(module, Sibling) and module.index == 0 and module.siblings.used:
-            weight = module.siblings.weight
+            weight, before = module.siblings.weight, module.siblings.before
             shape = (row_tuning.LINEAR, *weight.shape)
         else:
             continue
         if shape[0] == row_tuning.GATE_UP or weight.data_ptr() not in joined:
             weights.setdefault(shape, []).append(weight)
+        if before is not None:
+            norms[shape] = before
 
     def run(shape: row_tuning.Shape, weight: Tensor) -> Tensor:
-        row = torch.zeros(1, weight.shape[1], device=weight.device, dtype=weight.dtype)
+        """With a norm before where a layer has one; gate and up nearly always do."""
+        row = torch.ones(1, weight.shape[1], device=weight.device, dtype=weight.dtype)
         if shape[0] == row_tuning.GATE_UP:
-            out: Tensor = state.kernels.gate_up(row, weight, "silu")
+            norm = Norm(row[0], 1e-6, 0.0)
+            out: Tensor = state.kernels.gate_up(row, weight, "silu", norm)
         else:
-            out = state.kernels.linear(row, weight, None)
+            out = state.kernels.linear(row, weight, None, norms.get(shape))
         return out
 
     with torch.inference_mode():

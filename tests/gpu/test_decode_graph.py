@@ -49,22 +49,22 @@ def test_a_model_that_cannot_be_captured_goes_on(options: SamplingOptions) -> No
     single.graphs = None
     expected = reply(single, prompt, options, 30)
 
-    mlp: Any = model.model.model.layers[0].mlp
-    plain = mlp.forward
+    layer: Any = model.model.model.layers[0]
+    plain = layer.forward
 
-    def looks_at_its_input(x: Tensor) -> Tensor:
+    def looks_at_its_input(x: Tensor, **given: Any) -> Tensor:
         assert float(x.abs().sum().item()) >= 0
-        result: Tensor = plain(x)
+        result: Tensor = plain(x, **given)
         return result
 
-    mlp.forward = looks_at_its_input
+    layer.forward = looks_at_its_input
     ready, _ = model.runner(flash_attn=False)
     for _ in range(2):
         assert reply(ready, prompt, options, 30) == expected
     assert ready.graphs is not None
     assert not ready.graphs._graphs
     assert probe.observe(lambda: ready.forward([1])).label
-    mlp.forward = plain
+    layer.forward = plain
     again, _ = model.runner(flash_attn=False)
     assert reply(again, prompt, options, 30) == expected
     assert again.graphs is not None
