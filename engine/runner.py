@@ -161,6 +161,8 @@ def checked(model: nn.Module, cache: KVCache, rope: LongRope | None) -> Runner:
     ready = Runner(model, cache, rope)
     if not fusion.is_on():
         return ready
+    if rope is None:
+        fusion.tabulate(model, cache.capacity)
     vocabulary = int(model.config.vocab_size)  # type: ignore[union-attr, arg-type]
 
     def logits_after(seed: int) -> Tensor:

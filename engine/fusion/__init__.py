@@ -36,7 +36,9 @@ from engine.fusion.layers import (
 from engine.fusion.linears import RowLinear, Sibling, join_siblings, replace_linears
 from engine.fusion.mlps import activation_of, fuse_mlp, looks_gated
 from engine.fusion.norms import fuse_norm, looks_like_norm, offset_of
-from engine.fusion.rotary import fuse_rope
+from engine.fusion.rotary import fuse_rope, tabulate
+
+__all__ = ["disagreement", "fuse", "is_on", "replace", "switch", "tabulate"]
 
 _log = logging.getLogger(__name__)
 

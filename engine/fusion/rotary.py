@@ -1,4 +1,7 @@
-"""Rotary embeddings of one token in one launch, or left to the attention kernel."""
+"""Rotary embeddings of one token in one launch, or left to the attention kernel.
+
+Cosines and sines of all positions are computed once, by the model's own module, and looked up.
+"""
 
 from __future__ import annotations
 
@@ -64,3 +67,40 @@ def _fused_rope(plain: Callable[..., Any]) -> Callable[..., Any]:
 
     rope.plain = plain  # type: ignore[attr-defined]
     return rope
+
+
+def tabulate(model: nn.Module, positions: int) -> None:
+    """For one token below `positions`, looked up where ten small kernels would compute it.
+
+    Not for frequencies that change with the length (`engine.rope`).
+    """
+    for module in model.modules():
+        if type(module).__name__.endswith("RotaryEmbedding"):
+            _look_up(module, positions)
+
+
+def _look_up(module: Any, positions: int) -> None:
+    computed = module.computed = getattr(module, "computed", module.forward)
+    tables: dict[Any, Tensor | None] = {}
+
+    def forward(x: Tensor, position_ids: Tensor, *rest: Any, **more: Any) -> Any:
+        if position_ids.numel() != 1 or not state.usable(x):
+            return computed(x, position_ids, *rest, **more)
+        kind = (rest, *more.items())
+        if kind not in tables:
+            every = torch.arange(positions, device=x.device)[None]
+            tables[kind] = _table(computed(x, every, *rest, **more), positions)
+        table = tables[kind]
+        if table is None:
+            return computed(x, position_ids, *rest, **more)
+        return table.index_select(0, position_ids.view(1)).unsqueeze(0).unbind(2)
+
+    module.forward = forward
+
+
+def _table(found: Any, positions: int) -> Tensor | None:
+    """[positions, 2, size] of cosines and sines; None where they are not two tensors of such."""
+    pair = isinstance(found, tuple) and len(found) == 2
+    if not pair or any(part.dim() != 3 or part.shape[:2] != (1, positions) for part in found):
+        return None
+    return torch.stack([part[0] for part in found], 1)

@@ -378,3 +378,29 @@ def test_what_was_left_to_attention_is_done_there(
     useful = sum(what.rotates or what.norms is not None for what in found)
     assert len(left_out) == 11 * useful
     assert prologue.current() is None
+
+
+@pytest.mark.parametrize("name", ["llama", "llama-yarn", "gemma3", "gpt_oss", "deepseek_v2"])
+def test_cosines_and_sines_are_looked_up_as_they_are_computed(name: str, rows: Counted) -> None:
+    model = MODELS[name].make()
+    state.kernels = rows
+    given: list[Any] = []
+    for module in model.modules():
+        if type(module).__name__.endswith("RotaryEmbedding"):
+            module.register_forward_hook(lambda *call: given.append(call[2]))
+
+    def at(position: int) -> list[Any]:
+        """What the layers get; one token by itself would not tell."""
+        given.clear()
+        place = torch.tensor([[position]])
+        with torch.inference_mode():
+            model(torch.tensor([[7]]), position_ids=place, use_cache=False)
+        return list(given)
+
+    expected = [at(position) for position in (0, 3, 99)]
+    assert all(expected)
+    fusion.switch(on=True)
+    for positions in (100, 200):
+        fusion.tabulate(model, positions)
+        found = [at(position) for position in (0, 3, 99)]
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
