@@ -4,21 +4,33 @@ Order and meaning follow transformers' logits processors: repetition penalty (Ke
 presence and frequency penalty (of what was generated, as OpenAI's interface has them), temperature,
 top-k, top-p (Holtzman et al. 2020), min-p (Nguyen et al. 2024). The parameters are tensors, so that
 a captured step serves whatever they are; what decides which operations run is in `Kind`.
+
+A GPU gives a search along one long row to few of its processors. The most probable tokens are
+therefore looked for in two stages: the maximum of each of many short stripes of the vocabulary,
+then among the stripes whose maxima are the largest. Where Triton runs, `sampling_kernels` does the
+whole search and the draw in two launches.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
 from typing import Final
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from engine.errors import SettingError
 
+_log = logging.getLogger(__name__)
+
 FEWEST_CANDIDATES: Final = 64
-STRIPES: Final = 64
+SHORTEST_STRIPE: Final = 8
+"""Shorter ones would leave the two searches with a quarter of the vocabulary and more."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +102,7 @@ class Sampler:
         self._counts = torch.zeros(vocabulary, device=device)
         """Of the reply's tokens."""
         self._one = torch.ones(1, device=device)
+        self._kernels = kernels(vocabulary, device) if device.type == "cuda" else None
 
     def begin(self, options: SamplingOptions, prompt: Sequence[int]) -> None:
         self.kind = kind_of(options, self.vocabulary)
@@ -116,31 +129,100 @@ class Sampler:
     @torch.inference_mode()
     def draw(self, logits: Tensor) -> Tensor:
         """The token [1] for logits [vocabulary] in float32, and notes that it was drawn."""
-        temperature, top_k, mass, share, repetition, presence, frequency = self._parameters.unbind()
         if self.kind.penalised:
+            repetition, presence, frequency = self._parameters[4:].unbind()
             logits = penalise(logits, self._seen, repetition)
             logits = logits - presence * (self._counts > 0) - frequency * self._counts
-        if self.kind.candidates == 1:
-            token = most_probable(logits)
-        else:
-            ordered, ids = (logits / temperature).topk(self.kind.candidates)
-            probabilities = min_p(top_p(first(ordered, top_k).softmax(0), mass), share)
-            # The largest of p / Exp(1) is a draw from p (the exponential race), and needs no sum.
-            noise = torch.empty_like(probabilities).exponential_(generator=self.generator)
-            token = ids[(probabilities / noise).argmax(0, keepdim=True)]
+        token = self._chosen(logits)
         if self.kind.penalised:
             self._seen.index_fill_(0, token, value=True)
             self._counts.index_add_(0, token, self._one)
         return token
 
+    def _chosen(self, logits: Tensor) -> Tensor:
+        by, count = self._kernels, self.kind.candidates
+        token: Tensor
+        if count == 1:
+            token = by.most_probable(logits) if by else most_probable(logits)
+            return token
+        noise = logits.new_empty(count).exponential_(generator=self.generator)
+        if by and by.sorts(count):
+            token = by.drawn(logits, self._parameters, noise)
+        else:
+            token = drawn(logits, self._parameters, noise)
+        return token
+
+
+@cache
+def kernels(vocabulary: int, device: torch.device) -> ModuleType | None:
+    """engine.sampling_kernels, or None where they do not run: no Triton, no C compiler."""
+    try:
+        from engine import sampling_kernels
+
+        sampling_kernels.try_out(vocabulary, device)
+    except Exception as error:  # noqa: BLE001 - what is missing shows itself in many ways
+        _log.info("sampling kernels are not used: %s", error)
+        return None
+    return sampling_kernels
+
+
+def drawn(logits: Tensor, parameters: Tensor, noise: Tensor) -> Tensor:
+    """The token [1] for logits [vocabulary]; the first four parameters are those of `begin`.
+
+    noise [candidates] is drawn from Exp(1). The largest of p / Exp(1) is a draw from p (the
+    exponential race), and needs no sum.
+    """
+    temperature, top_k, mass, share = parameters[:4].unbind()
+    ordered, ids = largest(logits, noise.shape[0])
+    probabilities = first(ordered / temperature, top_k).softmax(0)
+    raced = min_p(top_p(probabilities, mass), share) / noise
+    return ids[raced.argmax(0, keepdim=True)]
+
 
 def most_probable(logits: Tensor) -> Tensor:
-    """The token [1]; in two stages on a GPU, which gives one long row to few of its processors."""
-    if not logits.is_cuda or logits.shape[0] % STRIPES:
+    """The token [1], the first of those that are alike."""
+    if not logits.is_cuda:
         return logits.argmax(0, keepdim=True)
-    best, at = logits.view(STRIPES, -1).max(1)
+    stripes = striped(logits, stripe_length(logits.shape[0], 1))
+    best, at = stripes.max(1)
     stripe = best.argmax(0, keepdim=True)
-    return stripe * (logits.shape[0] // STRIPES) + at[stripe]
+    return stripe * stripes.shape[1] + at[stripe]
+
+
+def largest(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` largest logits in falling order, and their tokens; as topk, in two stages.
+
+    The `count` stripes with the largest maxima hold them. Let m be the least of those maxima. Each
+    of these stripes has a logit of at least m, which makes `count` of them, and in the others no
+    logit is above m. One outside can thus only be as large as the least of those found, and which
+    of equals are taken is open in topk too. There are `count` stripes, as none is longer than
+    vocabulary / count.
+    """
+    length = stripe_length(logits.shape[0], count)
+    if length < SHORTEST_STRIPE:
+        ordered, ids = logits.topk(count)
+        return ordered, ids
+    stripes = striped(logits, length)
+    chosen = stripes.amax(1).topk(count, sorted=False).indices
+    ordered, at = stripes[chosen].flatten().topk(count)
+    return ordered, chosen[at // length] * length + at % length
+
+
+def striped(logits: Tensor, length: int) -> Tensor:
+    """[stripes, length]. What fills up the last one is as impossible as a token can be."""
+    missing = -logits.shape[0] % length
+    if missing:
+        logits = functional.pad(logits, (0, missing), value=-torch.inf)
+    return logits.view(-1, length)
+
+
+def stripe_length(vocabulary: int, count: int) -> int:
+    """The power of two next to sqrt(vocabulary / count), and at most vocabulary / count.
+
+    There are then about as many stripes as logits in `count` of them: 4,008 and 2,048 for 64 of
+    128,256.
+    """
+    return 1 << ((vocabulary // count).bit_length() // 2)
 
 
 def penalise(logits: Tensor, seen: Tensor, penalty: Tensor) -> Tensor:

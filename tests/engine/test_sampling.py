@@ -10,7 +10,18 @@ import pytest
 import torch
 
 from engine.errors import SettingError
-from engine.sampling import Kind, Sampler, SamplingOptions, kind_of, min_p, penalise, top_p
+from engine.sampling import (
+    FEWEST_CANDIDATES,
+    Kind,
+    Sampler,
+    SamplingOptions,
+    kind_of,
+    largest,
+    min_p,
+    penalise,
+    stripe_length,
+    top_p,
+)
 
 CPU = torch.device("cpu")
 PLAIN: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
@@ -82,6 +93,38 @@ def test_top_k_draws_from_the_k_most_probable(kept: int) -> None:
     best = set(logits.topk(kept).indices.tolist())
     drawn = draws(logits, 300, temperature=5.0, top_k=kept, top_p=1.0, min_p=0.0)
     assert set(drawn) == best
+
+
+@pytest.mark.parametrize("vocabulary", [1000, 4099, 32_000, 50_257, 128_256])
+@pytest.mark.parametrize("count", [64, 128, 1000])
+def test_two_stages_find_what_topk_finds(vocabulary: int, count: int) -> None:
+    logits = torch.randperm(vocabulary).float()
+    expected = logits.topk(count)
+    ordered, ids = largest(logits, count)
+    assert torch.equal(ordered, expected.values)
+    assert torch.equal(ids, expected.indices)
+
+
+@pytest.mark.parametrize("vocabulary", [4099, 128_256])
+def test_two_stages_find_each_token_once_among_equals(vocabulary: int) -> None:
+    """Half precision leaves a few hundred different logits, which stand in few stripes too."""
+    logits = torch.randn(vocabulary).sort().values.bfloat16().float()
+    ordered, ids = largest(logits, 64)
+    assert torch.equal(ordered, logits.topk(64).values)
+    assert torch.equal(ordered, logits[ids])
+    assert len(set(ids.tolist())) == 64
+
+
+@pytest.mark.parametrize("vocabulary", [64, 100, 1000, 50_257, 262_144])
+def test_there_is_a_stripe_for_each_candidate(vocabulary: int) -> None:
+    for count in range(1, FEWEST_CANDIDATES + 1):
+        assert vocabulary // stripe_length(vocabulary, count) >= count
+
+
+def test_the_only_possible_token_is_drawn_from_a_vocabulary_that_stripes_do_not_divide() -> None:
+    logits = torch.full((50_257,), -torch.inf)
+    logits[50_256] = 1.0
+    assert set(draws(logits, 20)) == {50_256}
 
 
 def test_penalties_count_what_was_drawn_and_repetition_the_prompt_too() -> None:
