@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from engine.attention import latent
 from engine.attention.interface import Step
 from engine.kept_caches import KeptCaches, shared
 
@@ -91,22 +92,25 @@ class KVCache:
     def step(self, count: int) -> Step:
         """The step that appends `count` tokens behind those held."""
         start = len(self.tokens)
-        device = self.device
-        keys, values = self._views_of(self.span(start + count))
+        device, span = self.device, self.span(start + count)
+        keys, values = self._views_of(span)
+        lengths = torch.tensor([start], dtype=torch.int32, device=device)
         return Step(
             self.decode_kernel if count == 1 else self.kernel,
             keys,
             values,
             start,
-            torch.tensor([start], dtype=torch.int32, device=device),
+            lengths,
             torch.tensor([start + count], dtype=torch.int32, device=device),
             torch.arange(start, start + count, device=device),
+            self._mask(span, lengths) if count == 1 else None,
         )
 
     def step_on_device(self, span: int, lengths: torch.Tensor, positions: torch.Tensor) -> Step:
         """A step of one token whose place is known on the device alone."""
         keys, values = self._views_of(span)
-        return Step(self.decode_kernel, keys, values, 0, lengths, lengths + 1, positions)
+        mask = self._mask(span, lengths)
+        return Step(self.decode_kernel, keys, values, 0, lengths, lengths + 1, positions, mask)
 
     def span(self, length: int) -> int:
         """Positions of the views in which `length` fit: the next power of two, since flash kernels
@@ -116,6 +120,12 @@ class KVCache:
     def decode_span(self, length: int) -> int:
         """Positions of the views for a captured step: all where the kernel does not mind."""
         return self.capacity if self.decode_kernel == "flash_decode" else self.span(length)
+
+    def _mask(self, span: int, lengths: torch.Tensor) -> torch.Tensor | None:
+        """Where the kernel needs one: of one token over latents, on a GPU."""
+        if self.decode_kernel != latent.KERNEL:
+            return None
+        return latent.mask_of(span, lengths, self.keys.dtype)
 
     def _views_of(self, span: int) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
         if span not in self._views:

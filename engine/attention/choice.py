@@ -39,7 +39,7 @@ class Shape:
 @dataclass(frozen=True)
 class Choice:
     kernel: str
-    """A key of KERNELS."""
+    """A key of KERNELS, or one of latent.py's for one token over latents."""
     label: str
     reason: str
     flash: bool
@@ -131,9 +131,10 @@ def choose_decode(
 
     `refused` is why Hearth's own failed or disagreed when it was tried on this machine.
     """
-    if shape.latent:
-        return Choice(latent.KERNEL, latent.DECODE_LABEL, latent.DECODE_REASON, flash=False)
     objection = refused or no_flash_on_this_device(facts, shape)
+    if shape.latent:
+        kernel = latent.CUT_KERNEL if objection else latent.KERNEL
+        return Choice(kernel, latent.DECODE_LABEL, latent.DECODE_REASON, flash=False)
     if requested == "off" or objection or not facts.triton:
         return replace(prompt, reason=f"{prompt.reason} {sentence(refused)}") if refused else prompt
     label = f"flash_decode (Triton {facts.triton})"

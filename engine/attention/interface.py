@@ -35,6 +35,8 @@ class Step:
     lengths: Tensor
     after: Tensor
     positions: Tensor
+    mask: Tensor | None = None
+    """[positions of the views], for one token over latents; made once for all layers."""
 
     def layer(self, index: int) -> LayerStep:
         return LayerStep(
@@ -102,10 +104,11 @@ def latent_attention(
     if torch.compiler.is_compiling():
         out: Tensor = torch.ops.hearth.attend_latent(
             query, latents, up, step.keys[layer], step.lengths, step.after, step.positions,
-            step.start, step.kernel, scale,
+            step.start, step.kernel, scale, step.mask,
         )  # fmt: skip
         return out
-    return latent.attend(query, latents, up, step.layer(layer), step.kernel, Scoring(scale))
+    scoring = Scoring(scale)
+    return latent.attend(query, latents, up, step.layer(layer), step.kernel, scoring, step.mask)
 
 
 def window_of(module: nn.Module, given: Mapping[str, Any]) -> int:
@@ -148,9 +151,10 @@ def attend_latent(
     start: int,
     kernel: str,
     scale: float,
+    mask: Tensor | None,
 ) -> Tensor:
     step = LayerStep(keys, keys, start, lengths, after, positions)
-    return latent.attend(query, latents, up, step, kernel, Scoring(scale)).contiguous()
+    return latent.attend(query, latents, up, step, kernel, Scoring(scale), mask).contiguous()
 
 
 @attend_latent.register_fake

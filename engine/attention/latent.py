@@ -19,7 +19,10 @@ from torch.nn import functional
 from engine.attention.kernels import KERNELS, LayerStep, Scoring, put
 
 KERNEL = "latents"
-"""Of one token; no key of KERNELS, which know keys and values alone."""
+"""Of one token, masked by a length that is on the device; no key of KERNELS, which know keys and
+values alone."""
+CUT_KERNEL = "latents_cut"
+"""The same where the host knows the length: what is not held is not read either."""
 DECODE_LABEL = "latents, by matrix products"
 DECODE_REASON = (
     "The cache holds latents, and one token attends to them directly, which is faster than flash "
@@ -60,20 +63,36 @@ def of_module(module: Any) -> Latent:
     return Latent(module.kv_lora_rank, module.qk_rope_head_dim, module.v_head_dim)
 
 
+def mask_of(span: int, lengths: Tensor, dtype: torch.dtype) -> Tensor:
+    """[span]: 0 where a token behind `lengths` others may look, its own position included; -inf
+    where what lies there is nobody's yet, or another conversation's."""
+    behind = torch.arange(span, device=lengths.device) > lengths
+    mask = torch.zeros(span, device=lengths.device, dtype=dtype)
+    return mask.masked_fill_(behind, -torch.inf)
+
+
 def attend(
-    query: Tensor, latents: Tensor, up: Tensor, step: LayerStep, kernel: str, scoring: Scoring
+    query: Tensor,
+    latents: Tensor,
+    up: Tensor,
+    step: LayerStep,
+    kernel: str,
+    scoring: Scoring,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Returns [1, tokens, heads, value size].
 
     query [1, tokens, heads, head size], latents [1, tokens, 1, rank + rotated]; `up` [heads,
-    unrotated + value size, rank] makes keys and values of latents.
+    unrotated + value size, rank] makes keys and values of latents. `mask` is `mask_of` the step's
+    positions, for one token; without it `step.start` says what is held.
     """
     rank = up.shape[2]
     rotated = latents.shape[3] - rank
     plain = query.shape[3] - rotated
     if query.shape[1] == 1:
-        put(step.keys, latents, step)
-        return one_query(query, step.keys[0, : step.start + 1, 0], up, plain, scoring)
+        step.keys.index_copy_(1, step.positions, latents)
+        held = step.keys[0, :, 0] if mask is not None else step.keys[0, : step.start + 1, 0]
+        return one_query(query, held, up, plain, scoring, mask)
     before = step.keys[:, : step.start]
     keys, values = expanded(torch.cat([before, latents], 1), up, plain)
     put(step.keys, latents, step)
@@ -94,12 +113,22 @@ def expanded(latents: Tensor, up: Tensor, plain: int) -> tuple[Tensor, Tensor]:
     return keys, functional.pad(made[..., plain:], (0, keys.shape[3] - both + plain))
 
 
-def one_query(query: Tensor, latents: Tensor, up: Tensor, plain: int, scoring: Scoring) -> Tensor:
-    """latents [positions, rank + rotated]; the softmax is in float32."""
+def one_query(
+    query: Tensor,
+    latents: Tensor,
+    up: Tensor,
+    plain: int,
+    scoring: Scoring,
+    mask: Tensor | None,
+) -> Tensor:
+    """latents [positions, rank + rotated], mask [positions]; the softmax is in float32."""
     rank = up.shape[2]
     of_heads = query[0, 0]
     into = torch.bmm(of_heads[:, None, :plain], up[:, :plain])[:, 0]
-    scores = torch.cat([into, of_heads[:, plain:]], -1) @ latents.t()
-    weights = (scores.float() * scoring.scale).softmax(-1).to(query.dtype)
+    into = torch.cat([into, of_heads[:, plain:]], -1)
+    # Scaled and masked in the product itself, not by kernels of their own.
+    bias = query.new_zeros(1) if mask is None else mask
+    scores = torch.addmm(bias, into, latents.t(), alpha=scoring.scale)
+    weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
     gathered = weights @ latents[:, :rank]
     return torch.bmm(gathered[:, None], up[:, plain:].mT).reshape(1, 1, up.shape[0], -1)

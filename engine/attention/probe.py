@@ -99,30 +99,37 @@ def check(kernel: str, shape: Shape, device: torch.device, tokens: int) -> float
     Infinite for a kernel that returns what is no number: NaN would be lost in a maximum.
     `tokens` queries follow positions whose number is odd, so that no tile boundary flatters.
     """
-    if shape.latent and kernel == latent.KERNEL:
-        return check_latent(shape, shape.latent, device)
+    if shape.latent and kernel in (latent.KERNEL, latent.CUT_KERNEL):
+        return check_latent(kernel, shape, shape.latent, device)
     return max(
         check_window(kernel, shape, device, tokens, window) for window in shape.windows or (0,)
     )
 
 
-def check_latent(shape: Shape, sizes: Latent, device: torch.device) -> float:
-    """Of one token's way to the latents, against float32 math on what they expand to."""
-    held = HELD
+def check_latent(kernel: str, shape: Shape, sizes: Latent, device: torch.device) -> float:
+    """Of one token's way to the latents, against float32 math on what they expand to.
+
+    What lies behind the token is as large as what it sees: a mask that lets it through shows.
+    """
+    held, span = HELD, 2 * HELD
 
     def draw(*size: int) -> Tensor:
         return torch.randn(size, device=device, dtype=shape.dtype)
 
     plain = shape.head_size - sizes.rotated
     up = draw(shape.heads, plain + sizes.value, sizes.rank) * sizes.rank**-0.5
-    query, latents = draw(1, 1, shape.heads, shape.head_size), draw(1, held + 1, 1, sizes.size)
+    query, buffer = draw(1, 1, shape.heads, shape.head_size), draw(1, span, 1, sizes.size)
+    new = draw(1, 1, 1, sizes.size)
     scoring = Scoring(shape.head_size**-0.5)
-    found = latent.one_query(query, latents[0, :, 0], up, plain, scoring)
-    keys, values = latent.expanded(latents.float(), up.float(), plain)
     at = torch.tensor([held], device=device)
-    step = LayerStep(keys, values, held, at.int(), at.int() + 1, at)
-    new = (keys[:, held:].clone(), values[:, held:].clone())
-    reference = KERNELS["math"](query.float(), *new, step, scoring)
+    lengths, after = at.int(), at.int() + 1
+    mask = latent.mask_of(span, lengths, shape.dtype) if kernel == latent.KERNEL else None
+    step = LayerStep(buffer, buffer, held, lengths, after, at)
+    found = latent.attend(query, new, up, step, kernel, scoring, mask)
+    keys, values = latent.expanded(torch.cat([buffer[:, :held], new], 1).float(), up.float(), plain)
+    step = LayerStep(keys, values, held, lengths, after, at)
+    last = (keys[:, held:].clone(), values[:, held:].clone())
+    reference = KERNELS["math"](query.float(), *last, step, scoring)
     return relative(found.float(), reference[..., : sizes.value])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from engine.attention import latent
 from engine.kv_cache import CacheShape, KVCache
 
 BYTES_A_TOKEN = 2 * 2 * 3 * 8 * 4
@@ -68,6 +69,20 @@ def test_views_write_into_the_same_buffers() -> None:
     kept.step(1).keys[1][:, 0] = 7
     assert bool((kept.step(300).keys[1][0, 0] == 7).all())
     assert bool((kept.step(300).keys[0][0, 0] == 0).all())
+
+
+def test_only_one_token_over_latents_has_a_mask() -> None:
+    kept = cache(*range(300))
+    kept.decode_kernel = latent.KERNEL
+    lengths, positions = torch.tensor([300], dtype=torch.int32), torch.tensor([300])
+    known, on_device = kept.step(1), kept.step_on_device(512, lengths, positions)
+    assert known.mask is not None
+    assert on_device.mask is not None
+    assert known.mask.shape == (known.keys[0].shape[1],) == (512,)
+    assert torch.equal(known.mask, on_device.mask)
+    assert kept.step(2).mask is None
+    kept.decode_kernel = "sdpa"
+    assert kept.step(1).mask is None
 
 
 def test_bytes_per_token_counts_keys_and_values_of_all_layers() -> None:

@@ -10,6 +10,7 @@ import torch
 from engine.attention.choice import Shape, choose, choose_decode
 from engine.attention.facts import DeviceFacts
 from engine.attention.latent import Latent
+from engine.decode_graph import CAPTURABLE
 from engine.errors import AttentionError
 
 H200 = DeviceFacts(
@@ -67,8 +68,15 @@ def test_one_token_has_a_kernel_of_its_own_or_is_told_why_not() -> None:
     assert choose_decode(facts, LLAMA, "auto", prompt).kernel == "flash_decode"
     assert choose_decode(H200, LLAMA, "auto", prompt) is prompt
     assert choose_decode(facts, LLAMA, "off", choose(facts, LLAMA, "off")).kernel == "sdpa"
-    deepseek = replace(LLAMA, latent=Latent(rank=512, rotated=64, value=128))
-    assert choose_decode(facts, deepseek, "auto", prompt).kernel == "latents"
     refused = choose_decode(facts, LLAMA, "auto", prompt, "flash_decode disagrees")
     assert refused.kernel == prompt.kernel
     assert refused.reason == f"{prompt.reason} Flash_decode disagrees."
+
+
+def test_latents_are_masked_where_steps_are_captured_and_cut_elsewhere() -> None:
+    deepseek = replace(LLAMA, latent=Latent(rank=512, rotated=64, value=128))
+    captured = choose_decode(H200, deepseek, "auto", choose(H200, deepseek, "auto"))
+    assert captured.kernel in CAPTURABLE
+    single = choose_decode(CPU, deepseek, "auto", choose(CPU, deepseek, "auto"))
+    assert single.kernel not in CAPTURABLE
+    assert (captured.label, captured.reason) == (single.label, single.reason)

@@ -69,7 +69,7 @@ def test_latents_are_attended_to_directly_by_one_token() -> None:
     prompt = trial.for_prompt(CPU, LATENTS, "auto")
     assert (prompt.kernel, trial.for_token(CPU, LATENTS, "auto", prompt).kernel) == (
         "sdpa",
-        "latents",
+        "latents_cut",
     )
 
 
