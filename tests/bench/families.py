@@ -163,6 +163,7 @@ def measure(name: str, new_tokens: int, rounds: int) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in model.model.parameters()),
         "head_size": model.shape.head_size,
         "eager_errors": model.eager,
+        "eager_typical": model.eager_typical,
         "generate": {
             kind: rates(lambda count, kind=kind: replied(model, kind, count), new_tokens, rounds)  # type: ignore[misc]
             for kind in ("sdpa", "flash_attention_2", "eager")
@@ -180,6 +181,7 @@ def measure(name: str, new_tokens: int, rounds: int) -> dict[str, Any]:
                 "prefill": run.prefill.label,
                 "decode": run.decode.label,
                 "errors": run.errors,
+                "typical": run.typical,
                 "rate": rates(lambda count, r=ready: decoded(model, r, count), new_tokens, rounds),  # type: ignore[misc]
             }
         )
