@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from engine import fusion
 from engine.decode_graph import CAPTURABLE, DecodeGraphs
 from engine.kv_cache import KVCache
+from engine.onednn import onednn as onednn  # noqa: PLC0414 - benches take it from here
 from engine.rope import LongRope
 from engine.sampling import Sampler, SamplingOptions
 from engine.threads import Pace
@@ -180,20 +181,3 @@ def checked(model: nn.Module, cache: KVCache, rope: LongRope | None) -> Runner:
         fusion.switch(on=False)
         _log.warning("one-row kernels are not used: they move the logits by %.3g", error)
     return ready
-
-
-@contextmanager
-def onednn(*, enabled: bool) -> Iterator[None]:
-    """Lets torch use oneDNN on the CPU, or not; a GPU is not concerned.
-
-    oneDNN multiplies many rows fastest, but one row of bfloat16 at half the rate of ATen's own
-    matrix-vector product (tests/bench/cpu_decode.py; two cores with AVX-512). A process-wide
-    switch, so for the one thread that runs models.
-    """
-    backend = torch.backends.mkldnn
-    before = backend.enabled
-    backend.enabled = enabled and before  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        backend.enabled = before
