@@ -10,6 +10,9 @@ from contextlib import contextmanager
 
 import torch
 
+_before: list[bool] = []
+"""What was set before each `onednn` that is not left yet."""
+
 
 @contextmanager
 def onednn(*, enabled: bool) -> Iterator[None]:
@@ -19,9 +22,21 @@ def onednn(*, enabled: bool) -> Iterator[None]:
     matrix-vector product (tests/bench/cpu_decode.py; two cores with AVX-512).
     """
     backend = torch.backends.mkldnn
-    before = backend.enabled
-    backend.enabled = enabled and before  # type: ignore[assignment]
+    _before.append(bool(backend.enabled))
+    backend.enabled = enabled and _before[-1]  # type: ignore[assignment]
     try:
         yield
     finally:
-        backend.enabled = before
+        backend.enabled = _before.pop()  # type: ignore[assignment]
+
+
+@contextmanager
+def of_many_rows() -> Iterator[None]:
+    """For products of many rows within a step of one: as it was before the step."""
+    backend = torch.backends.mkldnn
+    inner = backend.enabled
+    backend.enabled = _before[0] if _before else inner  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        backend.enabled = inner

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.attention.kernels import KERNELS, LayerStep, Scoring, put
+from engine.onednn import of_many_rows
 
 KERNEL = "latents"
 """Of one token, masked by a length that is on the device; no key of KERNELS, which know keys and
@@ -121,14 +122,20 @@ def one_query(
     scoring: Scoring,
     mask: Tensor | None,
 ) -> Tensor:
-    """latents [positions, rank + rotated], mask [positions]; the softmax is in float32."""
+    """latents [positions, rank + rotated], mask [positions]; the softmax is in float32.
+
+    All heads look at the same latents, so these products are of as many rows as there are heads:
+    on two cores, in bfloat16, 16 heads gather 4,200 positions in 0.27 ms with oneDNN and in 26.6 ms
+    without. The last product is one row a head, and takes 0.56 ms with it and 0.12 ms without.
+    """
     rank = up.shape[2]
     of_heads = query[0, 0]
-    into = torch.bmm(of_heads[:, None, :plain], up[:, :plain])[:, 0]
-    into = torch.cat([into, of_heads[:, plain:]], -1)
     # Scaled and masked in the product itself, not by kernels of their own.
     bias = query.new_zeros(1) if mask is None else mask
-    scores = torch.addmm(bias, into, latents.t(), alpha=scoring.scale)
-    weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
-    gathered = weights @ latents[:, :rank]
+    with of_many_rows():
+        into = torch.bmm(of_heads[:, None, :plain], up[:, :plain])[:, 0]
+        into = torch.cat([into, of_heads[:, plain:]], -1)
+        scores = torch.addmm(bias, into, latents.t(), alpha=scoring.scale)
+        weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
+        gathered = weights @ latents[:, :rank]
     return torch.bmm(gathered[:, None], up[:, plain:].mT).reshape(1, 1, up.shape[0], -1)
