@@ -6,10 +6,16 @@ again. The one that was not used for longest makes room.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
+
+from engine import memory
+from engine.errors import reason
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,8 @@ class KeptCaches:
     def keep(self, tokens: Sequence[int], keys: Tensor, values: Tensor) -> None:
         """Copies the first positions of the buffers, one for each token.
 
-        Nothing is kept that is too large, or the beginning of what is kept already; what is the
-        beginning of this one goes.
+        Nothing is kept that is too large, or the beginning of what is kept already, or for which
+        the host has no memory; what is the beginning of this one goes.
         """
         count, held = len(tokens), tuple(tokens)
         size = count * (keys[:, :, :1].nbytes + values[:, :, :1].nbytes)
@@ -48,7 +54,13 @@ class KeptCaches:
         self._kept = [kept for kept in self._kept if held[: len(kept.tokens)] != kept.tokens]
         while self._kept and size + sum(kept.size for kept in self._kept) > self._limit:
             del self._kept[0]
-        parts = (buffer[:, :, :count].to("cpu", copy=True) for buffer in (keys, values))
+        try:
+            parts = [buffer[:, :, :count].to("cpu", copy=True) for buffer in (keys, values)]
+        except (MemoryError, RuntimeError) as error:
+            if not memory.is_used_up(error):
+                raise
+            _log.info("a conversation's cache is not kept: %s", reason(error))
+            return
         self._kept.append(Kept(held, *parts))
 
     def best(self, prompt: Sequence[int]) -> tuple[Kept | None, int]:

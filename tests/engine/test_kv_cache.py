@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Any
+
 import pytest
 import torch
 
@@ -147,3 +150,42 @@ def test_a_longer_one_takes_the_place_of_its_beginning() -> None:
     assert len(made._kept) == 2
     assert talk(made, [*FIRST, 7]) == 300
     assert holds(made)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate"),
+    ],
+)
+def test_a_conversation_is_not_kept_where_the_host_has_no_memory(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = cache(keep=1000)
+    talk(made, FIRST)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patched, caplog.at_level(logging.INFO):
+        patched.setattr(torch.Tensor, "to", fail)
+        assert talk(made, SECOND) == 0
+    assert len(made._kept) == 0
+    assert "is not kept" in caplog.text
+    assert holds(made)
+    assert talk(made, THIRD) == 0
+    assert talk(made, [*SECOND, 7]) == 300, "what is left later is kept again"
+    assert holds(made)
+
+
+def test_another_error_while_keeping_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = cache(keep=1000)
+    talk(made, FIRST)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch.Tensor, "to", fail)
+    with pytest.raises(RuntimeError, match="illegal"):
+        made.reuse(SECOND)
