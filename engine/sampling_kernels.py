@@ -1,5 +1,3 @@
-# ruff: noqa: N803 - what Triton compiles in is written in capitals, as its own examples do.
-# mypy: disallow-untyped-decorators=False, disable-error-code="no-untyped-def"
 """Triton kernels for a draw: the most probable tokens of a vocabulary, and one of them.
 
 Two launches instead of a dozen, whose time is mostly that of being launched. The first finds the
