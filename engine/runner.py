@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from engine import fusion
 from engine.decode_graph import CAPTURABLE, DecodeGraphs
 from engine.kv_cache import KVCache
-from engine.onednn import onednn as onednn  # noqa: PLC0414 - benches take it from here
+from engine.onednn import onednn
 from engine.rope import LongRope
 from engine.sampling import Sampler, SamplingOptions
 from engine.threads import Pace
@@ -21,12 +21,14 @@ from engine.threads import Pace
 CHUNK = {"cuda": 1024, "mps": 512, "cpu": 128}
 """Tokens a prefill step: large enough to fill the device, small enough to stop within.
 
-On CUDA until a step was measured (`chunk_of`). Not paced by the clock from then on, so that the
-same prompt is computed in the same way for as long as the model is loaded.
+On CUDA until steps were measured (`settled`). Not paced by the clock from then on, so that the same
+prompt is computed in the same way for as long as the model is loaded.
 """
 CHUNKS = (256, 512, 1024, 2048, 4096)
-MOST_SECONDS = 0.05
+MOST_SECONDS = 0.06
 """Of a chunk: Stop is to be there within 100 ms, in the middle of a long conversation too."""
+LEAST_GAIN = 0.8
+"""Of the time of twice as many tokens, for which fewer are worth it."""
 MOST_BYTES = 500_000_000
 SHARE_OF_FREE_MEMORY = 0.25
 """For the activations of a chunk."""
@@ -144,12 +146,35 @@ class Runner:
         return self.logits
 
 
-def chunk_of(tokens: int, seconds: float, taken: int, free: int) -> int:
-    """The largest chunk that is short enough and fits, where `tokens` took so many seconds and
-    bytes, and so many bytes are free beside the cache."""
-    room = min(MOST_BYTES, SHARE_OF_FREE_MEMORY * free)
-    most = tokens * min(MOST_SECONDS / seconds, room / max(taken, 1))
-    return max((chunk for chunk in CHUNKS if chunk <= most), default=CHUNKS[0])
+Measured = tuple[float, int]
+"""Seconds and bytes that a chunk takes."""
+
+
+def settled(
+    measure: Callable[[int], Measured | None], begin: int, longest: int, free: int
+) -> tuple[int, int]:
+    """The largest chunk of up to `longest` tokens that is short enough and fits, and its bytes.
+
+    `measure` runs one, or finds no memory for it. Each size is measured, not scaled from another:
+    to launch a chunk's kernels takes as long for few tokens as for many, and where that is most of
+    the time, half the tokens only halve the rate. `begin` is measured in any case.
+    """
+    room = min(MOST_BYTES, int(SHARE_OF_FREE_MEMORY * free))
+    found = measure(begin)
+    if found is None:
+        return CHUNKS[0], 0
+    chunk, (seconds, taken) = begin, found
+    while seconds <= MOST_SECONDS and 2 * chunk <= min(longest, CHUNKS[-1]) and 2 * taken <= room:
+        found = measure(2 * chunk)
+        if found is None or found[0] > MOST_SECONDS:
+            return chunk, taken
+        chunk, (seconds, taken) = 2 * chunk, found
+    while (seconds > MOST_SECONDS or taken > room) and chunk > CHUNKS[0]:
+        found = measure(chunk // 2)
+        if found is None or (taken <= room and found[0] > LEAST_GAIN * seconds):
+            break
+        chunk, (seconds, taken) = chunk // 2, found
+    return chunk, taken
 
 
 def one_token(logits: Tensor, sampler: Sampler, _end: int) -> Iterator[int]:

@@ -109,8 +109,8 @@ class Session:
         """Runs one prefill and one decode step under the profiler; leaves the cache empty.
 
         On a GPU the prefill is a whole chunk, which loads the kernels that the first prompt would
-        otherwise wait for, and the decode step is a replay of the graph that replies use. A second
-        chunk is timed, and how large chunks are is settled by it.
+        otherwise wait for, and the decode step is a replay of the graph that replies use. Then
+        chunks of one size and of another are timed, and how large they are is settled by that.
 
         Raises OutOfMemoryError where nothing can be run; the model stays loaded.
         """
@@ -136,7 +136,7 @@ class Session:
         try:
             prefill = probe.observe(partial(ready.forward, prompt))
             if self._device.type == "cuda":
-                self._settle_chunk(ready, prompt, free)
+                self._settle_chunk(ready, opened.checkpoint.config.vocab_size, free)
             decoded = ready.decode(SamplingOptions(temperature=0), (), lambda: False)
             for _ in islice(decoded, UNOBSERVED_STEPS):
                 pass
@@ -154,18 +154,31 @@ class Session:
             decode=phase(opened, decode, seen[1], errors[1]),
         )
 
-    def _settle_chunk(self, ready: Runner, prompt: list[int], free: int) -> None:
+    def _settle_chunk(self, ready: Runner, vocabulary: int, free: int) -> None:
         """`free` bytes, from before torch held what the first chunk took."""
-        ready.cache.tokens.clear()
-        seconds, taken = memory.measured(self._device, partial(ready.forward, prompt))
-        ready.chunk = runner.chunk_of(len(prompt), seconds, taken, free)
-        ready.chunk_bytes = taken * ready.chunk // len(prompt)
+        longest = ready.cache.capacity - UNOBSERVED_STEPS - 2
+        if longest < ready.chunk:
+            return  # a prompt is one chunk, whatever its size
+
+        def measure(count: int) -> runner.Measured | None:
+            prompt = [token % vocabulary for token in range(count)]
+
+            def run() -> None:
+                ready.cache.tokens.clear()
+                ready.forward(prompt)
+
+            def second() -> runner.Measured:
+                """The first of a size loads kernels and takes memory."""
+                run()
+                return memory.measured(self._device, run)
+
+            return memory.attempt(self._device, second)
+
+        ready.chunk, ready.chunk_bytes = runner.settled(measure, ready.chunk, longest, free)
         _log.info(
-            "prefill in chunks of %d tokens: %d took %.1f ms and %s of %s",
+            "prefill in chunks of %d tokens, which take %s of %s",
             ready.chunk,
-            len(prompt),
-            1e3 * seconds,
-            memory.said(taken),
+            memory.said(ready.chunk_bytes),
             memory.said(free),
         )
 

@@ -21,8 +21,8 @@ from torch.nn import functional
 
 from engine.attention import interface
 from engine.bench.peers import generated
+from engine.onednn import onednn
 from engine.protocol import Load
-from engine.runner import onednn
 from engine.session import Session
 
 MODEL = "smollm2-135m-instruct"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch.nn import functional
 
-from engine.runner import CHUNKS, chunk_of, onednn
+from engine.onednn import onednn
+from engine.runner import CHUNKS, settled
 
 needs_onednn = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]
@@ -51,31 +54,55 @@ def test_one_row_is_as_exact_as_with_onednn(inner: int) -> None:
 GB = 10**9
 
 
+def card(
+    launching: float, token: float, token_bytes: int = 1000
+) -> Callable[[int], tuple[float, int] | None]:
+    """A card's seconds and bytes for a chunk: it computes while the next kernels are launched."""
+    return lambda count: (max(launching, count * token), count * token_bytes)
+
+
 @pytest.mark.parametrize(
-    ("seconds", "taken", "free", "chunk"),
+    ("launching", "token", "longest", "chunk"),
     [
-        (0.004, GB // 100, 60 * GB, 4096),
-        (0.012, GB // 100, 60 * GB, 4096),
-        (0.013, GB // 100, 60 * GB, 2048),
-        (0.050, GB // 100, 60 * GB, 1024),
-        (0.051, GB // 100, 60 * GB, 512),
-        (9.000, GB // 100, 60 * GB, 256),
-        (0.004, GB // 4, 60 * GB, 2048),
-        (0.004, GB // 4, GB, 1024),
-        (0.004, GB // 4, GB // 2, 512),
-        (0.004, GB, GB, 256),
-        (0.004, 0, GB, 4096),
+        (0.001, 1e-6, 8192, 4096),
+        (0.044, 2.5e-5, 8192, 2048),  # launching is most of it: twice as many cost little more
+        (0.001, 5e-5, 8192, 1024),
+        (0.001, 1e-4, 8192, 512),
+        (0.001, 1e-2, 8192, 256),
+        (0.098, 2.5e-5, 8192, 1024),  # fewer tokens would take as long
+        (0.001, 1e-6, 1500, 1024),
+        (0.001, 1e-6, 2048, 2048),
     ],
 )
-def test_a_chunk_is_as_large_as_time_and_memory_allow(
-    seconds: float, taken: int, free: int, chunk: int
+def test_a_chunk_is_as_large_as_its_time_allows(
+    launching: float, token: float, longest: int, chunk: int
 ) -> None:
-    """Where 1,024 tokens took so much of both."""
-    assert chunk_of(1024, seconds, taken, free) == chunk
+    assert settled(card(launching, token), 1024, longest, 60 * GB) == (chunk, 1000 * chunk)
 
 
-def test_a_chunk_is_sized_by_what_a_token_takes() -> None:
-    """A short context is filled by less than a chunk."""
-    for tokens in (100, 1000, 10_000):
-        assert chunk_of(tokens, tokens * 4e-5, tokens * 1000, GB) == 1024
-        assert chunk_of(tokens, tokens * 1e-9, tokens * 400_000, GB) == CHUNKS[1]
+@pytest.mark.parametrize(
+    ("token_bytes", "free", "chunk"),
+    [(1000, GB, 4096), (200_000, 60 * GB, 2048), (200_000, GB, 1024), (200_000, GB // 2, 512)],
+)
+def test_a_chunk_is_as_large_as_memory_allows(token_bytes: int, free: int, chunk: int) -> None:
+    assert settled(card(1e-3, 1e-6, token_bytes), 1024, 8192, free)[0] == chunk
+
+
+def test_a_chunk_for_which_there_is_no_memory_leaves_the_one_before() -> None:
+    fits = card(1e-3, 1e-6)
+    assert settled(lambda n: fits(n) if n <= 2048 else None, 1024, 8192, GB) == (2048, 2_048_000)
+    assert settled(lambda _: None, 1024, 8192, GB) == (CHUNKS[0], 0)
+
+
+@pytest.mark.parametrize(
+    ("launching", "token"), [(0.001, 1e-6), (0.044, 2.5e-5), (0.001, 1e-2), (0.098, 2.5e-5)]
+)
+def test_no_chunk_is_measured_twice(launching: float, token: float) -> None:
+    made: list[int] = []
+
+    def measure(count: int) -> tuple[float, int] | None:
+        made.append(count)
+        return card(launching, token)(count)
+
+    settled(measure, 1024, 8192, GB)
+    assert len(made) == len(set(made))

@@ -227,11 +227,16 @@ def test_how_large_chunks_are_is_settled_by_one_that_is_run(
 
     monkeypatch.setattr(memory, "measured", measured)
     runner.forward([1, 2, 3])
-    loaded.session._settle_chunk(runner, list(range(200)) * 5, free=10**10)
-    assert held == [1000]
-    assert (runner.chunk, runner.chunk_bytes) == (512, 40_000_000 * 512 // 1000)
+    runner.chunk, before = 64, runner.chunk
+    loaded.session._settle_chunk(runner, 200, free=10**10)
+    assert held == [64]
+    assert (runner.chunk, runner.chunk_bytes) == (64, 40_000_000)
     detail = opening.no_room(loaded.session._opened()).detail
-    assert detail.endswith(" 512 tokens of a prompt, run at once, take about 20 MB.")
+    assert detail.endswith(" 64 tokens of a prompt, run at once, take about 40 MB.")
+    runner.chunk = 10**6
+    loaded.session._settle_chunk(runner, 200, free=10**10)
+    assert held == [64], "no chunk of that size comes"
+    runner.chunk = before
 
 
 # ---------------------------------------------------------------------------- in a reply
