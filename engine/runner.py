@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +26,12 @@ On CUDA until steps were measured (`settled`). Not paced by the clock from then 
 prompt is computed in the same way for as long as the model is loaded.
 """
 CHUNKS = (256, 512, 1024, 2048, 4096)
-MOST_SECONDS = 0.06
-"""Of a chunk: Stop is to be there within 100 ms, in the middle of a long conversation too."""
-LEAST_GAIN = 0.8
-"""Of the time of twice as many tokens, for which fewer are worth it."""
+MOST_SECONDS = 0.095
+"""Of a chunk at the end of the usual context: Stop is to be there within 100 ms."""
+LEAST_FASTER = 1.05
+"""Of tokens/s, for which chunks twice as long are worth the longer wait at Stop."""
+LEAST_SHORTER = 0.8
+"""Of seconds, for which chunks of half the tokens are worth what they lose in tokens/s."""
 MOST_BYTES = 500_000_000
 SHARE_OF_FREE_MEMORY = 0.25
 """For the activations of a chunk."""
@@ -150,31 +153,71 @@ Measured = tuple[float, int]
 """Seconds and bytes that a chunk takes."""
 
 
+class Chunk(NamedTuple):
+    tokens: int
+    seconds: float
+    taken: int
+    """Bytes."""
+
+    @property
+    def rate(self) -> float:
+        """Tokens/s."""
+        return self.tokens / self.seconds
+
+
 def settled(
     measure: Callable[[int], Measured | None], begin: int, longest: int, free: int
 ) -> tuple[int, int]:
-    """The largest chunk of up to `longest` tokens that is short enough and fits, and its bytes.
+    """How many tokens a chunk is to have, and its bytes; prompts have `longest` tokens at most.
 
-    `measure` runs one, or finds no memory for it. Each size is measured, not scaled from another:
-    to launch a chunk's kernels takes as long for few tokens as for many, and where that is most of
-    the time, half the tokens only halve the rate. `begin` is measured in any case.
+    `measure` runs so many tokens, or finds no memory for them. Each size is measured, not scaled
+    from another: a chunk takes as long as launching its kernels or as computing them, whichever
+    takes longer, and launching takes as long for few tokens as for many. `begin` is measured in
+    any case.
     """
     room = min(MOST_BYTES, int(SHARE_OF_FREE_MEMORY * free))
-    found = measure(begin)
-    if found is None:
+
+    def run(tokens: int) -> Chunk | None:
+        found = measure(tokens)
+        return found and Chunk(tokens, *found)
+
+    chunk = run(min(begin, longest))
+    if chunk is None:
         return CHUNKS[0], 0
-    chunk, (seconds, taken) = begin, found
-    while seconds <= MOST_SECONDS and 2 * chunk <= min(longest, CHUNKS[-1]) and 2 * taken <= room:
-        found = measure(2 * chunk)
-        if found is None or found[0] > MOST_SECONDS:
-            return chunk, taken
-        chunk, (seconds, taken) = 2 * chunk, found
-    while (seconds > MOST_SECONDS or taken > room) and chunk > CHUNKS[0]:
-        found = measure(chunk // 2)
-        if found is None or (taken <= room and found[0] > LEAST_GAIN * seconds):
+    chunk = larger(run, chunk, longest, room) if fits(chunk, room) else smaller(run, chunk, room)
+    return next(size for size in CHUNKS if size >= chunk.tokens), chunk.taken
+
+
+def fits(chunk: Chunk, room: int) -> bool:
+    return chunk.seconds <= MOST_SECONDS and chunk.taken <= room
+
+
+def larger(run: Callable[[int], Chunk | None], chunk: Chunk, longest: int, room: int) -> Chunk:
+    """Twice the tokens, and twice those, for as long as that is faster and fits `room` bytes."""
+    token = 0.0
+    """Seconds of one more. The next takes no less: the more tokens, the more of them computing."""
+    while (tokens := min(2 * chunk.tokens, longest, CHUNKS[-1])) > chunk.tokens:
+        seconds = chunk.seconds + token * (tokens - chunk.tokens)
+        if not fits(Chunk(tokens, seconds, chunk.taken * tokens // chunk.tokens), room):
             break
-        chunk, (seconds, taken) = chunk // 2, found
-    return chunk, taken
+        found = run(tokens)
+        if found is None or not fits(found, room) or found.rate < LEAST_FASTER * chunk.rate:
+            break
+        token = (found.seconds - chunk.seconds) / (found.tokens - chunk.tokens)
+        chunk = found
+    return chunk
+
+
+def smaller(run: Callable[[int], Chunk | None], chunk: Chunk, room: int) -> Chunk:
+    """The next of CHUNKS, and the next, until it fits or takes as long as the one before."""
+    while not fits(chunk, room) and chunk.tokens > CHUNKS[0]:
+        found = run(max(size for size in CHUNKS if size < chunk.tokens))
+        if found is None:
+            break
+        if chunk.taken <= room and found.seconds > LEAST_SHORTER * chunk.seconds:
+            break
+        chunk = found
+    return chunk
 
 
 def one_token(logits: Tensor, sampler: Sampler, _end: int) -> Iterator[int]:

@@ -18,7 +18,7 @@ from engine.attention import choice, facts, interface, probe, trial
 from engine.attention.choice import Choice
 from engine.errors import HearthError, PromptError, reason
 from engine.loading.template import encode_chat
-from engine.opening import Open, Opening, no_room, notes
+from engine.opening import DEFAULT_CONTEXT, Open, Opening, no_room, notes
 from engine.protocol import (
     Attention,
     AttentionPhase,
@@ -155,17 +155,21 @@ class Session:
         )
 
     def _settle_chunk(self, ready: Runner, vocabulary: int, free: int) -> None:
-        """`free` bytes, from before torch held what the first chunk took."""
-        longest = ready.cache.capacity - UNOBSERVED_STEPS - 2
-        if longest < ready.chunk:
-            return  # a prompt is one chunk, whatever its size
+        """`free` bytes, from before torch held what the first chunk took.
+
+        Measured at the end of the context, where attention takes longest; of a context longer than
+        the usual one at the end of that, which keeps loading short.
+        """
+        longest = max(1, ready.cache.capacity - UNOBSERVED_STEPS - 2)
+        end = min(longest, DEFAULT_CONTEXT)
+        held = list(ready.cache.tokens)
 
         def measure(count: int) -> runner.Measured | None:
-            prompt = [token % vocabulary for token in range(count)]
+            tokens = [token % vocabulary for token in range(end)]
 
             def run() -> None:
-                ready.cache.tokens.clear()
-                ready.forward(prompt)
+                ready.cache.tokens[:] = tokens[count:]
+                ready.forward(tokens[:count])
 
             def second() -> runner.Measured:
                 """The first of a size loads kernels and takes memory."""
@@ -175,6 +179,7 @@ class Session:
             return memory.attempt(self._device, second)
 
         ready.chunk, ready.chunk_bytes = runner.settled(measure, ready.chunk, longest, free)
+        ready.cache.tokens[:] = held
         _log.info(
             "prefill in chunks of %d tokens, which take %s of %s",
             ready.chunk,

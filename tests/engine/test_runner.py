@@ -52,32 +52,67 @@ def test_one_row_is_as_exact_as_with_onednn(inner: int) -> None:
 
 
 GB = 10**9
+Measure = Callable[[int], tuple[float, int] | None]
 
 
-def card(
-    launching: float, token: float, token_bytes: int = 1000
-) -> Callable[[int], tuple[float, int] | None]:
+def card(launching: float, token: float, token_bytes: int = 1000) -> Measure:
     """A card's seconds and bytes for a chunk: it computes while the next kernels are launched."""
     return lambda count: (max(launching, count * token), count * token_bytes)
 
 
+class Watched:
+    def __init__(self, measure: Measure) -> None:
+        self.measure = measure
+        self.sizes: list[int] = []
+
+    def __call__(self, count: int) -> tuple[float, int] | None:
+        self.sizes.append(count)
+        return self.measure(count)
+
+
 @pytest.mark.parametrize(
-    ("launching", "token", "longest", "chunk"),
+    ("launching", "token", "sizes", "chunk"),
     [
-        (0.001, 1e-6, 8192, 4096),
-        (0.044, 2.5e-5, 8192, 2048),  # launching is most of it: twice as many cost little more
-        (0.001, 5e-5, 8192, 1024),
-        (0.001, 1e-4, 8192, 512),
-        (0.001, 1e-2, 8192, 256),
-        (0.098, 2.5e-5, 8192, 1024),  # fewer tokens would take as long
-        (0.001, 1e-6, 1500, 1024),
-        (0.001, 1e-6, 2048, 2048),
+        # Launching is most of it: twice as many cost little more, and four times too much.
+        pytest.param(0.044, 3.8e-5, [1024, 2048], 2048, id="8B"),
+        pytest.param(0.014, 1e-6, [1024, 2048, 4096], 4096, id="python-bound"),
+        pytest.param(0.001, 1e-6, [1024, 2048], 1024, id="fast-and-gpu-bound"),
+        pytest.param(0.001, 8e-5, [1024, 2048], 1024, id="gpu-bound"),
+        pytest.param(0.001, 1e-4, [1024, 512], 512, id="slow"),
+        pytest.param(0.001, 1e-2, [1024, 512, 256], 256, id="very-slow"),
+        pytest.param(0.098, 2.5e-5, [1024, 512], 1024, id="fewer-take-as-long"),
+        pytest.param(0.098, 2e-4, [1024, 512, 256], 512, id="fewer-help-once"),
     ],
 )
-def test_a_chunk_is_as_large_as_its_time_allows(
-    launching: float, token: float, longest: int, chunk: int
+def test_a_chunk_is_as_large_as_its_time_allows_and_its_rate_is_worth(
+    launching: float, token: float, sizes: list[int], chunk: int
 ) -> None:
-    assert settled(card(launching, token), 1024, longest, 60 * GB) == (chunk, 1000 * chunk)
+    measure = Watched(card(launching, token))
+    assert settled(measure, 1024, 8192, 60 * GB)[0] == chunk
+    assert measure.sizes == sizes, "none twice, and none in vain"
+
+
+@pytest.mark.parametrize(
+    ("longest", "sizes", "chunk"),
+    [
+        (250, [250], 256),
+        (890, [890], 1024),
+        (1500, [1024, 1500], 2048),
+        (2048, [1024, 2048], 2048),
+    ],
+)
+def test_no_more_tokens_are_measured_than_a_prompt_can_have(
+    longest: int, sizes: list[int], chunk: int
+) -> None:
+    measure = Watched(card(0.04, 1e-6))
+    assert settled(measure, 1024, longest, 60 * GB) == (chunk, 1000 * sizes[-1])
+    assert measure.sizes == sizes
+
+
+def test_a_slow_card_takes_a_short_context_in_pieces() -> None:
+    measure = Watched(card(0.001, 3e-4))
+    assert settled(measure, 1024, 890, 60 * GB)[0] == 256
+    assert measure.sizes == [890, 512, 256]
 
 
 @pytest.mark.parametrize(
@@ -85,24 +120,21 @@ def test_a_chunk_is_as_large_as_its_time_allows(
     [(1000, GB, 4096), (200_000, 60 * GB, 2048), (200_000, GB, 1024), (200_000, GB // 2, 512)],
 )
 def test_a_chunk_is_as_large_as_memory_allows(token_bytes: int, free: int, chunk: int) -> None:
-    assert settled(card(1e-3, 1e-6, token_bytes), 1024, 8192, free)[0] == chunk
+    assert settled(card(0.02, 1e-6, token_bytes), 1024, 8192, free)[0] == chunk
+
+
+def test_a_larger_chunk_that_takes_more_than_in_proportion_leaves_the_one_before() -> None:
+    """As with a mask of all pairs of tokens."""
+
+    def measure(count: int) -> tuple[float, int]:
+        return 0.02, 100 * count**2
+
+    assert settled(measure, 1024, 8192, GB) == (1024, 100 * 1024**2)
 
 
 def test_a_chunk_for_which_there_is_no_memory_leaves_the_one_before() -> None:
-    fits = card(1e-3, 1e-6)
-    assert settled(lambda n: fits(n) if n <= 2048 else None, 1024, 8192, GB) == (2048, 2_048_000)
+    enough = card(0.02, 1e-6)
+    some = Watched(lambda count: enough(count) if count <= 2048 else None)
+    assert settled(some, 1024, 8192, GB) == (2048, 2_048_000)
+    assert some.sizes == [1024, 2048, 4096]
     assert settled(lambda _: None, 1024, 8192, GB) == (CHUNKS[0], 0)
-
-
-@pytest.mark.parametrize(
-    ("launching", "token"), [(0.001, 1e-6), (0.044, 2.5e-5), (0.001, 1e-2), (0.098, 2.5e-5)]
-)
-def test_no_chunk_is_measured_twice(launching: float, token: float) -> None:
-    made: list[int] = []
-
-    def measure(count: int) -> tuple[float, int] | None:
-        made.append(count)
-        return card(launching, token)(count)
-
-    settled(measure, 1024, 8192, GB)
-    assert len(made) == len(set(made))

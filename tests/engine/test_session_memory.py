@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import re
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -218,25 +218,30 @@ def test_how_large_chunks_are_is_settled_by_one_that_is_run(
     loaded: Driven, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a GPU; nothing is timed on the CPU."""
-    runner, held = loaded.runner, []
+    runner = loaded.runner
+    ran: list[int] = []
+    forward = runner.forward
+
+    def counted(tokens: Sequence[int]) -> torch.Tensor:
+        ran.append(len(tokens))
+        out: torch.Tensor = forward(tokens)
+        assert len(runner.cache) == runner.cache.capacity - 6, "at the end of the context"
+        return out
 
     def measured(_: torch.device, run: Callable[[], object]) -> tuple[float, int]:
         run()
-        held.append(len(runner.cache))
-        return 0.09, 40_000_000
+        return 0.2 if ran[-1] > 256 else 0.05, 40_000 * ran[-1]
 
     monkeypatch.setattr(memory, "measured", measured)
     runner.forward([1, 2, 3])
-    runner.chunk, before = 64, runner.chunk
+    monkeypatch.setattr(runner, "forward", counted)
+    monkeypatch.setattr(runner, "chunk", 512)
     loaded.session._settle_chunk(runner, 200, free=10**10)
-    assert held == [64]
-    assert (runner.chunk, runner.chunk_bytes) == (64, 40_000_000)
+    assert ran == [512, 512, 256, 256], "each once before it is timed"
+    assert (runner.chunk, runner.chunk_bytes) == (256, 40_000 * 256)
+    assert runner.cache.tokens == [1, 2, 3]
     detail = opening.no_room(loaded.session._opened()).detail
-    assert detail.endswith(" 64 tokens of a prompt, run at once, take about 40 MB.")
-    runner.chunk = 10**6
-    loaded.session._settle_chunk(runner, 200, free=10**10)
-    assert held == [64], "no chunk of that size comes"
-    runner.chunk = before
+    assert detail.endswith(" 256 tokens of a prompt, run at once, take about 10 MB.")
 
 
 # ---------------------------------------------------------------------------- in a reply
