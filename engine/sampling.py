@@ -13,7 +13,6 @@ whole search and the draw in two launches.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -25,8 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.errors import SettingError
-
-_log = logging.getLogger(__name__)
+from engine.optional_kernels import tried
 
 FEWEST_CANDIDATES: Final = 64
 SHORTEST_STRIPE: Final = 8
@@ -156,14 +154,14 @@ class Sampler:
 @cache
 def kernels(vocabulary: int, device: torch.device) -> ModuleType | None:
     """engine.sampling_kernels, or None where they do not run: no Triton, no C compiler."""
-    try:
+
+    def tried_out() -> ModuleType:
         from engine import sampling_kernels
 
         sampling_kernels.try_out(vocabulary, device)
-    except Exception as error:  # noqa: BLE001 - what is missing shows itself in many ways
-        _log.info("sampling kernels are not used: %s", error)
-        return None
-    return sampling_kernels
+        return sampling_kernels
+
+    return tried("sampling", tried_out)
 
 
 def drawn(logits: Tensor, parameters: Tensor, noise: Tensor) -> Tensor:

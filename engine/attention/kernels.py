@@ -3,12 +3,12 @@
 Every kernel takes query [1, tokens, heads, head size], key and value [1, tokens, KV heads, head
 size], a `LayerStep` and a `Scoring`, writes key and value into the layer's buffers and returns
 [1, tokens, heads, head size]. Query token i stands at position start + i and sees positions up to
-its own, the last `window` of them where a window is set.
+its own, the last `window` of them where a window is set. `flash_decode` also takes what was left to
+it to do to query and key (`engine.attention.prologue`).
 """
 
 from __future__ import annotations
 
-import logging
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -21,8 +21,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from engine.attention.prologue import Prologue
-
-_log = logging.getLogger(__name__)
+from engine.optional_kernels import tried
 
 EFFICIENT_OR_MATH = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
@@ -83,14 +82,14 @@ def put(buffer: Tensor, new: Tensor, step: LayerStep) -> None:
 @cache
 def one_row_kernels() -> ModuleType | None:
     """engine.row_kernels, or None where they do not run: no Triton, no GPU, no C compiler."""
-    try:
+
+    def tried_out() -> ModuleType:
         from engine import row_kernels
 
         row_kernels.try_out()
-    except Exception as error:  # noqa: BLE001 - what is missing shows itself in many ways
-        _log.info("one-row kernels are not used: %s", error)
-        return None
-    return row_kernels
+        return row_kernels
+
+    return tried("one-row", tried_out)
 
 
 def flash_attn(

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
+from engine import memory
 from engine.attention import latent
 from engine.attention.choice import Shape
 from engine.attention.kernels import KERNELS, LayerStep, Scoring
@@ -78,9 +79,9 @@ def observe(run: Callable[[], object]) -> Observation:
             if cuda:
                 torch.cuda.synchronize()
         return identify(event.key for event in record.key_averages())
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError:
+    except RuntimeError as fault:
+        if memory.is_used_up(fault):
+            raise
         return Observation(NOT_OBSERVED, False)
 
 

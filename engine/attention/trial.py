@@ -7,6 +7,7 @@ from typing import Final
 
 import torch
 
+from engine import memory
 from engine.attention import choice, probe
 from engine.attention.choice import Choice, Requested, Shape
 from engine.attention.facts import DeviceFacts
@@ -58,9 +59,9 @@ def _objection(
     device = torch.device(facts.kind)
     try:
         error = max(probe.check(chosen.kernel, shape, device, tokens) for tokens in counts)
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as fault:  # noqa: BLE001 - no compiler, a wheel of another torch
+    except Exception as fault:  # no compiler, a wheel of another torch
+        if memory.is_used_up(fault):
+            raise
         return f"{chosen.label} does not run here: {reason(fault)}"
     if error <= probe.TOLERANCE[shape.dtype]:
         return None

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine import row_tuning
+from engine import memory, row_tuning
 from engine.attention.kernels import one_row_kernels
 from engine.attention.prologue import Norm
 from engine.errors import reason
@@ -63,9 +63,9 @@ def _fused(model: nn.Module, row_kernels: Any) -> bool:
         replace(model, row_kernels)
         _tune(model)
         _leave_to_attention(model)
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as fault:  # noqa: BLE001 - a dtype that Triton has not here, an odd module
+    except Exception as fault:  # a dtype that Triton has not here, an odd module
+        if memory.is_used_up(fault):
+            raise
         _log.warning("one-row kernels are not used: %s", reason(fault))
         return False
     # The weights that were joined are free, but too small each for what comes, and torch holds
@@ -95,9 +95,9 @@ def _leave_to_attention(model: nn.Module) -> None:
     """What a model computes does not depend on it: where watching fails nothing is left out."""
     try:
         found = watched(model).found
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as fault:  # noqa: BLE001 - a forward that looks at the step
+    except Exception as fault:  # a forward that looks at the step
+        if memory.is_used_up(fault):
+            raise
         _log.info("rotations are not left to attention: %s", reason(fault))
         return
     useful = {module: what for module, what in found.items() if what.rotates or what.norms}
@@ -125,13 +125,15 @@ def disagreement(runs: Sequence[Callable[[], Tensor]]) -> float:
     found: list[float] = []
     for run in runs:
         switch(on=False)
-        plain = run().clone()
-        switch(on=True)
+        try:
+            plain = run().clone()
+        finally:
+            switch(on=True)
         try:
             found.append(float((run() - plain).norm() / plain.norm()))
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as fault:  # noqa: BLE001 - as in `_fused`
+        except Exception as fault:  # as in `_fused`
+            if memory.is_used_up(fault):
+                raise
             _log.warning("one-row kernels fail: %s", reason(fault))
             return math.inf
     return min(found)

@@ -243,6 +243,29 @@ def test_a_kernel_that_fails_is_further_away_than_any_number(rows: Counted) -> N
     assert fusion.disagreement([lambda: logits(model, 1)]) == float("inf")
 
 
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("20 MiB"), RuntimeError("Triton Error [CUDA]: out of memory")]
+)
+def test_a_lack_of_memory_is_told_and_leaves_the_kernels_in_force(
+    rows: Counted, fused: bool, error: Exception
+) -> None:
+    """Whichever of the two forwards it is that has no room; a shorter context is tried next."""
+    model = MODELS["llama"].make()
+    fusion.replace(model, rows)
+    fusion.switch(on=True)
+
+    def run() -> Tensor:
+        if fusion.is_on() == fused:
+            raise error
+        return logits(model, 1)
+
+    with pytest.raises(type(error)):
+        fusion.disagreement([run])
+    assert fusion.is_on()
+    assert fusion.disagreement([lambda: logits(model, 1)]) < 1e-4
+
+
 # ---------------------------------------------------------------------------- layers
 
 
