@@ -110,7 +110,7 @@ class DecodeGraphs:
         try:
             self._graphs[needed] = self._captured(needed.span, sampler)
             return
-        except (RuntimeError, NotImplementedError) as error:
+        except RuntimeError as error:
             _log.warning("decode steps are not captured: %s", reason(error))
             self.refusal = NO_ROOM if memory.is_used_up(error) else NOT_CAPTURABLE
         self._capturable = False

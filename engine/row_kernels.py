@@ -1,8 +1,9 @@
 """Triton kernels for one token: what a decode step consists of, in few launches.
 
-At one row a product reads each weight once and computes next to nothing, so that one program a row
-of the weight, with wide loads and sums in float32, reaches the memory's rate. The other kernels are
-here because a launch costs as much as they do. Sums and rotations are in float32 throughout.
+At one row a product reads each weight once and computes next to nothing, so that one program for
+each row of the weight, or for a few, with wide loads and sums in float32, reaches the memory's
+rate. The other kernels are here because a launch costs as much as they do. Sums and rotations are
+in float32 throughout.
 """
 
 from __future__ import annotations

@@ -71,9 +71,12 @@ def _best(
     shape: Shape, weights: Sequence[Tensor], run: Callable[[Shape, Tensor], object]
 ) -> Blocks:
     times: dict[Blocks, float] = {}
-    for blocks in CANDIDATES:
-        TABLE[shape] = blocks
-        times[blocks] = _milliseconds(shape, weights, run)
+    try:
+        for blocks in CANDIDATES:
+            TABLE[shape] = blocks
+            times[blocks] = _milliseconds(shape, weights, run)
+    finally:
+        del TABLE[shape]  # what was tried last is not what was chosen
     return min(times, key=lambda blocks: times[blocks])
 
 

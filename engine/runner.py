@@ -33,8 +33,8 @@ LEAST_FASTER = 1.05
 LEAST_SHORTER = 0.8
 """Of seconds, for which chunks of half the tokens are worth what they lose in tokens/s."""
 MOST_BYTES = 500_000_000
-SHARE_OF_FREE_MEMORY = 0.25
-"""For the activations of a chunk."""
+SHARE_FOR_A_CHUNK = 0.25
+"""Of free memory, for its activations."""
 
 CHECKED_TOKENS = 37
 MOST_MOVED = 0.25
@@ -175,7 +175,7 @@ def settled(
     takes longer, and launching takes as long for few tokens as for many. `begin` is measured in
     any case.
     """
-    room = min(MOST_BYTES, int(SHARE_OF_FREE_MEMORY * free))
+    room = min(MOST_BYTES, int(SHARE_FOR_A_CHUNK * free))
 
     def run(tokens: int) -> Chunk | None:
         found = measure(tokens)

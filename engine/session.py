@@ -109,8 +109,8 @@ class Session:
         """Runs one prefill and one decode step under the profiler; leaves the cache empty.
 
         On a GPU the prefill is a whole chunk, which loads the kernels that the first prompt would
-        otherwise wait for, and the decode step is a replay of the graph that replies use. Then
-        chunks of one size and of another are timed, and how large they are is settled by that.
+        otherwise wait for; others are timed, which settles how large chunks are. The decode step is
+        a replay of the graph that replies use.
 
         Raises OutOfMemoryError where nothing can be run; the model stays loaded.
         """
@@ -163,10 +163,9 @@ class Session:
         longest = max(1, ready.cache.capacity - UNOBSERVED_STEPS - 2)
         end = min(longest, DEFAULT_CONTEXT)
         held = list(ready.cache.tokens)
+        tokens = [token % vocabulary for token in range(end)]
 
         def measure(count: int) -> runner.Measured | None:
-            tokens = [token % vocabulary for token in range(end)]
-
             def run() -> None:
                 ready.cache.tokens[:] = tokens[count:]
                 ready.forward(tokens[:count])

@@ -3,7 +3,7 @@
 Each KV head's positions are dealt out to several programs, as many to each as the held length says,
 which is read on the device: one captured step serves every length. A program keeps the running
 maximum and sum of an online softmax; the last one to end puts the parts together. The new key and
-value are appended on the way.
+value are appended on the way, and query and key normed and rotated first where that was left to do.
 
 Dao, Haziza, Massa and Sizov, Flash-Decoding for long-context inference, 2023.
 """

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -87,12 +88,10 @@ def attention(
             step.positions, step.start, step.kernel, scaling, window, cap, s_aux,
         )  # fmt: skip
     else:
-        run = KERNELS[kv_step.kernel]
+        left = prologue.current()
+        run = partial(flash_decode, left=left) if left else KERNELS[kv_step.kernel]
         scoring = Scoring(scaling, window, cap, s_aux)
-        if left := prologue.current():
-            out = flash_decode(query, key, value, kv_step.layer(layer), scoring, left)
-        else:
-            out = run(query, key, value, kv_step.layer(layer), scoring)
+        out = run(query, key, value, kv_step.layer(layer), scoring)
     return out, None
 
 

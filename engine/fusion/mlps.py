@@ -65,9 +65,10 @@ def fuse_mlp(module: Any, activation: str) -> None:
         module.gate_proj.siblings.used = False
 
     def one_row(x: Tensor, before: Norm | None = None, residual: Tensor | None = None) -> Tensor:
+        gated = state.kernels.gate_up(x, weight, activation, before)
         down: RowLinear = module.down_proj
         down.residual = residual
-        out: Tensor = down(state.kernels.gate_up(x, weight, activation, before))
+        out: Tensor = down(gated)
         return out
 
     def forward(x: Tensor) -> Tensor:

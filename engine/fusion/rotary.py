@@ -1,6 +1,7 @@
 """Rotary embeddings of one token in one launch, or left to the attention kernel.
 
-Cosines and sines of all positions are computed once, by the model's own module, and looked up.
+Cosines and sines of all positions are computed by the model's own module when the first is asked
+for, and looked up.
 """
 
 from __future__ import annotations
@@ -80,7 +81,11 @@ def tabulate(model: nn.Module, positions: int) -> None:
 
 
 def _look_up(module: Any, positions: int) -> None:
+    """A table that is there already serves a shorter cache too."""
+    if positions <= getattr(module, "tabulated", 0):
+        return
     computed = module.computed = getattr(module, "computed", module.forward)
+    module.tabulated = positions
     tables: dict[Any, Tensor | None] = {}
 
     def forward(x: Tensor, position_ids: Tensor, *rest: Any, **more: Any) -> Any:

@@ -21,7 +21,7 @@ def usable(x: Tensor) -> bool:
 
 
 def one_row(x: Tensor) -> bool:
-    return x.numel() == x.shape[-1] and usable(x)
+    return x.numel() == x.shape[-1] and x.is_contiguous() and usable(x)
 
 
 def few_rows(x: Tensor) -> bool:

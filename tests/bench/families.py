@@ -18,7 +18,7 @@ import statistics
 import time
 import traceback
 from collections.abc import Callable
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,9 +28,10 @@ from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING
 
 from engine.attention import facts
 from engine.bench.peers import generated
+from engine.runner import Runner
 from engine.sampling import SamplingOptions
 from tests.engine.family_models import MODELS
-from tests.gpu.family_runs import CUDA, PROMPT, GpuModel
+from tests.gpu.family_runs import CUDA, PROMPT, GpuModel, reply
 
 LAYERS: Final = 4
 WINDOW: Final = 128
@@ -182,7 +183,7 @@ def measure(name: str, new_tokens: int, rounds: int) -> dict[str, Any]:
                 "decode": run.decode.label,
                 "errors": run.errors,
                 "typical": run.typical,
-                "rate": rates(lambda count, r=ready: decoded(model, r, count), new_tokens, rounds),  # type: ignore[misc]
+                "rate": rates(partial(replies, ready, model.tokens[:PROMPT]), new_tokens, rounds),
             }
         )
     return found
@@ -216,17 +217,9 @@ def replied(model: GpuModel, attention: str, count: int) -> None:
     generated(model.model, model.ids(model.tokens[:PROMPT]), count)
 
 
-def decoded(model: GpuModel, ready: Any, count: int) -> None:
+def replies(ready: Runner, prompt: list[int], count: int) -> None:
     """Greedy, by the steps that replies use."""
-    prompt = model.tokens[:PROMPT]
-    ready.cache.tokens.clear()
-    ready.reuse(prompt)
-    for _ in ready.prefill(prompt):
-        pass
-    tokens = ready.decode(SamplingOptions(temperature=0), prompt, lambda: False)
-    for _ in islice(tokens, count):
-        pass
-    tokens.close()
+    reply(ready, prompt, SamplingOptions(temperature=0), count)
 
 
 def table(found: list[dict[str, Any]]) -> str:

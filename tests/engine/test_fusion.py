@@ -423,7 +423,7 @@ def test_cosines_and_sines_are_looked_up_as_they_are_computed(name: str, rows: C
     expected = [at(position) for position in (0, 3, 99)]
     assert all(expected)
     fusion.switch(on=True)
-    for positions in (100, 200):
+    for positions in (100, 200, 50):  # a shorter one leaves what is there
         fusion.tabulate(model, positions)
         found = [at(position) for position in (0, 3, 99)]
         torch.testing.assert_close(found, expected, rtol=0, atol=0)

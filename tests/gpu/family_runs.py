@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from engine.attention import facts, interface, probe, trial
 from engine.kv_cache import KVCache
 from engine.loading import families
 from engine.runner import Runner
+from engine.sampling import SamplingOptions
 from tests.engine import tiny
 
 CUDA = torch.device("cuda")
@@ -136,6 +138,18 @@ class GpuModel:
         for token in tokens[PROMPT:]:
             ready.forward([token])
         return torch.stack([after_prompt, ready.logits.clone()])
+
+
+def reply(ready: Runner, prompt: list[int], options: SamplingOptions, count: int) -> list[int]:
+    """So many tokens behind a prompt of which the cache holds nothing, by the steps of replies."""
+    ready.cache.tokens.clear()
+    ready.reuse(prompt)
+    for _ in ready.prefill(prompt):
+        pass
+    tokens = ready.decode(options, prompt, lambda: False)
+    found = list(islice(tokens, count))
+    tokens.close()
+    return found
 
 
 def cast(model: Any, dtype: torch.dtype) -> None:

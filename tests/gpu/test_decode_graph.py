@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
 import pytest
@@ -11,11 +10,10 @@ from torch import Tensor
 
 from engine.attention import probe
 from engine.kv_cache import KVCache
-from engine.runner import Runner
 from engine.sampling import SamplingOptions
 from tests.engine import tiny
 from tests.engine.family_models import LONGROPE, MODELS
-from tests.gpu.family_runs import CUDA, GpuModel
+from tests.gpu.family_runs import CUDA, GpuModel, reply
 
 pytestmark = [
     pytest.mark.gpu,
@@ -29,17 +27,6 @@ def made(name: str) -> GpuModel:
     model = GpuModel(MODELS[name].make().to(CUDA))
     model.mend()
     return model
-
-
-def reply(ready: Runner, prompt: list[int], options: SamplingOptions, count: int) -> list[int]:
-    ready.cache.tokens.clear()
-    ready.reuse(prompt)
-    for _ in ready.prefill(prompt):
-        pass
-    tokens = ready.decode(options, prompt, lambda: False)
-    found = list(islice(tokens, count))
-    tokens.close()
-    return found
 
 
 @pytest.mark.parametrize("options", [DRAWN, GREEDY], ids=["drawn", "greedy"])

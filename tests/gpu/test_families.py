@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 import pytest
 import torch
 
 from engine.attention import facts
-from engine.runner import Runner
 from engine.sampling import SamplingOptions
 from tests.engine.family_models import MODELS
-from tests.gpu.family_runs import CUDA, GpuModel
+from tests.gpu.family_runs import CUDA, GpuModel, reply
 
 pytestmark = [
     pytest.mark.gpu,
@@ -19,6 +16,7 @@ pytestmark = [
 ]
 SOFTCAPPED = "gemma2"
 """torch's flash kernel has no softcap: without the flash-attn package it is plain math."""
+GREEDY = SamplingOptions(temperature=0)
 ROUNDINGS = 1e-3
 """Below which an error is bfloat16's own last digits, and a ratio of two of them says nothing."""
 
@@ -48,17 +46,6 @@ def test_flash_is_observed_and_as_near_to_float32_as_eager(
         assert found <= max(1.5 * eager, ROUNDINGS)
 
 
-def greedy(ready: Runner, prompt: list[int], count: int) -> list[int]:
-    ready.cache.tokens.clear()
-    ready.reuse(prompt)
-    for _ in ready.prefill(prompt):
-        pass
-    tokens = ready.decode(SamplingOptions(temperature=0), prompt, lambda: False)
-    found = list(islice(tokens, count))
-    tokens.close()
-    return found
-
-
 def test_replayed_steps_choose_what_single_steps_choose(model: GpuModel) -> None:
     """Across the end of a view at 256 positions, and once more with all graphs captured."""
     single, _ = model.runner(flash_attn=True)
@@ -67,7 +54,7 @@ def test_replayed_steps_choose_what_single_steps_choose(model: GpuModel) -> None
     single.graphs = None
     replayed, _ = model.runner(flash_attn=True)
     prompt = model.tokens[:248]
-    expected = greedy(single, prompt, 24)
+    expected = reply(single, prompt, GREEDY, 24)
     for _ in range(2):
-        assert greedy(replayed, prompt, 24) == expected
+        assert reply(replayed, prompt, GREEDY, 24) == expected
         assert replayed.cache.tokens == prompt + expected
