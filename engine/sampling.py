@@ -31,6 +31,10 @@ SHORTEST_STRIPE: Final = 8
 """Shorter ones would leave the two searches with a quarter of the vocabulary and more."""
 
 
+SMALLEST: Final = torch.finfo(torch.float32).tiny
+"""Temperature: the next smaller ones are 0 on some devices, and 0 / 0 is no number."""
+
+
 @dataclass(frozen=True)
 class SamplingOptions:
     """Resolved settings; raises SettingError at once for values that make no sense."""
@@ -106,7 +110,7 @@ class Sampler:
         self.kind = kind_of(options, self.vocabulary)
         device = self._parameters.device
         values = (
-            options.temperature,
+            max(options.temperature, SMALLEST),
             float(options.top_k or self.vocabulary),
             options.top_p if options.top_p < 1 else 2.0,  # sums of all may round to less than 1
             options.min_p,
@@ -172,7 +176,8 @@ def drawn(logits: Tensor, parameters: Tensor, noise: Tensor) -> Tensor:
     """
     temperature, top_k, mass, share = parameters[:4].unbind()
     ordered, ids = largest(logits, noise.shape[0])
-    probabilities = first(ordered / temperature, top_k).softmax(0)
+    # The most probable stands at 0, so that no temperature is too small.
+    probabilities = first((ordered - ordered[0]) / temperature, top_k).softmax(0)
     raced = min_p(top_p(probabilities, mass), share) / noise
     return ids[raced.argmax(0, keepdim=True)]
 

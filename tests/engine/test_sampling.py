@@ -40,6 +40,15 @@ def test_temperature_zero_takes_the_most_probable() -> None:
     assert draws(torch.tensor([0.0, 3.0, 1.0]), 3, temperature=0) == [1, 1, 1]
 
 
+@pytest.mark.parametrize("temperature", [1e-6, 2e-38, 1e-60])
+def test_the_smallest_temperatures_draw_among_the_most_probable(temperature: float) -> None:
+    """Where a logit divided by them is infinite, and where they are 0 in float32."""
+    logits = torch.linspace(-20, 30, 300)
+    logits[7] = logits[-1]
+    found = draws(logits, 60, **PLAIN | {"temperature": temperature, "seed": 1})
+    assert set(found) == {7, 299}
+
+
 def test_same_seed_same_tokens() -> None:
     logits = torch.randn(1000)
     replies = {tuple(draws(logits, 5, **PLAIN, seed=7)) for _ in range(4)}
