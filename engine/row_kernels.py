@@ -1,32 +1,24 @@
-"""Triton kernels for one token: what a decode step consists of, in few launches.
+"""Triton kernels for the products of one token, with what stands before and after them.
 
 At one row a product reads each weight once and computes next to nothing, so that one program for
 each row of the weight, or for a few, with wide loads and sums in float32, reaches the memory's
-rate. The other kernels are here because a launch costs as much as they do. Sums and rotations are
-in float32 throughout.
+rate. What happens to tokens one by one is in `engine.token_kernels`, and here too, so that one
+module has all that a decode step consists of.
 """
 
 from __future__ import annotations
 
-import logging
-from typing import Any, Final
-
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
-from engine import memory, row_tuning
+from engine import early_launch, row_tuning
 from engine.attention.prologue import Norm
 from engine.row_tuning import GATE_UP, LINEAR, Blocks
+from engine.token_kernels import ACTIVATIONS, activated, append, gated, norm, rope, try_out
 
-EARLY_CAPABILITY: Final = (9, 0)
-"""Below it the processor has no programmatic dependent launch."""
-ACTIVATIONS = {"silu": 0, "gelu_tanh": 1, "gelu": 2}
-
-_early = False
-_log = logging.getLogger(__name__)
+__all__ = ["append", "gate_up", "gated", "linear", "norm", "rope", "try_out"]
 
 
 @triton.jit
@@ -108,107 +100,7 @@ def _row_gate_up(
         scale = tl.rsqrt(tl.sum(squares, 0) / columns + epsilon)
         gate *= scale
         up *= scale
-    if ACTIVATION == 0:
-        active = gate / (1.0 + tl.exp(-gate))
-    elif ACTIVATION == 1:
-        inner = 0.7978845608028654 * (gate + 0.044715 * gate * gate * gate)
-        # tanh by the exponential, which every version of Triton has.
-        active = gate * (1.0 - 1.0 / (1.0 + tl.exp(2.0 * inner)))
-    else:
-        active = 0.5 * gate * (1.0 + tl.erf(gate * 0.7071067811865476))
-    tl.store(out + row, active * up, real)
-
-
-@triton.jit
-def _row_norm(
-    x, weight, residual, out, columns, epsilon, offset, SUM: tl.constexpr, EARLY: tl.constexpr,
-    BLOCK: tl.constexpr,
-):  # fmt: skip
-    begin = tl.program_id(0) * columns
-    at = tl.arange(0, BLOCK)
-    inside = at < columns
-    weights = tl.load(weight + at, inside, 0.0).to(tl.float32) + offset
-    if EARLY:
-        gdc_launch_dependents()
-        gdc_wait()
-    values = tl.load(x + begin + at, inside, 0.0).to(tl.float32)
-    scale = tl.rsqrt(tl.sum(values * values, 0) / columns + epsilon)
-    found = values * scale * weights
-    if SUM:
-        found += tl.load(residual + begin + at, inside, 0.0).to(tl.float32)
-    tl.store(out + begin + at, found, inside)
-
-
-@triton.jit
-def _row_rope(
-    query, key, cosine, sine, query_out, key_out, query_heads,
-    query_stride, key_stride, half, SIZE: tl.constexpr, EARLY: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
-    if EARLY:
-        gdc_launch_dependents()
-        gdc_wait()
-    head = tl.program_id(0)
-    at = tl.arange(0, BLOCK)
-    inside = at < SIZE
-    rotated = at < 2 * half
-    partner = tl.where(at < half, at + half, tl.where(rotated, at - half, at))
-    sign = tl.where(at < half, -1.0, 1.0)
-    c = tl.load(cosine + at, rotated, 1.0).to(tl.float32)
-    s = tl.load(sine + at, rotated, 0.0).to(tl.float32) * sign
-    if head < query_heads:
-        source = query + head * query_stride
-        target = query_out + head * SIZE
-    else:
-        source = key + (head - query_heads) * key_stride
-        target = key_out + (head - query_heads) * SIZE
-    values = tl.load(source + at, inside, 0.0).to(tl.float32)
-    others = tl.load(source + partner, inside, 0.0).to(tl.float32)
-    tl.store(target + at, values * c + others * s, inside)
-
-
-@triton.jit
-def _row_append(key, value, keys, values, position, size, EARLY: tl.constexpr, BLOCK: tl.constexpr):
-    if EARLY:
-        gdc_launch_dependents()
-        gdc_wait()
-    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    inside = at < size
-    begin = tl.load(position).to(tl.int64) * size
-    tl.store(keys + begin + at, tl.load(key + at, inside), inside)
-    tl.store(values + begin + at, tl.load(value + at, inside), inside)
-
-
-def try_out() -> None:
-    """Raises, in one of many ways, where Triton cannot compile and launch here.
-
-    Also finds out whether launches can begin early, which needs a GPU of compute capability 9.0.
-    """
-    global _early
-    _early = torch.cuda.get_device_capability() >= EARLY_CAPABILITY
-    try:
-        _norm_of_ones()
-    except Exception as error:
-        if not _early or memory.is_used_up(error):
-            raise
-        _log.info("launches do not begin early: %s", error)
-        _early = False
-        _norm_of_ones()
-
-
-def _norm_of_ones() -> None:
-    x = torch.ones(1, 8, device="cuda", dtype=torch.float16)
-    ones = Norm(x[0], 0.0, 0.0)
-    if not bool((norm(norm(x, ones), ones) == x).all()):
-        raise RuntimeError("a norm of ones is not ones")
-
-
-def early() -> dict[str, Any]:
-    """What every launch here is given: whether it begins while the kernel before it ends.
-
-    It then loads its weights, which nothing before it changes, and waits before it touches the
-    rest (programmatic dependent launch). All that wait have waited for all before them.
-    """
-    return {"EARLY": True, "launch_pdl": True} if _early else {"EARLY": False}
+    tl.store(out + row, activated(gate, ACTIVATION) * up, real)
 
 
 def linear(
@@ -230,7 +122,7 @@ def linear(
         x, weight, weight if bias is None else bias, norm_weight,
         weight if residual is None else residual, out, rows, columns, epsilon, offset,
         HAS_BIAS=bias is not None, NORM=before is not None, SUM=residual is not None,
-        ROWS=by.rows, BLOCK=by.columns, num_warps=by.warps, **early(),
+        ROWS=by.rows, BLOCK=by.columns, num_warps=by.warps, **early_launch.options(),
     )  # fmt: skip
     return out
 
@@ -244,44 +136,9 @@ def gate_up(x: Tensor, weight: Tensor, activation: str, before: Norm | None = No
     _row_gate_up[(triton.cdiv(rows, by.rows),)](
         x, weight, norm_weight, out, rows, columns, epsilon, offset,
         ACTIVATION=ACTIVATIONS[activation], NORM=before is not None, ROWS=by.rows, BLOCK=by.columns,
-        num_warps=by.warps, **early(),
+        num_warps=by.warps, **early_launch.options(),
     )  # fmt: skip
     return out
-
-
-def norm(x: Tensor, by: Norm, residual: Tensor | None = None) -> Tensor:
-    """Root-mean-square norm of each row (Zhang and Sennrich, 2019), added to `residual`."""
-    columns = by.weight.shape[0]
-    out = torch.empty_like(x)
-    block = triton.next_power_of_2(columns)
-    warps = min(16, block // 256 or 1)
-    _row_norm[(x.numel() // columns,)](
-        x, by.weight, x if residual is None else residual, out, columns, by.epsilon, by.offset,
-        SUM=residual is not None, BLOCK=block, num_warps=warps, **early(),
-    )  # fmt: skip
-    return out
-
-
-def rope(query: Tensor, key: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor]:
-    """query and key [1, heads, 1, head size], cosine and sine [..., rotated size], of one token."""
-    heads, size = query.shape[1], query.shape[3]
-    query_out = query.new_empty(query.shape)
-    key_out = key.new_empty(key.shape)
-    _row_rope[(heads + key.shape[1],)](
-        query, key, cosine, sine, query_out, key_out, heads,
-        query.stride(1), key.stride(1), cosine.shape[-1] // 2,
-        SIZE=size, BLOCK=triton.next_power_of_2(size), num_warps=1, **early(),
-    )  # fmt: skip
-    return query_out, key_out
-
-
-def append(key: Tensor, value: Tensor, keys: Tensor, values: Tensor, position: Tensor) -> None:
-    """key and value [1, 1, heads, head size] into keys and values [1, positions, heads, size]."""
-    size = key.shape[2] * key.shape[3]
-    block = min(1024, triton.next_power_of_2(size))
-    _row_append[(triton.cdiv(size, block),)](
-        key, value, keys, values, position, size, BLOCK=block, num_warps=4, **early()
-    )
 
 
 def _of(norm: Norm | None, instead: Tensor) -> tuple[Tensor, float, float]:

@@ -1,14 +1,15 @@
-"""Rebuilds a loaded model for decoding one token: fewer launches, and weights read at full rate.
+"""Rebuilds a loaded model: fewer launches, and for one token weights read at full rate.
 
 Works on transformers' own modules, whatever the family: a module is replaced where it is recognised
-by what it holds and where it computes, on random numbers, what its replacement would. Several rows
-(prefill) run as before, on the same weights.
+by what it holds and where it computes, on random numbers, what its replacement would.
 
-- Projections of the same input (query, key and value; gate and up) are stored as one weight.
+- Projections of the same input (query, key and value; gate and up) are stored as one weight, and
+  are one product.
 - Linear layers of one row go through a kernel of their own (engine/row_kernels.py).
-- A gated MLP's activation and product happen in the kernel of its first projection.
-- Root-mean-square norms and rotary embeddings of one token are one launch each; or none, where a
-  norm is followed by a product, a sum preceded by one, or a rotation followed by attention.
+- A gated MLP's activation and product are one launch (engine/token_kernels.py); of one row they
+  happen in the kernel of its first projection.
+- Root-mean-square norms and rotary embeddings are one launch each; of one row none, where a norm is
+  followed by a product, a sum preceded by one, or a rotation followed by attention.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def replace(model: nn.Module, row_kernels: Any) -> None:
         # The last, since they put what the others made into each other.
         "layers": _replace(model, looks_like_layer, names_of, fuse_layer),
     }
-    _log.info("fused for one row: %s", ", ".join(f"{n} {name}" for name, n in counts.items()))
+    _log.info("fused: %s", ", ".join(f"{n} {name}" for name, n in counts.items()))
 
 
 def _leave_to_attention(model: nn.Module) -> None:
@@ -126,11 +127,11 @@ def disagreement(runs: Sequence[Callable[[], Tensor]]) -> float:
     for run in runs:
         switch(on=False)
         try:
-            plain = run().clone()
+            plain = run().float()
         finally:
             switch(on=True)
         try:
-            found.append(float((run() - plain).norm() / plain.norm()))
+            found.append(float((run().float() - plain).norm() / plain.norm()))
         except Exception as fault:  # as in `_fused`
             if memory.is_used_up(fault):
                 raise

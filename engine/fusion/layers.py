@@ -1,15 +1,17 @@
-"""Decoder layers of one token: norms and residual sums go into the products beside them.
+"""Decoder layers: norms and residual sums of one token go into the products beside them.
 
 A layer is h = x + after(attention(before(x))), then h + after(MLP(before(h))), in which each norm
 may be missing. The norm before is computed by every program of the product that reads its result,
 which costs a second read of a row that lies in the processor's cache, and saves a launch. A sum is
-added by the product that makes one of its terms, or by the norm behind it.
+added by the product that makes one of its terms, or by the norm behind it, which also does so for
+many tokens.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -113,14 +115,15 @@ def fuse_layer(layer: Any, names: Names) -> None:
     before, after, before_mlp, after_mlp = (
         getattr(layer, name) if name else None for name in names
     )
-    taken_in = _put_before(attention, norm_of(before))
+    product = _put_before(attention, norm_of(before))
     output: Any = getattr(attention, "o_proj", None)
     gated = getattr(mlp, "one_row", None)
 
     def attended(x: Tensor, given: dict[str, Any]) -> Tensor:
-        inner = x if before is None or taken_in else before(x)
+        one_row = state.one_row(x)
+        inner = x if before is None or (product and one_row) else before(x)
         into: Any = output if after is None and type(output) is RowLinear else None
-        if into is None:
+        if into is None or not one_row:
             return summed(x, attention(hidden_states=inner, **given)[0], after)
         into.residual = x
         try:
@@ -133,22 +136,24 @@ def fuse_layer(layer: Any, names: Names) -> None:
 
     def fed(h: Tensor) -> Tensor:
         norm = norm_of(before_mlp)
-        if gated is None:
+        if gated is None or not state.one_row(h):
             return summed(h, mlp(h if before_mlp is None else before_mlp(h)), after_mlp)
         inner = h if before_mlp is None or norm else before_mlp(h)
         out: Tensor = gated(inner, norm, h if after_mlp is None else None)
         return out if after_mlp is None else summed(h, out, after_mlp)
 
     def forward(hidden_states: Tensor, *args: Any, **given: Any) -> Any:
-        if args or not state.one_row(hidden_states):
-            return plain(hidden_states, *args, **given)
+        if args or not state.usable(hidden_states):
+            with _norm_left_out(product):
+                return plain(hidden_states, *args, **given)
         return fed(attended(hidden_states, given))
 
     layer.forward = forward
 
 
-def _put_before(attention: Any, norm: Norm | None) -> bool:
-    """Whether the products that read the attention's input compute the norm themselves."""
+def _put_before(attention: Any, norm: Norm | None) -> Any:
+    """The product that reads the attention's input, which computes the norm itself from now on;
+    None where there is no such product."""
     query, joined = getattr(attention, "q_proj", None), getattr(attention, "qkv_proj", None)
     product: Any = None
     if type(query) is Sibling and query.siblings.used:
@@ -156,16 +161,29 @@ def _put_before(attention: Any, norm: Norm | None) -> bool:
     elif type(joined) is RowLinear:
         product = joined
     if norm is None or product is None:
-        return False
+        return None
     product.before = norm
-    return True
+    return product
+
+
+@contextmanager
+def _norm_left_out(product: Any) -> Iterator[None]:
+    """For a layer that computes it by itself."""
+    if product is None:
+        yield
+        return
+    norm, product.before = product.before, None
+    try:
+        yield
+    finally:
+        product.before = norm
 
 
 def summed(x: Tensor, more: Tensor, after: Any) -> Tensor:
     """x + after(more), in one launch where the norm is known."""
     norm = norm_of(after)
     if norm is not None:
-        out: Tensor = state.kernels.norm(more.contiguous(), norm, x)
+        out: Tensor = state.kernels.norm(more, norm, x)
         return out
     return x + (more if after is None else after(more))
 

@@ -1,4 +1,4 @@
-"""Linear layers of one row, and those of the same input stored as one weight."""
+"""Linear layers of one row, and those of the same input stored and computed as one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Siblings:
             biases = [member.bias.data for member in members if member.bias is not None]
             self.bias = torch.cat(biases) if biases else None
         self.used = True
-        """Whether its members are called for one row, and not an MLP as a whole."""
+        """Whether its members are called, and not an MLP as a whole."""
         self.before: Norm | None = None
         """As of RowLinear."""
         self._input: Tensor | None = None
@@ -59,7 +59,11 @@ class Siblings:
     def part(self, x: Tensor, index: int) -> Tensor:
         """All parts are computed when the first is asked for, and held until the last."""
         if self._input is not x:
-            made: Tensor = state.kernels.linear(x, self.weight, self.bias, self.before)
+            made: Tensor
+            if state.one_row(x):
+                made = state.kernels.linear(x, self.weight, self.bias, self.before)
+            else:
+                made = functional.linear(x, self.weight, self.bias)
             self._parts = torch.split(made, self._sizes, -1)
             self._input = x
         found = self._parts[index]
@@ -73,7 +77,7 @@ class Sibling(nn.Linear):
     index: int
 
     def forward(self, x: Tensor) -> Tensor:
-        if state.one_row(x):
+        if state.usable(x):
             return self.siblings.part(x, self.index)
         return functional.linear(x, self.weight, self.bias)
 

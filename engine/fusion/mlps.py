@@ -59,7 +59,8 @@ def activation_of(module: Any) -> str | None:
 
 def fuse_mlp(module: Any, activation: str) -> None:
     """`module.one_row` then also takes what may be put into its products."""
-    plain, weight = module.forward, _gate_and_up(module)
+    plain: Callable[[Tensor], Tensor] = module.forward
+    weight: Any = _gate_and_up(module)
     module.gate_up = weight  # for the tuning, and to tell it from others
     if hasattr(module, "gate_proj"):
         module.gate_proj.siblings.used = False
@@ -72,7 +73,12 @@ def fuse_mlp(module: Any, activation: str) -> None:
         return out
 
     def forward(x: Tensor) -> Tensor:
-        out: Tensor = one_row(x) if state.one_row(x) else plain(x)
+        if not state.usable(x):
+            return plain(x)
+        if state.one_row(x):
+            return one_row(x)
+        gated = state.kernels.gated(functional.linear(x, weight), activation)
+        out: Tensor = module.down_proj(gated)
         return out
 
     module.one_row = one_row

@@ -1,4 +1,4 @@
-"""Root-mean-square norms of one token in one launch, recognised by what they compute."""
+"""Root-mean-square norms in one launch, recognised by what they compute."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def fuse_norm(module: Any, offset: float) -> None:
     norm = module.norm = Norm(module.weight, _epsilon(module) or 0.0, offset)
 
     def forward(x: Tensor) -> Tensor:
-        if not state.few_rows(x):
+        if not state.usable(x):
             return plain(x)  # type: ignore[no-any-return]
         left = prologue.current()
         if left and left.norms and any(norm.weight is other.weight for other in left.norms):

@@ -1,4 +1,4 @@
-"""Rotary embeddings of one token in one launch, or left to the attention kernel.
+"""Rotary embeddings in one launch, or, of one token, left to the attention kernel.
 
 Cosines and sines of all positions are computed by the model's own module when the first is asked
 for, and looked up.
@@ -33,9 +33,9 @@ def fuse_rope(model: nn.Module) -> int:
 
 def _rotates_halves(function: Callable[..., Any]) -> bool:
     """Whether the first dimensions are rotated in two halves, the others left."""
-    query, key = torch.randn(1, 4, 1, 16), torch.randn(1, 2, 1, 16)
+    query, key = torch.randn(1, 4, 3, 16), torch.randn(1, 2, 3, 16)
     for rotated in (16, 8):
-        cosine, sine = torch.randn(2, 1, 1, rotated).unbind(0)
+        cosine, sine = torch.randn(2, 1, 3, rotated).unbind(0)
         try:
             found = function(query, key, cosine, sine)
         except (RuntimeError, TypeError):
@@ -57,8 +57,8 @@ def _fused_rope(plain: Callable[..., Any]) -> Callable[..., Any]:
     def rope(
         query: Tensor, key: Tensor, cosine: Tensor, sine: Tensor, *rest: Any, **more: Any
     ) -> Any:
-        single = query.dim() == 4 and query.shape[0] == 1 and query.shape[2] == 1
-        if not single or rest or more or not state.usable(query):
+        known = _one_angle_a_token(query, key, cosine, sine)
+        if not known or rest or more or not state.usable(query):
             return plain(query, key, cosine, sine, *rest, **more)
         if prologue.leave_rotation(cosine, sine):
             return query, key
@@ -70,8 +70,19 @@ def _fused_rope(plain: Callable[..., Any]) -> Callable[..., Any]:
     return rope
 
 
+def _one_angle_a_token(query: Tensor, key: Tensor, cosine: Tensor, sine: Tensor) -> bool:
+    """[1, heads, tokens, head size] twice, [1, tokens, rotated size] twice."""
+    return (
+        query.dim() == key.dim() == 4
+        and cosine.shape == sine.shape == (1, query.shape[2], cosine.shape[-1])
+        and query.shape[0] == 1
+        and all(x.stride(-1) == 1 for x in (query, key, cosine, sine))
+        and cosine.stride() == sine.stride()
+    )
+
+
 def tabulate(model: nn.Module, positions: int) -> None:
-    """For one token below `positions`, looked up where ten small kernels would compute it.
+    """For tokens below `positions`, looked up where ten small kernels would compute it.
 
     Not for frequencies that change with the length (`engine.rope`).
     """
@@ -89,7 +100,7 @@ def _look_up(module: Any, positions: int) -> None:
     tables: dict[Any, Tensor | None] = {}
 
     def forward(x: Tensor, position_ids: Tensor, *rest: Any, **more: Any) -> Any:
-        if position_ids.numel() != 1 or not state.usable(x):
+        if position_ids.shape[:-1] != (1,) or not state.usable(x):
             return computed(x, position_ids, *rest, **more)
         kind = (rest, *more.items())
         if kind not in tables:
@@ -98,7 +109,7 @@ def _look_up(module: Any, positions: int) -> None:
         table = tables[kind]
         if table is None:
             return computed(x, position_ids, *rest, **more)
-        return table.index_select(0, position_ids.view(1)).unsqueeze(0).unbind(2)
+        return table.index_select(0, position_ids[0]).unsqueeze(0).unbind(2)
 
     module.forward = forward
 

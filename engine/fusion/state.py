@@ -7,7 +7,6 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-MOST_HEADS: Final = 128
 HALVES: Final = (torch.bfloat16, torch.float16)
 
 kernels: Any = None
@@ -22,8 +21,3 @@ def usable(x: Tensor) -> bool:
 
 def one_row(x: Tensor) -> bool:
     return x.numel() == x.shape[-1] and x.is_contiguous() and usable(x)
-
-
-def few_rows(x: Tensor) -> bool:
-    """One token's: one row, or one for each of its heads."""
-    return x.numel() // x.shape[-1] <= MOST_HEADS and x.is_contiguous() and usable(x)

@@ -1,7 +1,7 @@
-"""Rebuilding a model for one token changes no number, and what would is found out.
+"""Rebuilding a model changes no number, and what would is found out.
 
-The kernels themselves need a GPU (tests/gpu/test_row_kernels.py); here torch stands in for them, so
-that it is the surgery on the modules that is tested.
+The kernels themselves need a GPU (test_row_kernels.py and test_token_kernels.py in tests/gpu); here
+torch stands in for them, so that it is the surgery on the modules that is tested.
 """
 
 from __future__ import annotations
@@ -49,7 +49,11 @@ def linear(
 
 
 def gate_up(x: Tensor, weight: Tensor, activation: str, before: Norm | None = None) -> Tensor:
-    gate, up = linear(x, weight, None, before).chunk(2, -1)
+    return gated(linear(x, weight, None, before), activation)
+
+
+def gated(both: Tensor, activation: str) -> Tensor:
+    gate, up = both.chunk(2, -1)
     return ACTIVATIONS[activation](gate) * up
 
 
@@ -62,13 +66,14 @@ class Counted:
     """The kernels by torch, each call counted."""
 
     def __init__(self) -> None:
-        self.calls = dict.fromkeys(("linear", "gate_up", "norm", "rope"), 0)
         self.kernels: dict[str, Any] = {
             "linear": linear,
             "gate_up": gate_up,
+            "gated": gated,
             "norm": norm,
             "rope": rope,
         }
+        self.calls = dict.fromkeys(self.kernels, 0)
 
     def __getattr__(self, name: str) -> Any:
         def call(*args: Any) -> Any:
@@ -102,18 +107,16 @@ def logits(model: Any, tokens: int) -> Tensor:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_one_row_gives_the_same_logits_and_many_rows_are_left_alone(
-    name: str, rows: Counted
-) -> None:
+def test_one_row_and_many_give_the_same_logits(name: str, rows: Counted) -> None:
     model = MODELS[name].make()
     expected, prompt = logits(model, 1), logits(model, 300)
     fusion.replace(model, rows)
     fusion.switch(on=True)
     torch.testing.assert_close(logits(model, 1), expected, rtol=1e-4, atol=1e-4)
-    assert rows.calls["linear"] > 0
-    used = dict(rows.calls)
-    torch.testing.assert_close(logits(model, 300), prompt, rtol=1e-5, atol=1e-5)
-    assert rows.calls == used
+    of_one_row = rows.calls["linear"], rows.calls["gate_up"]
+    assert of_one_row[0] > 0
+    torch.testing.assert_close(logits(model, 300), prompt, rtol=1e-4, atol=1e-4)
+    assert (rows.calls["linear"], rows.calls["gate_up"]) == of_one_row
 
 
 def test_llama_is_fused_as_far_as_it_goes(rows: Counted) -> None:
@@ -124,8 +127,11 @@ def test_llama_is_fused_as_far_as_it_goes(rows: Counted) -> None:
     layers = 4
     # A layer: query, key and value at once, output, down; and the head of the model. The norms of
     # the layers are in the first products, the sums in the last.
-    expected = {"linear": 3 * layers + 1, "gate_up": layers, "norm": 1}
+    expected = {"linear": 3 * layers + 1, "gate_up": layers, "gated": 0, "norm": 1}
     assert rows.calls == expected | {"rope": layers}
+    logits(model, 300)
+    expected |= {"gated": layers, "norm": 2 * layers + 2}
+    assert rows.calls == expected | {"rope": 2 * layers}
 
 
 def test_what_is_stored_as_one_is_the_same_parameters(rows: Counted) -> None:
@@ -141,11 +147,11 @@ def test_what_is_stored_as_one_is_the_same_parameters(rows: Counted) -> None:
     assert len(storages) == 1
 
 
-@pytest.mark.parametrize("kernel", ["linear", "gate_up", "norm", "rope"])
+@pytest.mark.parametrize("kernel", ["linear", "gate_up", "gated", "norm", "rope"])
 def test_a_kernel_that_computes_something_else_is_found_out(kernel: str, rows: Counted) -> None:
     model = MODELS["llama"].make()
     fusion.replace(model, rows)
-    runs = [lambda: logits(model, 1)] * 2
+    runs = [lambda: logits(model, 9 if kernel == "gated" else 1)] * 2
     assert fusion.disagreement(runs) < 1e-4
     right = rows.kernels[kernel]
 
@@ -412,18 +418,19 @@ def test_cosines_and_sines_are_looked_up_as_they_are_computed(name: str, rows: C
         if type(module).__name__.endswith("RotaryEmbedding"):
             module.register_forward_hook(lambda *call: given.append(call[2]))
 
-    def at(position: int) -> list[Any]:
+    def at(*positions: int) -> list[Any]:
         """What the layers get; one token by itself would not tell."""
         given.clear()
-        place = torch.tensor([[position]])
+        places, ids = torch.tensor([positions]), torch.full((1, len(positions)), 7)
         with torch.inference_mode():
-            model(torch.tensor([[7]]), position_ids=place, use_cache=False)
+            model(ids, position_ids=places, use_cache=False)
         return list(given)
 
-    expected = [at(position) for position in (0, 3, 99)]
+    asked = ((0,), (3,), (99,), (0, 1, 2), (7, 5, 98))
+    expected = [at(*positions) for positions in asked]
     assert all(expected)
     fusion.switch(on=True)
     for positions in (100, 200, 50):  # a shorter one leaves what is there
         fusion.tabulate(model, positions)
-        found = [at(position) for position in (0, 3, 99)]
+        found = [at(*positions) for positions in asked]
         torch.testing.assert_close(found, expected, rtol=0, atol=0)

@@ -15,7 +15,7 @@ from engine import experts, fusion, rope
 from engine.attention import facts, interface, probe, trial
 from engine.kv_cache import KVCache
 from engine.loading import families
-from engine.runner import Runner
+from engine.runner import Runner, checked
 from engine.sampling import SamplingOptions
 from tests.engine import tiny
 
@@ -111,7 +111,10 @@ class GpuModel:
         decode = trial.for_token(here, asked, "auto", chosen)
         self._become(interface.NAME, experts.NAME)
         cache = KVCache(self.shape.cache, 1024, CUDA, torch.bfloat16, chosen.kernel, decode.kernel)
-        return Runner(self.model, cache, self.rope), chosen.reason
+        ready = checked(self.model, cache, self.rope)
+        if fusion.is_on() != self.model.fused:
+            raise AssertionError("what was fused moves the logits")
+        return ready, chosen.reason
 
     def run(self, *, flash_attn: bool) -> Run:
         ready, reason = self.runner(flash_attn=flash_attn)

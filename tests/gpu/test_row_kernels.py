@@ -12,7 +12,6 @@ from torch.nn import functional
 from engine.attention.kernels import one_row_kernels
 from engine.attention.prologue import Norm
 from engine.fusion.mlps import ACTIVATIONS
-from engine.fusion.rotary import halves_rotated
 
 rows: Any = one_row_kernels()
 pytestmark = [
@@ -94,25 +93,6 @@ def test_launches_that_begin_early_read_what_those_before_them_wrote(dtype: torc
     for _ in range(20):
         graph.replay()
         assert torch.equal(found, expected)
-
-
-@pytest.mark.parametrize("offset", [0.0, 1.0])
-@pytest.mark.parametrize("shape", [(1, 1, 4096), (1, 1, 8, 128), (1, 1, 5, 100)])
-def test_norm(dtype: torch.dtype, shape: tuple[int, ...], offset: float) -> None:
-    x, weight = draw(dtype, *shape), draw(dtype, shape[-1])
-    expected = rms_normed(x, Norm(weight, 1e-6, offset))
-    close(rows.norm(x, Norm(weight, 1e-6, offset)), expected)
-    residual = draw(dtype, *shape)
-    close(rows.norm(x, Norm(weight, 1e-6, offset), residual), residual.float() + expected)
-
-
-@pytest.mark.parametrize(("size", "rotated"), [(64, 64), (80, 32), (128, 96), (256, 256)])
-def test_rope(dtype: torch.dtype, size: int, rotated: int) -> None:
-    query = draw(dtype, 1, 1, 9, size).transpose(1, 2)
-    key = draw(dtype, 1, 1, 3, size).transpose(1, 2)
-    cosine, sine = draw(dtype, 1, 1, rotated), draw(dtype, 1, 1, rotated)
-    for found, x in zip(rows.rope(query, key, cosine, sine), (query, key), strict=True):
-        close(found, halves_rotated(x.float(), cosine.float(), sine.float()))
 
 
 def test_append(dtype: torch.dtype) -> None:
