@@ -82,12 +82,18 @@ class KVCache:
         if len(self.tokens) - common >= max(WORTH_KEEPING, len(self.tokens) // 2):
             self._kept.keep(self.tokens, self.keys, self.values)
         if kept is None or most - common < WORTH_KEEPING:
-            del self.tokens[common:]
+            self._drop(common)
             return common
         for buffer, copy in ((self.keys, kept.keys), (self.values, kept.values)):
             buffer[:, :, common:most].copy_(copy[:, :, common:most])
         self.tokens[:] = kept.tokens[:most]
         return most
+
+    def _drop(self, begin: int) -> None:
+        """Where positions are masked and not left out, what is no number in one is in all."""
+        if self.decode_kernel == latent.KERNEL:
+            self.keys[:, :, begin : len(self.tokens) + 1].zero_()
+        del self.tokens[begin:]
 
     def step(self, count: int) -> Step:
         """The step that appends `count` tokens behind those held."""
@@ -95,13 +101,14 @@ class KVCache:
         device, span = self.device, self.span(start + count)
         keys, values = self._views_of(span)
         lengths = torch.tensor([start], dtype=torch.int32, device=device)
+        kernel = self.decode_kernel if count == 1 else self.kernel
         return Step(
-            self.decode_kernel if count == 1 else self.kernel,
+            kernel,
             keys,
             values,
             start,
             lengths,
-            torch.tensor([start + count], dtype=torch.int32, device=device),
+            after(kernel, lengths, count),
             torch.arange(start, start + count, device=device),
             self._mask(span, lengths) if count == 1 else None,
         )
@@ -109,8 +116,8 @@ class KVCache:
     def step_on_device(self, span: int, lengths: torch.Tensor, positions: torch.Tensor) -> Step:
         """A step of one token whose place is known on the device alone."""
         keys, values = self._views_of(span)
-        mask = self._mask(span, lengths)
-        return Step(self.decode_kernel, keys, values, 0, lengths, lengths + 1, positions, mask)
+        kernel, mask = self.decode_kernel, self._mask(span, lengths)
+        return Step(kernel, keys, values, 0, lengths, after(kernel, lengths, 1), positions, mask)
 
     def span(self, length: int) -> int:
         """Positions of the views in which `length` fit: the next power of two, since flash kernels
@@ -132,3 +139,8 @@ class KVCache:
             keys, values = (buffer[:, :, :span].unbind(0) for buffer in (self.keys, self.values))
             self._views[span] = (tuple(keys), tuple(values))
         return self._views[span]
+
+
+def after(kernel: str, lengths: torch.Tensor, count: int) -> torch.Tensor | None:
+    """How much is held behind the step, for the one kernel that asks: a launch for all layers."""
+    return lengths + count if kernel == "torch_flash" and count == 1 else None

@@ -34,7 +34,7 @@ class Step:
     values: tuple[Tensor, ...]
     start: int
     lengths: Tensor
-    after: Tensor
+    after: Tensor | None
     positions: Tensor
     mask: Tensor | None = None
     """[positions of the views], for one token over latents; made once for all layers."""
@@ -124,7 +124,7 @@ def attend(
     keys: Tensor,
     values: Tensor,
     lengths: Tensor,
-    after: Tensor,
+    after: Tensor | None,
     positions: Tensor,
     start: int,
     kernel: str,
@@ -145,7 +145,7 @@ def attend_latent(
     up: Tensor,
     keys: Tensor,
     lengths: Tensor,
-    after: Tensor,
+    after: Tensor | None,
     positions: Tensor,
     start: int,
     kernel: str,

@@ -36,10 +36,15 @@ class LayerStep:
     start: int
     lengths: Tensor
     """int32 [1] on the device: `start`, for kernels that read it there."""
-    after: Tensor
-    """int32 [1] on the device: `start` and the step's tokens."""
+    after: Tensor | None
+    """int32 [1] on the device: `start` and the step's token, for `torch_flash`."""
     positions: Tensor
     """int64 [tokens] on the device."""
+
+    def held_behind(self, tokens: int) -> tuple[Tensor, Tensor]:
+        """What is held once so many tokens were appended."""
+        end = self.start + tokens
+        return self.keys[:, :end], self.values[:, :end]
 
 
 @dataclass(frozen=True)
@@ -63,10 +68,8 @@ class Kernel(Protocol):
 
 
 def append(step: LayerStep, key: Tensor, value: Tensor) -> None:
-    if key.is_cuda and key.shape[1] == 1 and (row_kernels := one_row_kernels()) is not None:
-        row_kernels.append(
-            key.contiguous(), value.contiguous(), step.keys, step.values, step.positions
-        )
+    if key.is_cuda and (row_kernels := one_row_kernels()) is not None:
+        row_kernels.append(key, value, step.keys, step.values, step.positions)
         return
     put(step.keys, key, step)
     put(step.values, value, step)
@@ -95,23 +98,40 @@ def one_row_kernels() -> ModuleType | None:
 def flash_attn(
     query: Tensor, key: Tensor, value: Tensor, step: LayerStep, scoring: Scoring
 ) -> Tensor:
-    """The flash-attn package's kernel, which appends by itself (Dao, FlashAttention-2, 2023)."""
-    from flash_attn import flash_attn_with_kvcache
+    """The flash-attn package's kernels (Dao, FlashAttention-2, 2023).
 
+    One token takes the kernel that appends by itself and reads the length on the device. That one
+    splits the work for few queries: of a prompt it takes up to twice the time of the plain one.
+    """
+    from flash_attn import flash_attn_func, flash_attn_with_kvcache
+
+    window = (scoring.window - 1, 0) if scoring.window else (-1, -1)
     out: Tensor
-    out, logsumexp = flash_attn_with_kvcache(
-        query,
-        step.keys,
-        step.values,
-        k=key,
-        v=value,
-        cache_seqlens=step.lengths,
-        softmax_scale=scoring.scale,
-        causal=True,
-        window_size=(scoring.window - 1, 0) if scoring.window else (-1, -1),
-        softcap=scoring.softcap,
-        return_softmax_lse=True,
-    )
+    if query.shape[1] > 1:
+        append(step, key, value)
+        out, logsumexp, _ = flash_attn_func(
+            query,
+            *step.held_behind(query.shape[1]),
+            softmax_scale=scoring.scale,
+            causal=True,
+            window_size=window,
+            softcap=scoring.softcap,
+            return_attn_probs=True,
+        )
+    else:
+        out, logsumexp = flash_attn_with_kvcache(
+            query,
+            step.keys,
+            step.values,
+            k=key,
+            v=value,
+            cache_seqlens=step.lengths,
+            softmax_scale=scoring.scale,
+            causal=True,
+            window_size=window,
+            softcap=scoring.softcap,
+            return_softmax_lse=True,
+        )
     return out if scoring.sinks is None else sunk(out, logsumexp[0], scoring.sinks)
 
 
@@ -127,33 +147,37 @@ def sunk(out: Tensor, logsumexp: Tensor, sinks: Tensor) -> Tensor:
 def torch_flash(
     query: Tensor, key: Tensor, value: Tensor, step: LayerStep, scoring: Scoring
 ) -> Tensor:
-    """torch's own FlashAttention-2 kernel, in the variable-length form that takes a used length.
+    """torch's own FlashAttention-2 kernels.
 
-    It has no softcap: the rules keep models with one away.
+    One token takes the variable-length form, which reads the used length on the device (and is
+    torch.nn.attention.varlen's, which takes one from 2.13 on only). It never splits the work: few
+    tokens of a prompt behind many others take up to six times as long by it as by the plain form.
+
+    They have no softcap: the rules keep models with one away.
     """
     append(step, key, value)
-    tokens, span = query.shape[1], step.keys.shape[1]
-    device = query.device
-    # The same kernel as torch.nn.attention.varlen's, which takes a used length from 2.13 on only.
-    window = scoring.window
+    forward = torch.ops.aten._flash_attention_forward  # noqa: SLF001
+    tokens, window = query.shape[1], scoring.window
+    left, right = (window - 1, 0) if window else (None, None)
+    options = {"scale": scoring.scale, "window_size_left": left, "window_size_right": right}
     out: Tensor
-    out, logsumexp, *_ = torch.ops.aten._flash_attention_forward(  # noqa: SLF001
-        query[0],
-        step.keys[0],
-        step.values[0],
-        bounds(tokens, device),
-        bounds(span, device),
-        tokens,
-        span,
-        0.0,
-        True,
-        False,
-        scale=scoring.scale,
-        window_size_left=window - 1 if window else None,
-        window_size_right=0 if window else None,
-        seqused_k=step.after,
-    )
-    out = out.unsqueeze(0)
+    if tokens > 1:
+        keys, values = step.held_behind(tokens)
+        held = keys.shape[1]
+        out, logsumexp, *_ = forward(
+            query, keys, values, None, None, tokens, held, 0.0, True, False, **options
+        )
+        logsumexp = logsumexp[0]
+    else:
+        if step.after is None:
+            raise ValueError("torch_flash must know how much is held behind the step")
+        span, device = step.keys.shape[1], query.device
+        ends = bounds(tokens, device), bounds(span, device)
+        out, logsumexp, *_ = forward(
+            query[0], step.keys[0], step.values[0], *ends, tokens, span, 0.0, True, False,
+            seqused_k=step.after, **options,
+        )  # fmt: skip
+        out = out.unsqueeze(0)
     return out if scoring.sinks is None else sunk(out, logsumexp, scoring.sinks)
 
 
