@@ -10,12 +10,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from engine import memory
+from engine.capture import captured, registered
 from engine.errors import reason
 from engine.kv_cache import KVCache
 from engine.sampling import Kind, Sampler
@@ -47,8 +49,9 @@ class DecodeGraphs:
         device = cache.device
         self._token = torch.zeros(1, dtype=torch.long, device=device)
         """Chosen, and not in the cache yet."""
-        self._lengths = torch.zeros(1, dtype=torch.int32, device=device)
         self._positions = torch.zeros(1, dtype=torch.long, device=device)
+        self._lengths = self._positions.view(torch.int32)[:1]
+        """The same number, by its lower half: one launch counts both on."""
         self._graphs: dict[Class, Any] = {}
         self._steps: dict[Class, int] = {}
         self._pool: Any = None
@@ -67,9 +70,8 @@ class DecodeGraphs:
         """
         self._registered = self._registered or registered(sampler.generator)
         held = len(self._cache)
-        self._lengths.fill_(held)
         self._positions.fill_(held)
-        self._token.copy_(sampler.draw(logits))
+        sampler.draw(logits, self._token)
         slot = self._sent(0)
         while True:
             full = len(self._cache) >= end
@@ -101,33 +103,22 @@ class DecodeGraphs:
             self._capture(needed, sampler)
 
     def _capture(self, needed: Class, sampler: Sampler) -> None:
-        """Where the model cannot be captured its steps go on as they are, only slower.
-
-        After a capture that failed torch stays on the stream of it, and its generators refuse to
-        draw, in steps that were captured before too.
-        """
-        stream = torch.cuda.current_stream()
+        """Where the model cannot be captured its steps go on as they are, only slower."""
         try:
-            self._graphs[needed] = self._captured(needed.span, sampler)
+            graph = self._graphs[needed] = captured(
+                partial(self._run, needed.span, sampler),
+                generators=[sampler.generator],
+                pool=self._pool,
+            )
+            self._pool = self._pool or graph.pool()
             return
         except RuntimeError as error:
             _log.warning("decode steps are not captured: %s", reason(error))
             self.refusal = NO_ROOM if memory.is_used_up(error) else NOT_CAPTURABLE
         self._capturable = False
         self._graphs.clear()
-        torch.cuda.set_stream(stream)
-        renew(sampler.generator)
-        renew(torch.cuda.default_generators[stream.device_index])
         # Not before the error is gone: it holds what was captured.
         memory.give_back(self._cache.device)
-
-    def _captured(self, span: int, sampler: Sampler) -> Any:
-        graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(sampler.generator)
-        with torch.cuda.graph(graph, pool=self._pool):
-            self._run(span, sampler)
-        self._pool = self._pool or graph.pool()
-        return graph
 
     def _run(self, span: int, sampler: Sampler) -> None:
         output = self._model(
@@ -137,28 +128,8 @@ class DecodeGraphs:
             logits_to_keep=1,
             kv_step=self._cache.step_on_device(span, self._lengths, self._positions),
         )
-        self._token.copy_(sampler.draw(output.logits[0, -1].float()))
-        self._lengths.add_(1)
+        sampler.draw(output.logits[0, -1], self._token)
         self._positions.add_(1)
-
-
-def registered(generator: torch.Generator) -> Any:
-    """A graph that captures nothing, and knows the generators that all others draw from.
-
-    torch keeps two numbers on the GPU for each generator that a graph knows. Where it has no room
-    for them when the first graph comes, it ends the process. These take the room early.
-    """
-    graph = torch.cuda.CUDAGraph()
-    graph.register_generator_state(generator)
-    graph.register_generator_state(torch.cuda.default_generators[torch.cuda.current_device()])
-    return graph
-
-
-def renew(generator: torch.Generator) -> None:
-    """Seed and place stay; what a graph has to do with it is forgotten."""
-    fresh = torch.Generator(generator.device)
-    fresh.set_state(generator.get_state())
-    generator.graphsafe_set_state(fresh.graphsafe_get_state())
 
 
 class Slot:

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,20 +21,9 @@ from engine.threads import Pace
 CHUNK = {"cuda": 1024, "mps": 512, "cpu": 128}
 """Tokens a prefill step: large enough to fill the device, small enough to stop within.
 
-On CUDA until steps were measured (`settled`). Not paced by the clock from then on, so that the same
-prompt is computed in the same way for as long as the model is loaded.
+On CUDA until chunks were measured (`engine.chunks`). Not paced by the clock from then on, so that
+the same prompt is computed in the same way for as long as the model is loaded.
 """
-CHUNKS = (256, 512, 1024, 2048, 4096)
-MOST_SECONDS = 0.095
-"""Of a chunk at the end of the usual context: Stop is to be there within 100 ms."""
-LEAST_FASTER = 1.05
-"""Of tokens/s, for which chunks twice as long are worth the longer wait at Stop."""
-LEAST_SHORTER = 0.8
-"""Of seconds, for which chunks of half the tokens are worth what they lose in tokens/s."""
-MOST_BYTES = 500_000_000
-SHARE_FOR_A_CHUNK = 0.25
-"""Of free memory, for its activations."""
-
 CHECKED_TOKENS = 37
 MOST_MOVED = 0.25
 """Relative, in bfloat16: two right ways of computing are a hundredth to a tenth apart."""
@@ -66,7 +54,7 @@ class Runner:
         self.graphs = DecodeGraphs(model, cache) if captures else None
         self._sampler: Sampler | None = None
         self.logits = torch.empty(0)
-        """Logits [vocabulary] of the last token that `forward` ran, float32; empty before it."""
+        """Logits [vocabulary] of the last token that `forward` ran, in the model's dtype."""
 
     def reuse(self, prompt: Sequence[int]) -> int:
         """Keeps what the cache holds of the prompt's beginning; returns how many tokens it is."""
@@ -111,7 +99,8 @@ class Runner:
         one step. The cache holds what was run whenever the generator is left.
         """
         if self._sampler is None:
-            self._sampler = Sampler(self.logits.shape[0], self.device)
+            vocabulary, dtype = self.logits.shape[0], self.logits.dtype
+            self._sampler = Sampler(vocabulary, self.device, dtype)
         self._sampler.begin(options, prompt)
         tokens = self.graphs.tokens if self.graphs else one_token
         while True:
@@ -133,7 +122,7 @@ class Runner:
 
     @torch.inference_mode()
     def forward(self, tokens: Sequence[int]) -> Tensor:
-        """Appends the tokens in one step; returns the last one's logits [vocabulary] in float32."""
+        """Appends the tokens in one step; returns the last one's logits [vocabulary]."""
         step = self.cache.step(len(tokens))
         ids = torch.tensor([tokens], device=self.device)
         with onednn(enabled=len(tokens) > 1), self._paced(len(tokens)):
@@ -145,79 +134,8 @@ class Runner:
                 kv_step=step,
             )
         self.cache.tokens.extend(tokens)
-        self.logits = output.logits[0, -1].float()
+        self.logits = output.logits[0, -1]
         return self.logits
-
-
-Measured = tuple[float, int]
-"""Seconds and bytes that a chunk takes."""
-
-
-class Chunk(NamedTuple):
-    tokens: int
-    seconds: float
-    taken: int
-    """Bytes."""
-
-    @property
-    def rate(self) -> float:
-        """Tokens/s."""
-        return self.tokens / self.seconds
-
-
-def settled(
-    measure: Callable[[int], Measured | None], begin: int, longest: int, free: int
-) -> tuple[int, int]:
-    """How many tokens a chunk is to have, and its bytes; prompts have `longest` tokens at most.
-
-    `measure` runs so many tokens, or finds no memory for them. Each size is measured, not scaled
-    from another: a chunk takes as long as launching its kernels or as computing them, whichever
-    takes longer, and launching takes as long for few tokens as for many. `begin` is measured in
-    any case.
-    """
-    room = min(MOST_BYTES, int(SHARE_FOR_A_CHUNK * free))
-
-    def run(tokens: int) -> Chunk | None:
-        found = measure(tokens)
-        return found and Chunk(tokens, *found)
-
-    chunk = run(min(begin, longest))
-    if chunk is None:
-        return CHUNKS[0], 0
-    chunk = larger(run, chunk, longest, room) if fits(chunk, room) else smaller(run, chunk, room)
-    return next(size for size in CHUNKS if size >= chunk.tokens), chunk.taken
-
-
-def fits(chunk: Chunk, room: int) -> bool:
-    return chunk.seconds <= MOST_SECONDS and chunk.taken <= room
-
-
-def larger(run: Callable[[int], Chunk | None], chunk: Chunk, longest: int, room: int) -> Chunk:
-    """Twice the tokens, and twice those, for as long as that is faster and fits `room` bytes."""
-    token = 0.0
-    """Seconds of one more. The next takes no less: the more tokens, the more of them computing."""
-    while (tokens := min(2 * chunk.tokens, longest, CHUNKS[-1])) > chunk.tokens:
-        seconds = chunk.seconds + token * (tokens - chunk.tokens)
-        if not fits(Chunk(tokens, seconds, chunk.taken * tokens // chunk.tokens), room):
-            break
-        found = run(tokens)
-        if found is None or not fits(found, room) or found.rate < LEAST_FASTER * chunk.rate:
-            break
-        token = (found.seconds - chunk.seconds) / (found.tokens - chunk.tokens)
-        chunk = found
-    return chunk
-
-
-def smaller(run: Callable[[int], Chunk | None], chunk: Chunk, room: int) -> Chunk:
-    """The next of CHUNKS, and the next, until it fits or takes as long as the one before."""
-    while not fits(chunk, room) and chunk.tokens > CHUNKS[0]:
-        found = run(max(size for size in CHUNKS if size < chunk.tokens))
-        if found is None:
-            break
-        if chunk.taken <= room and found.seconds > LEAST_SHORTER * chunk.seconds:
-            break
-        chunk = found
-    return chunk
 
 
 def one_token(logits: Tensor, sampler: Sampler, _end: int) -> Iterator[int]:

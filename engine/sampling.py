@@ -94,7 +94,10 @@ def kind_of(options: SamplingOptions, vocabulary: int) -> Kind:
 class Sampler:
     """Draws the tokens of one reply after another; `begin` at each."""
 
-    def __init__(self, vocabulary: int, device: torch.device) -> None:
+    def __init__(
+        self, vocabulary: int, device: torch.device, dtype: torch.dtype = torch.float32
+    ) -> None:
+        """`dtype` is that of the logits; the first draw from others waits for a compiler."""
         self.vocabulary = vocabulary
         self.kind = Kind(1, penalised=False)
         self.generator = torch.Generator(device)
@@ -104,7 +107,7 @@ class Sampler:
         self._counts = torch.zeros(vocabulary, device=device)
         """Of the reply's tokens."""
         self._one = torch.ones(1, device=device)
-        self._kernels = kernels(vocabulary, device) if device.type == "cuda" else None
+        self._kernels = kernels(vocabulary, device, dtype) if device.type == "cuda" else None
 
     def begin(self, options: SamplingOptions, prompt: Sequence[int]) -> None:
         self.kind = kind_of(options, self.vocabulary)
@@ -129,40 +132,45 @@ class Sampler:
             self.generator.manual_seed(options.seed)
 
     @torch.inference_mode()
-    def draw(self, logits: Tensor) -> Tensor:
-        """The token [1] for logits [vocabulary] in float32, and notes that it was drawn."""
+    def draw(self, logits: Tensor, into: Tensor | None = None) -> Tensor:
+        """The token [1] for logits [vocabulary], written into `into` where that is given.
+
+        Computed in float32. Notes that the token was drawn.
+        """
+        token = logits.new_empty(1, dtype=torch.long) if into is None else into
         if self.kind.penalised:
             repetition, presence, frequency = self._parameters[4:].unbind()
-            logits = penalise(logits, self._seen, repetition)
+            logits = penalise(logits.float(), self._seen, repetition)
             logits = logits - presence * (self._counts > 0) - frequency * self._counts
-        token = self._chosen(logits)
+        self._choose(logits, token)
         if self.kind.penalised:
             self._seen.index_fill_(0, token, value=True)
             self._counts.index_add_(0, token, self._one)
         return token
 
-    def _chosen(self, logits: Tensor) -> Tensor:
+    def _choose(self, logits: Tensor, token: Tensor) -> None:
         by, count = self._kernels, self.kind.candidates
-        token: Tensor
         if count == 1:
-            token = by.most_probable(logits) if by else most_probable(logits)
-            return token
-        noise = logits.new_empty(count).exponential_(generator=self.generator)
+            if by:
+                by.most_probable(logits, token)
+            else:
+                token.copy_(most_probable(logits))
+            return
+        noise = self._parameters.new_empty(count).exponential_(generator=self.generator)
         if by and by.sorts(count):
-            token = by.drawn(logits, self._parameters, noise)
+            by.drawn(logits, self._parameters, noise, token)
         else:
-            token = drawn(logits, self._parameters, noise)
-        return token
+            token.copy_(drawn(logits.float(), self._parameters, noise))
 
 
 @cache
-def kernels(vocabulary: int, device: torch.device) -> ModuleType | None:
+def kernels(vocabulary: int, device: torch.device, dtype: torch.dtype) -> ModuleType | None:
     """engine.sampling_kernels, or None where they do not run: no Triton, no C compiler."""
 
     def tried_out() -> ModuleType:
         from engine import sampling_kernels
 
-        sampling_kernels.try_out(vocabulary, device)
+        sampling_kernels.try_out(vocabulary, device, dtype)
         return sampling_kernels
 
     return tried("sampling", tried_out)

@@ -15,6 +15,9 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
+
+from engine import early_launch
 
 MOST_CANDIDATES = 128
 """More are more than one program should sort, and take it 10 s and longer to be compiled."""
@@ -45,7 +48,8 @@ def _best_of(values, at, size, COUNT: tl.constexpr):
     """[COUNT] keys in falling order: int64 of the value and, so that the first of equals is the
     larger key, the place counted from the end."""
     inside = at < size
-    order = _flipped(tl.load(values + at, inside, 0.0).to(tl.int32, bitcast=True))
+    numbers = tl.load(values + at, inside, 0.0).to(tl.float32)
+    order = _flipped(numbers.to(tl.int32, bitcast=True))
     keys = tl.where(inside, (order.to(tl.int64) << 32) | (at ^ _LAST), _NOTHING)
     if COUNT == 1:
         return tl.max(keys, 0, keep_dims=True)
@@ -72,12 +76,16 @@ def _search(
 
 @triton.jit
 def _maxima(
-    logits, maxima, sizes, begins, FAN: tl.constexpr, LEVELS: tl.constexpr, BLOCK: tl.constexpr
-):
+    logits, maxima, sizes, begins, FAN: tl.constexpr, LEVELS: tl.constexpr, EARLY: tl.constexpr,
+    BLOCK: tl.constexpr,
+):  # fmt: skip
+    if EARLY:
+        gdc_launch_dependents()
+        gdc_wait()
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = at < sizes[0]
-    bits = tl.load(logits + at, inside, 0.0).to(tl.int32, bitcast=True)
-    order = tl.where(inside, _flipped(bits), _LEAST)
+    numbers = tl.load(logits + at, inside, 0.0).to(tl.float32)
+    order = tl.where(inside, _flipped(numbers.to(tl.int32, bitcast=True)), _LEAST)
     for level in tl.static_range(1, LEVELS + 1):
         order = tl.max(tl.reshape(order, (BLOCK // FAN**level, FAN)), 1)
         stripe = tl.program_id(0) * (BLOCK // FAN**level) + tl.arange(0, BLOCK // FAN**level)
@@ -86,7 +94,13 @@ def _maxima(
 
 
 @triton.jit
-def _most_probable(logits, maxima, token, sizes, begins, FAN: tl.constexpr, LEVELS: tl.constexpr):
+def _most_probable(
+    logits, maxima, token, sizes, begins, FAN: tl.constexpr, LEVELS: tl.constexpr,
+    EARLY: tl.constexpr,
+):  # fmt: skip
+    if EARLY:
+        gdc_launch_dependents()
+        gdc_wait()
     best = _search(logits, maxima, sizes, begins, 1, FAN, LEVELS)
     tl.store(token + tl.arange(0, 1), _place(best).to(tl.int64))
 
@@ -94,8 +108,11 @@ def _most_probable(logits, maxima, token, sizes, begins, FAN: tl.constexpr, LEVE
 @triton.jit
 def _draw(
     logits, maxima, noise, parameters, token, sizes, begins, COUNT: tl.constexpr,
-    FAN: tl.constexpr, LEVELS: tl.constexpr,
+    FAN: tl.constexpr, LEVELS: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
+    if EARLY:
+        gdc_launch_dependents()
+        gdc_wait()
     best = _search(logits, maxima, sizes, begins, COUNT, FAN, LEVELS)
     ordered = _flipped((best >> 32).to(tl.int32)).to(tl.float32, bitcast=True)
     temperature, top_k = tl.load(parameters), tl.load(parameters + 1)
@@ -136,50 +153,54 @@ def sorts(count: int) -> bool:
     return count <= MOST_CANDIDATES and count.bit_count() == 1
 
 
-def try_out(vocabulary: int, device: torch.device) -> None:
+def try_out(vocabulary: int, device: torch.device, dtype: torch.dtype) -> None:
     """Raises, in one of many ways, where Triton cannot compile and launch here.
 
     Compiles what the usual settings need for this vocabulary, for which the first reply would wait.
     """
-    logits = torch.arange(vocabulary, dtype=torch.float32, device=device)
-    found = [most_probable(logits)]
+    logits = torch.zeros(vocabulary, dtype=dtype, device=device)
+    logits[-1] = 1
+    found = [torch.zeros(1, dtype=torch.long, device=device) for _ in range(2)]
+    most_probable(logits, found[0])
     count = 64
     if count < vocabulary:
         certain = torch.tensor([1.0, 1.0, 2.0, 0.0], device=device)
-        found.append(drawn(logits, certain, torch.ones(count, device=device)))
+        drawn(logits, certain, torch.ones(count, device=device), found[1])
+    else:
+        found.pop()
     if any(int(token) != vocabulary - 1 for token in found):
         raise RuntimeError("the most probable token is not the last")
 
 
-def most_probable(logits: Tensor) -> Tensor:
-    """The token [1] of the largest logit [vocabulary], the first of those that are alike."""
-    logits, token = logits.contiguous(), logits.new_empty(1, dtype=torch.long)
+def most_probable(logits: Tensor, token: Tensor) -> None:
+    """Into `token` [1] that of the largest logit [vocabulary], the first of those alike."""
+    logits = logits.contiguous()
     levels = levels_of(len(logits), 1, FAN_OF_ONE)
     maxima = maxima_of(logits, levels, FAN_OF_ONE)
     _most_probable[(1,)](
-        logits, maxima, token, *levels, FAN=FAN_OF_ONE, LEVELS=levels.above, num_warps=4
-    )
-    return token
+        logits, maxima, token, *levels, FAN=FAN_OF_ONE, LEVELS=levels.above, num_warps=4,
+        **early_launch.options(),
+    )  # fmt: skip
 
 
-def drawn(logits: Tensor, parameters: Tensor, noise: Tensor) -> Tensor:
-    """`engine.sampling.drawn`, for a count of candidates that `sorts` is true of."""
-    logits, token, count = logits.contiguous(), logits.new_empty(1, dtype=torch.long), len(noise)
+def drawn(logits: Tensor, parameters: Tensor, noise: Tensor, token: Tensor) -> None:
+    """`engine.sampling.drawn` into `token`, for a count of candidates that `sorts` is true of."""
+    logits, count = logits.contiguous(), len(noise)
     levels = levels_of(len(logits), count, FAN)
     maxima = maxima_of(logits, levels, FAN)
     _draw[(1,)](
         logits, maxima, noise, parameters, token, *levels,
-        COUNT=count, FAN=FAN, LEVELS=levels.above, num_warps=8,
+        COUNT=count, FAN=FAN, LEVELS=levels.above, num_warps=8, **early_launch.options(),
     )  # fmt: skip
-    return token
 
 
 def maxima_of(logits: Tensor, levels: Levels, fan: int) -> Tensor:
     """Those of all levels above the logits, one level after another."""
     block = max(BLOCK, fan**levels.above)
-    maxima = logits.new_empty(sum(levels.sizes[1:]))
+    maxima = logits.new_empty(sum(levels.sizes[1:]), dtype=torch.float32)
     if levels.above:
         _maxima[(triton.cdiv(len(logits), block),)](
-            logits, maxima, *levels, FAN=fan, LEVELS=levels.above, BLOCK=block, num_warps=4
-        )
+            logits, maxima, *levels, FAN=fan, LEVELS=levels.above, BLOCK=block, num_warps=4,
+            **early_launch.options(),
+        )  # fmt: skip
     return maxima

@@ -13,12 +13,12 @@ import msgspec
 import torch
 import transformers
 
-from engine import catalog, generation, memory, runner, thinking
+from engine import catalog, chunks, generation, memory, thinking
 from engine.attention import choice, facts, interface, probe, trial
 from engine.attention.choice import Choice
 from engine.errors import HearthError, PromptError, reason
 from engine.loading.template import encode_chat
-from engine.opening import DEFAULT_CONTEXT, Open, Opening, no_room, notes
+from engine.opening import Open, Opening, no_room, notes
 from engine.protocol import (
     Attention,
     AttentionPhase,
@@ -32,7 +32,6 @@ from engine.protocol import (
     Text,
     Thinking,
 )
-from engine.runner import Runner
 from engine.sampling import SamplingOptions
 
 _log = logging.getLogger(__name__)
@@ -116,8 +115,8 @@ class Session:
         """
         opened = self._opened()
         on_gpu = self._device.type == "cuda"
-        chunks = (opened.runner.chunk, runner.CHUNKS[0]) if on_gpu else (trial.PROMPT_TOKENS,)
-        for chunk in chunks:
+        sizes = (opened.runner.chunk, chunks.CHUNKS[0]) if on_gpu else (trial.PROMPT_TOKENS,)
+        for chunk in sizes:
             opened.attention = memory.attempt(self._device, partial(self._probed, opened, chunk))
             if opened.attention:
                 return opened.attention
@@ -136,7 +135,8 @@ class Session:
         try:
             prefill = probe.observe(partial(ready.forward, prompt))
             if self._device.type == "cuda":
-                self._settle_chunk(ready, opened.checkpoint.config.vocab_size, free)
+                longest = max(1, ready.cache.capacity - UNOBSERVED_STEPS - 2)
+                chunks.settle(ready, opened.checkpoint.config.vocab_size, longest, free)
             decoded = ready.decode(SamplingOptions(temperature=0), (), lambda: False)
             for _ in islice(decoded, UNOBSERVED_STEPS):
                 pass
@@ -152,38 +152,6 @@ class Session:
         return Attention(
             prefill=phase(opened, opened.choice, seen[0], errors[0]),
             decode=phase(opened, decode, seen[1], errors[1]),
-        )
-
-    def _settle_chunk(self, ready: Runner, vocabulary: int, free: int) -> None:
-        """`free` bytes, from before torch held what the first chunk took.
-
-        Measured at the end of the context, where attention takes longest; of a context longer than
-        the usual one at the end of that, which keeps loading short.
-        """
-        longest = max(1, ready.cache.capacity - UNOBSERVED_STEPS - 2)
-        end = min(longest, DEFAULT_CONTEXT)
-        held = list(ready.cache.tokens)
-        tokens = [token % vocabulary for token in range(end)]
-
-        def measure(count: int) -> runner.Measured | None:
-            def run() -> None:
-                ready.cache.tokens[:] = tokens[count:]
-                ready.forward(tokens[:count])
-
-            def second() -> runner.Measured:
-                """The first of a size loads kernels and takes memory."""
-                run()
-                return memory.measured(self._device, run)
-
-            return memory.attempt(self._device, second)
-
-        ready.chunk, ready.chunk_bytes = runner.settled(measure, ready.chunk, longest, free)
-        ready.cache.tokens[:] = held
-        _log.info(
-            "prefill in chunks of %d tokens, which take %s of %s",
-            ready.chunk,
-            memory.said(ready.chunk_bytes),
-            memory.said(free),
         )
 
     def unload(self) -> None:

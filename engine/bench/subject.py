@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine import catalog, fusion, model_shape
+from engine import catalog, chunks, fusion, memory, model_shape
 from engine.attention import choice, facts, interface, trial
 from engine.attention.choice import Choice, Requested
 from engine.bench import result
@@ -63,7 +63,11 @@ class Subject:
         cache = KVCache(
             self.shape.cache, capacity, self.device, self.dtype, prompt.kernel, decode.kernel
         )
-        return checked(self.model, cache, self.rope)
+        ready = checked(self.model, cache, self.rope)
+        if self.device.type == "cuda":
+            free = memory.free_bytes(self.device)
+            chunks.settle(ready, self.vocabulary, max(1, capacity - 1), free)
+        return ready
 
     def ids(self, tokens: Sequence[int]) -> Tensor:
         """int64 [1, tokens], with the rotary frequencies set for a sequence of that length."""

@@ -112,11 +112,11 @@ class Given:
         self._next = torch.zeros(1, dtype=torch.long, device=DEVICE)
 
     @torch.inference_mode()
-    def draw(self, logits: Tensor) -> Tensor:
-        self.logits.index_copy_(0, self._next, logits[None])
-        token = self._tokens.index_select(0, self._next)
+    def draw(self, logits: Tensor, into: Tensor) -> Tensor:
+        self.logits.index_copy_(0, self._next, logits[None].float())
+        into.copy_(self._tokens.index_select(0, self._next))
         self._next.add_(1)
-        return token
+        return into
 
 
 def captured_steps(ready: Runner, graphs: DecodeGraphs, ids: Sequence[int], count: int) -> Tensor:

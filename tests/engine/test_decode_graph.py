@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from engine import decode_graph, memory
+from engine import capture, decode_graph, memory
 from engine.decode_graph import NO_ROOM, NOT_CAPTURABLE, Class, DecodeGraphs
 from engine.sampling import Kind
 
@@ -26,59 +29,88 @@ class Cache:
         return 256
 
 
-class Steps(DecodeGraphs):
-    """Notes what runs, and captures nothing."""
+class Graph:
+    """In place of torch's."""
 
-    ran = captures = 0
+    def __init__(self, known: list[object]) -> None:
+        self.register_generator_state = known.append
+
+
+@dataclass
+class Gpu:
+    """What torch would do in a capture that fails, and what is set up anew after it."""
+
     fault: type[Exception] = RuntimeError
-    captured: weakref.ref[torch.Tensor]
+    captures: int = 0
+    known: list[object] = field(default_factory=list)
+    """Generators that a graph knows."""
+    renewed: list[object] = field(default_factory=list)
+    computed: weakref.ref[torch.Tensor] | None = None
 
-    def _run(self, *_: Any) -> None:
-        self.ran += 1
-
-    def _captured(self, *_: Any) -> Any:
+    @contextmanager
+    def graph(self, _: Graph, pool: object) -> Iterator[None]:
         self.captures += 1
         computed = torch.zeros(1)
-        self.captured = weakref.ref(computed)
+        self.computed = weakref.ref(computed)
+        yield
         raise self.fault("operation not permitted when stream is capturing")
 
 
 @pytest.fixture
-def renewed(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """What is set up anew after a capture that failed, in its order; there is no GPU."""
-    found: list[object] = []
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
+    made = Gpu()
     stream = SimpleNamespace(device_index=0)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
-    monkeypatch.setattr(torch.cuda, "set_stream", lambda to: found.append(to is stream))
+    monkeypatch.setattr(torch.cuda, "set_stream", lambda to: made.renewed.append(to is stream))
     monkeypatch.setattr(torch.cuda, "default_generators", ("torch's",))
-    monkeypatch.setattr(decode_graph, "renew", found.append)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: Graph(made.known))
+    monkeypatch.setattr(torch.cuda, "graph", made.graph)
+    monkeypatch.setattr(capture, "renew", made.renewed.append)
     monkeypatch.setattr(decode_graph, "Slot", object)
-    return found
+    return made
 
 
-def test_after_a_capture_that_failed_steps_go_on_and_can_draw(renewed: list[object]) -> None:
+class Steps(DecodeGraphs):
+    """Notes what runs."""
+
+    ran = 0
+
+    def _run(self, *_: Any) -> None:
+        self.ran += 1
+
+
+def sampler(kind: Kind) -> Any:
+    return SimpleNamespace(kind=kind, generator="the sampler's")
+
+
+def test_after_a_capture_that_failed_steps_go_on_and_can_draw(gpu: Gpu) -> None:
     steps = Steps(torch.nn.Identity(), Cache())  # type: ignore[arg-type]
     before: Any = SimpleNamespace(replay=lambda: pytest.fail("it draws from a generator in use"))
     steps._graphs[Class(256, GREEDY)] = before
     for _ in range(4):
-        steps._step(SimpleNamespace(kind=DRAWN, generator="the sampler's"))  # type: ignore[arg-type]
-    assert (steps.ran, steps.captures) == (4, 1)
-    assert renewed == [True, "the sampler's", "torch's"]
+        steps._step(sampler(DRAWN))
+    assert (steps.ran, gpu.captures) == (5, 1), "one of them in the capture"
+    assert gpu.known == ["the sampler's"]
+    assert gpu.renewed == [True, "the sampler's", "torch's"]
     for _ in range(3):
-        steps._step(SimpleNamespace(kind=GREEDY))  # type: ignore[arg-type]
-    assert (steps.ran, steps.captures) == (7, 1)
+        steps._step(sampler(GREEDY))
+    assert (steps.ran, gpu.captures) == (8, 1)
     assert steps.refusal == NOT_CAPTURABLE
 
 
-@pytest.mark.usefixtures("renewed")
 def test_a_capture_for_which_there_is_no_memory_is_said_and_gives_back_what_it_took(
-    monkeypatch: pytest.MonkeyPatch,
+    gpu: Gpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alive: list[bool] = []
+
+    def give_back(_: torch.device) -> None:
+        assert gpu.computed is not None
+        alive.append(gpu.computed() is not None)
+
     steps = Steps(torch.nn.Identity(), Cache())  # type: ignore[arg-type]
-    steps.fault = torch.OutOfMemoryError
-    monkeypatch.setattr(memory, "give_back", lambda _: alive.append(steps.captured() is not None))
+    gpu.fault = torch.OutOfMemoryError
+    monkeypatch.setattr(memory, "give_back", give_back)
     for _ in range(4):
-        steps._step(SimpleNamespace(kind=GREEDY, generator=None))  # type: ignore[arg-type]
-    assert (steps.ran, steps.captures, alive) == (4, 1, [False])
+        steps._step(sampler(GREEDY))
+    assert (steps.ran, gpu.captures, alive) == (5, 1, [False])
     assert steps.refusal == NO_ROOM

@@ -68,7 +68,6 @@ def on_device(ready: Runner) -> list[int]:
     sampler = Sampler(ready.logits.shape[0], CPU)
     sampler.begin(SamplingOptions(temperature=0), ready.cache.tokens)
     steps._token.fill_(int(ready.logits.argmax()))
-    steps._lengths.fill_(len(ready.cache))
     steps._positions.fill_(len(ready.cache))
     for _ in range(STEPS):
         span = ready.cache.decode_span(len(ready.cache) + 1)

@@ -20,7 +20,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from engine import memory, opening
+from engine import chunks, memory, opening
 from engine.decode_graph import NO_ROOM
 from engine.errors import OutOfMemoryError
 from engine.kv_cache import KVCache
@@ -236,7 +236,7 @@ def test_how_large_chunks_are_is_settled_by_one_that_is_run(
     runner.forward([1, 2, 3])
     monkeypatch.setattr(runner, "forward", counted)
     monkeypatch.setattr(runner, "chunk", 512)
-    loaded.session._settle_chunk(runner, 200, free=10**10)
+    chunks.settle(runner, 200, runner.cache.capacity - 6, free=10**10)
     assert ran == [512, 512, 256, 256], "each once before it is timed"
     assert (runner.chunk, runner.chunk_bytes) == (256, 40_000 * 256)
     assert runner.cache.tokens == [1, 2, 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def triton() -> Any:
-    found = kernels(1000, CUDA)
+    found = kernels(1000, CUDA, torch.float32)
     if found is None:
         pytest.skip("Triton is not installed")
     return found
@@ -42,12 +43,19 @@ def logits_of(vocabulary: int, seed: int = 0) -> Tensor:
     return 3 * torch.randn(vocabulary, device=CUDA, generator=generator)
 
 
+def chosen(kernel: Callable[..., None], *given: Tensor) -> Tensor:
+    token = torch.full((1,), -1, device=CUDA)
+    kernel(*given, token)
+    return token
+
+
 @pytest.mark.parametrize("vocabulary", VOCABULARIES)
 def test_most_probable_is_the_first_of_equals(triton: Any, vocabulary: int) -> None:
     random = logits_of(vocabulary)
-    for logits in (random, random.bfloat16().float(), torch.zeros_like(random), -random.abs()):
+    rounded = random.bfloat16()
+    for logits in (random, rounded, rounded.float(), torch.zeros_like(random), -random.abs()):
         first = int(logits.cpu().argmax())
-        assert int(triton.most_probable(logits)) == first
+        assert int(chosen(triton.most_probable, logits)) == first
         assert int(most_probable(logits)) == first
 
 
@@ -70,7 +78,9 @@ def test_the_same_noise_draws_the_same_token(triton: Any, vocabulary: int, count
         for seed in range(5):
             logits = logits_of(vocabulary, seed)
             noise = torch.empty(count, device=CUDA).exponential_(generator=noise_of)
-            assert torch.equal(triton.drawn(logits, here, noise), drawn(logits, here, noise))
+            for given in (logits, logits.bfloat16()):
+                expected = drawn(given.float(), here, noise)
+                assert torch.equal(chosen(triton.drawn, given, here, noise), expected)
 
 
 @pytest.mark.parametrize("vocabulary", VOCABULARIES[1:])
@@ -81,7 +91,7 @@ def test_each_of_the_most_probable_is_reached(triton: Any, vocabulary: int) -> N
     for rank in range(64):
         noise = torch.ones(64, device=CUDA)
         noise[rank] = 1e-6
-        found.append(int(triton.drawn(logits, here, noise)))
+        found.append(int(chosen(triton.drawn, logits, here, noise)))
     assert sorted(found) == list(expected)
 
 
@@ -89,8 +99,8 @@ def test_logits_that_are_no_numbers_give_a_token_of_the_vocabulary(triton: Any) 
     here, noise = torch.tensor(PARAMETERS[0], device=CUDA), torch.ones(64, device=CUDA)
     for value in (torch.nan, torch.inf, -torch.inf):
         logits = torch.full((50_257,), value, device=CUDA)
-        assert 0 <= int(triton.drawn(logits, here, noise)) < 50_257
-        assert 0 <= int(triton.most_probable(logits)) < 50_257
+        assert 0 <= int(chosen(triton.drawn, logits, here, noise)) < 50_257
+        assert 0 <= int(chosen(triton.most_probable, logits)) < 50_257
 
 
 @pytest.mark.parametrize("by_kernels", [True, False], ids=["triton", "torch"])

@@ -1,0 +1,131 @@
+"""How large the chunks of a prompt are on a CUDA GPU, by running some.
+
+Large enough that launching does not take longer than computing, small enough to stop within.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from engine import memory
+from engine.runner import Runner
+
+CHUNKS: Final = (256, 512, 1024, 2048, 4096)
+MOST_SECONDS: Final = 0.095
+"""Of a chunk at the end of the usual context: Stop is to be there within 100 ms."""
+LEAST_FASTER: Final = 1.05
+"""Of tokens/s, for which chunks twice as long are worth the longer wait at Stop."""
+LEAST_SHORTER: Final = 0.8
+"""Of seconds, for which chunks of half the tokens are worth what they lose in tokens/s."""
+MOST_BYTES: Final = 500_000_000
+SHARE_FOR_A_CHUNK: Final = 0.25
+"""Of free memory, for its activations."""
+MEASURED_AT: Final = 8192
+"""Tokens."""
+
+_log = logging.getLogger(__name__)
+
+Measured = tuple[float, int]
+"""Seconds and bytes that a chunk takes."""
+
+
+class Chunk(NamedTuple):
+    tokens: int
+    seconds: float
+    taken: int
+    """Bytes."""
+
+    @property
+    def rate(self) -> float:
+        """Tokens/s."""
+        return self.tokens / self.seconds
+
+
+def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> None:
+    """Prompts have `longest` tokens at most; `free` bytes, from before torch held what a first
+    chunk took.
+
+    Measured at the end of the context, where attention takes longest; of a context longer than
+    MEASURED_AT at the end of that, which keeps loading short. The cache is as before.
+    """
+    end = min(longest, MEASURED_AT)
+    held = list(ready.cache.tokens)
+    tokens = [token % vocabulary for token in range(end)]
+
+    def measure(count: int) -> Measured | None:
+        def run() -> None:
+            ready.cache.tokens[:] = tokens[count:]
+            ready.forward(tokens[:count])
+
+        def second() -> Measured:
+            """The first of a size loads kernels and takes memory."""
+            run()
+            return memory.measured(ready.device, run)
+
+        return memory.attempt(ready.device, second)
+
+    ready.chunk, ready.chunk_bytes = settled(measure, ready.chunk, longest, free)
+    ready.cache.tokens[:] = held
+    _log.info(
+        "prefill in chunks of %d tokens, which take %s of %s",
+        ready.chunk,
+        memory.said(ready.chunk_bytes),
+        memory.said(free),
+    )
+
+
+def settled(
+    measure: Callable[[int], Measured | None], begin: int, longest: int, free: int
+) -> tuple[int, int]:
+    """How many tokens a chunk is to have, and its bytes; prompts have `longest` tokens at most.
+
+    `measure` runs so many tokens, or finds no memory for them. Each size is measured, not scaled
+    from another: a chunk takes as long as launching its kernels or as computing them, whichever
+    takes longer, and launching takes as long for few tokens as for many. `begin` is measured in
+    any case.
+    """
+    room = min(MOST_BYTES, int(SHARE_FOR_A_CHUNK * free))
+
+    def run(tokens: int) -> Chunk | None:
+        found = measure(tokens)
+        return found and Chunk(tokens, *found)
+
+    chunk = run(min(begin, longest))
+    if chunk is None:
+        return CHUNKS[0], 0
+    chunk = larger(run, chunk, longest, room) if fits(chunk, room) else smaller(run, chunk, room)
+    return next(size for size in CHUNKS if size >= chunk.tokens), chunk.taken
+
+
+def fits(chunk: Chunk, room: int) -> bool:
+    return chunk.seconds <= MOST_SECONDS and chunk.taken <= room
+
+
+def larger(run: Callable[[int], Chunk | None], chunk: Chunk, longest: int, room: int) -> Chunk:
+    """Twice the tokens, and twice those, for as long as that is faster and fits `room` bytes."""
+    token = 0.0
+    """Seconds of one more. The next takes no less: the more tokens, the more of them computing."""
+    while (tokens := min(2 * chunk.tokens, longest, CHUNKS[-1])) > chunk.tokens:
+        seconds = chunk.seconds + token * (tokens - chunk.tokens)
+        if not fits(Chunk(tokens, seconds, chunk.taken * tokens // chunk.tokens), room):
+            break
+        found = run(tokens)
+        if found is None or not fits(found, room) or found.rate < LEAST_FASTER * chunk.rate:
+            break
+        token = (found.seconds - chunk.seconds) / (found.tokens - chunk.tokens)
+        chunk = found
+    return chunk
+
+
+def smaller(run: Callable[[int], Chunk | None], chunk: Chunk, room: int) -> Chunk:
+    """The next of CHUNKS, and the next, until it fits or takes as long as the one before."""
+    while not fits(chunk, room) and chunk.tokens > CHUNKS[0]:
+        found = run(max(size for size in CHUNKS if size < chunk.tokens))
+        if found is None:
+            break
+        if chunk.taken <= room and found.seconds > LEAST_SHORTER * chunk.seconds:
+            break
+        chunk = found
+    return chunk
