@@ -51,9 +51,6 @@ class KeptCaches:
         size = count * (keys[:, :, :1].nbytes + values[:, :, :1].nbytes)
         if size > self._limit or any(kept.tokens[:count] == held for kept in self._kept):
             return
-        self._kept = [kept for kept in self._kept if held[: len(kept.tokens)] != kept.tokens]
-        while self._kept and size + sum(kept.size for kept in self._kept) > self._limit:
-            del self._kept[0]
         try:
             parts = [buffer[:, :, :count].to("cpu", copy=True) for buffer in (keys, values)]
         except (MemoryError, RuntimeError) as error:
@@ -61,6 +58,9 @@ class KeptCaches:
                 raise
             _log.info("a conversation's cache is not kept: %s", reason(error))
             return
+        self._kept = [kept for kept in self._kept if held[: len(kept.tokens)] != kept.tokens]
+        while self._kept and size + sum(kept.size for kept in self._kept) > self._limit:
+            del self._kept[0]
         self._kept.append(Kept(held, *parts))
 
     def best(self, prompt: Sequence[int]) -> tuple[Kept | None, int]:
