@@ -1,6 +1,7 @@
 """How large the chunks of a prompt are on a CUDA GPU, by running some.
 
-Large enough that launching does not take longer than computing, small enough to stop within.
+Large enough that launching does not take longer than computing, small enough to stop within; and
+which short ones are captured.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ SHARE_FOR_A_CHUNK: Final = 0.25
 """Of free memory, for its activations."""
 MEASURED_AT: Final = 8192
 """Tokens."""
+
+FEW: Final = 16
+"""Tokens, which take hardly longer than launching them."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +54,8 @@ def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> None:
     Measured at the end of the context, where attention takes longest; of a context longer than
     MEASURED_AT at the end of that, which keeps loading short. The cache is as before.
     """
+    if ready.prompts:
+        ready.prompts.clear()
     end = min(longest, MEASURED_AT)
     held = list(ready.cache.tokens)
     tokens = [token % vocabulary for token in range(end)]
@@ -67,7 +73,10 @@ def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> None:
         return memory.attempt(ready.device, second)
 
     ready.chunk, ready.chunk_bytes = settled(measure, ready.chunk, longest, free)
+    launched = measure(min(FEW, longest)) if ready.prompts else None
     ready.cache.tokens[:] = held
+    if ready.prompts and launched:
+        ready.prompts.capture(launched[0])
     _log.info(
         "prefill in chunks of %d tokens, which take %s of %s",
         ready.chunk,

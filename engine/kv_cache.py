@@ -66,6 +66,10 @@ class KVCache:
         return len(self.tokens)
 
     @property
+    def holds_latents(self) -> bool:
+        return self.values.shape[-1] == 0
+
+    @property
     def free(self) -> int:
         return self.capacity - len(self.tokens)
 
@@ -108,16 +112,27 @@ class KVCache:
             values,
             start,
             lengths,
-            after(kernel, lengths, count),
+            lengths + 1 if kernel == "torch_flash" and count == 1 else None,
             torch.arange(start, start + count, device=device),
             self._mask(span, lengths) if count == 1 else None,
         )
 
     def step_on_device(self, span: int, lengths: torch.Tensor, positions: torch.Tensor) -> Step:
-        """A step of one token whose place is known on the device alone."""
+        """A step of as many tokens as positions, whose place is known on the device alone."""
         keys, values = self._views_of(span)
-        kernel, mask = self.decode_kernel, self._mask(span, lengths)
-        return Step(kernel, keys, values, 0, lengths, after(kernel, lengths, 1), positions, mask)
+        count = len(positions)
+        kernel = self.decode_kernel if count == 1 else self.kernel
+        return Step(
+            kernel,
+            keys,
+            values,
+            0,
+            lengths,
+            lengths + count if kernel == "torch_flash" else None,
+            positions,
+            self._mask(span, lengths) if count == 1 else None,
+            on_device=True,
+        )
 
     def span(self, length: int) -> int:
         """Positions of the views in which `length` fit: the next power of two, since flash kernels
@@ -139,8 +154,3 @@ class KVCache:
             keys, values = (buffer[:, :, :span].unbind(0) for buffer in (self.keys, self.values))
             self._views[span] = (tuple(keys), tuple(values))
         return self._views[span]
-
-
-def after(kernel: str, lengths: torch.Tensor, count: int) -> torch.Tensor | None:
-    """How much is held behind the step, for the one kernel that asks: a launch for all layers."""
-    return lengths + count if kernel == "torch_flash" and count == 1 else None

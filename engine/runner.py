@@ -10,10 +10,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from engine import fusion
+from engine import fusion, prompt_graphs
 from engine.decode_graph import CAPTURABLE, DecodeGraphs
 from engine.kv_cache import KVCache
 from engine.onednn import onednn
+from engine.prompt_graphs import PromptGraphs
 from engine.rope import LongRope
 from engine.sampling import Sampler, SamplingOptions
 from engine.threads import Pace
@@ -52,6 +53,10 @@ class Runner:
         """By the tokens of a step: what steps of one size take can be compared."""
         captures = cache.decode_kernel in CAPTURABLE
         self.graphs = DecodeGraphs(model, cache) if captures else None
+        # LongRoPE changes the frequencies that a captured forward would read.
+        of_prompts = prompt_graphs.possible(cache) and rope is None
+        self.prompts = PromptGraphs(model, cache) if of_prompts else None
+        """Empty until `engine.chunks` found which are worth it."""
         self._sampler: Sampler | None = None
         self.logits = torch.empty(0)
         """Logits [vocabulary] of the last token that `forward` ran, in the model's dtype."""
@@ -123,6 +128,12 @@ class Runner:
     @torch.inference_mode()
     def forward(self, tokens: Sequence[int]) -> Tensor:
         """Appends the tokens in one step; returns the last one's logits [vocabulary]."""
+        logits = self.prompts.run(tokens) if self.prompts else None
+        self.logits = self._launched(tokens) if logits is None else logits
+        self.cache.tokens.extend(tokens)
+        return self.logits
+
+    def _launched(self, tokens: Sequence[int]) -> Tensor:
         step = self.cache.step(len(tokens))
         ids = torch.tensor([tokens], device=self.device)
         with onednn(enabled=len(tokens) > 1), self._paced(len(tokens)):
@@ -133,9 +144,8 @@ class Runner:
                 logits_to_keep=1,
                 kv_step=step,
             )
-        self.cache.tokens.extend(tokens)
-        self.logits = output.logits[0, -1]
-        return self.logits
+        logits: Tensor = output.logits[0, -1]
+        return logits
 
 
 def one_token(logits: Tensor, sampler: Sampler, _end: int) -> Iterator[int]:

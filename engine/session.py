@@ -137,6 +137,10 @@ class Session:
             if self._device.type == "cuda":
                 longest = max(1, ready.cache.capacity - UNOBSERVED_STEPS - 2)
                 chunks.settle(ready, opened.checkpoint.config.vocab_size, longest, free)
+                # Few tokens, whose forward may be captured by now, with another kernel then.
+                few = prompt[-2:]
+                del ready.cache.tokens[-len(few) :]
+                prefill = probe.both(prefill, probe.observe(partial(ready.forward, few)))
             decoded = ready.decode(SamplingOptions(temperature=0), (), lambda: False)
             for _ in islice(decoded, UNOBSERVED_STEPS):
                 pass

@@ -38,6 +38,8 @@ class Step:
     positions: Tensor
     mask: Tensor | None = None
     """[positions of the views], for one token over latents; made once for all layers."""
+    on_device: bool = False
+    """Whether the host does not know `start`, which is 0 then."""
 
     def layer(self, index: int) -> LayerStep:
         return LayerStep(
@@ -47,6 +49,7 @@ class Step:
             self.lengths,
             self.after,
             self.positions,
+            self.on_device,
         )
 
 

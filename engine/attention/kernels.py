@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
-from typing import Protocol
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor
@@ -37,9 +37,11 @@ class LayerStep:
     lengths: Tensor
     """int32 [1] on the device: `start`, for kernels that read it there."""
     after: Tensor | None
-    """int32 [1] on the device: `start` and the step's token, for `torch_flash`."""
+    """int32 [1] on the device: `start` and the step's tokens; where `torch_flash` reads that."""
     positions: Tensor
     """int64 [tokens] on the device."""
+    on_device: bool = False
+    """Whether the host does not know `start`."""
 
     def held_behind(self, tokens: int) -> tuple[Tensor, Tensor]:
         """What is held once so many tokens were appended."""
@@ -100,14 +102,15 @@ def flash_attn(
 ) -> Tensor:
     """The flash-attn package's kernels (Dao, FlashAttention-2, 2023).
 
-    One token takes the kernel that appends by itself and reads the length on the device. That one
-    splits the work for few queries: of a prompt it takes up to twice the time of the plain one.
+    One token, and what is captured, takes the kernel that appends by itself and reads the length on
+    the device. It splits the work for few queries: a long prompt takes up to twice the time of the
+    plain one, which knows where it begins.
     """
     from flash_attn import flash_attn_func, flash_attn_with_kvcache
 
     window = (scoring.window - 1, 0) if scoring.window else (-1, -1)
     out: Tensor
-    if query.shape[1] > 1:
+    if query.shape[1] > 1 and not step.on_device:
         append(step, key, value)
         out, logsumexp, _ = flash_attn_func(
             query,
@@ -149,9 +152,10 @@ def torch_flash(
 ) -> Tensor:
     """torch's own FlashAttention-2 kernels.
 
-    One token takes the variable-length form, which reads the used length on the device (and is
-    torch.nn.attention.varlen's, which takes one from 2.13 on only). It never splits the work: few
-    tokens of a prompt behind many others take up to six times as long by it as by the plain form.
+    One token, and what is captured, takes the variable-length form, which reads the used length on
+    the device (and is torch.nn.attention.varlen's, which takes one from 2.13 on only). It never
+    splits the work: few tokens behind many others take up to six times as long by it as by the
+    plain form.
 
     They have no softcap: the rules keep models with one away.
     """
@@ -161,7 +165,7 @@ def torch_flash(
     left, right = (window - 1, 0) if window else (None, None)
     options = {"scale": scoring.scale, "window_size_left": left, "window_size_right": right}
     out: Tensor
-    if tokens > 1:
+    if tokens > 1 and not step.on_device:
         keys, values = step.held_behind(tokens)
         held = keys.shape[1]
         out, logsumexp, *_ = forward(
@@ -290,6 +294,8 @@ def causal_mask(
     return allowed & (column > row - window) if window else allowed
 
 
+ON_DEVICE: Final = ("flash_attn", "torch_flash")
+"""Which take several tokens without the host's knowing where they go."""
 KERNELS: dict[str, Kernel] = {
     "flash_attn": flash_attn,
     "torch_flash": torch_flash,

@@ -49,7 +49,7 @@ class Program(Protocol):
         """What the first reply of that size would wait for alone."""
 
     def held_bytes(self, context: int) -> int:
-        """Bytes of the prompt's keys and values, where they were allocated beforehand."""
+        """Bytes that were allocated beforehand: the prompt's keys and values, captured forwards."""
 
     def observe(self, tokens: Sequence[int]) -> Kernels:
         """What the profiler sees in a prefill of the tokens and in the steps behind it."""
@@ -88,7 +88,9 @@ class Hearth:
         self.reply(tokens, count)
 
     def held_bytes(self, context: int) -> int:
-        return context * self._subject.shape.cache.bytes_per_token(self._subject.dtype)
+        prompts = self._opened().prompts
+        graphs = prompts.held_bytes if prompts else 0
+        return context * self._subject.shape.cache.bytes_per_token(self._subject.dtype) + graphs
 
     def observe(self, tokens: Sequence[int]) -> Kernels:
         """The reply observed is a second one, on a prompt that the cache holds: steps alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -130,6 +131,19 @@ class GpuModel:
             self.errors(logits),
             self.typical(logits),
         )
+
+    def replayed(self, *, flash_attn: bool) -> list[float] | None:
+        """The errors of the median prompt where its chunks are captured forwards of more tokens;
+        None where that cannot be."""
+        ready, _ = self.runner(flash_attn=flash_attn)
+        if ready.prompts is None:
+            return None
+        ready.prompts.capture(launching=math.inf)
+        if not ready.prompts.sizes:
+            return None
+        ready.chunk = 97
+        logits = torch.stack([self._logits_of(ready, prompt) for prompt in self.prompts])
+        return self.typical(logits)
 
     def _logits_of(self, ready: Runner, tokens: Sequence[int]) -> torch.Tensor:
         """[2, vocabulary] after the prompt and after the tokens that are decoded."""

@@ -46,6 +46,19 @@ def test_flash_is_observed_and_as_near_to_float32_as_eager(
         assert found <= max(1.5 * eager, ROUNDINGS)
 
 
+@pytest.mark.parametrize("flash_attn", [True, False], ids=["flash-attn", "torch"])
+def test_replayed_prompts_are_as_near_to_float32_as_eager(
+    model: GpuModel, flash_attn: bool
+) -> None:
+    if flash_attn and not facts.current().flash_attn:
+        pytest.skip("flash-attn is not installed here")
+    typical = model.replayed(flash_attn=flash_attn)
+    if typical is None:
+        pytest.skip("its prompts are not captured")
+    for found, eager in zip(typical, model.eager_typical, strict=True):
+        assert found <= max(1.5 * eager, ROUNDINGS)
+
+
 def test_replayed_steps_choose_what_single_steps_choose(model: GpuModel) -> None:
     """Across the end of a view at 256 positions, and once more with all graphs captured."""
     single, _ = model.runner(flash_attn=True)

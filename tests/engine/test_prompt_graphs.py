@@ -1,0 +1,143 @@
+"""Short prompts that are replayed. Capturing needs a GPU (tests/gpu); here it all runs plainly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine import prompt_graphs
+from engine.attention import interface, kernels
+from engine.attention.kernels import LayerStep, Scoring
+from engine.kv_cache import KVCache
+from engine.prompt_graphs import PromptGraphs
+from engine.runner import Runner
+from tests.engine import tiny
+
+CPU = torch.device("cpu")
+CAPACITY = 40
+TOKENS = tiny.tokens_of(CAPACITY)
+
+
+def flash(query: Tensor, key: Tensor, value: Tensor, step: LayerStep, scoring: Scoring) -> Tensor:
+    """In place of a kernel that reads where tokens go on the device."""
+    start = int(step.lengths) if step.on_device else step.start
+    return kernels.math(query, key, value, replace(step, start=start), scoring)
+
+
+class Gpu:
+    """What capturing would do, and the seconds of a replay by size."""
+
+    def __init__(self) -> None:
+        self.seconds = {4: 0.001, 8: 0.002, 16: 0.003}
+        self.faults: dict[int, Exception] = {}
+        self.replayed: list[int] = []
+
+    def captured(self, run: Any, pool: object) -> Any:
+        (size,) = run.args
+        if size in self.faults:
+            raise self.faults[size]
+
+        def replay() -> None:
+            self.replayed.append(size)
+            run()
+
+        return SimpleNamespace(replay=replay, pool=lambda: "a pool", size=size)
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
+    made = Gpu()
+    monkeypatch.setattr(prompt_graphs, "captured", made.captured)
+    monkeypatch.setattr(prompt_graphs, "SIZES", tuple(made.seconds))
+    monkeypatch.setattr(PromptGraphs, "_seconds", lambda _, graph: made.seconds[graph.size])
+    monkeypatch.setitem(kernels.KERNELS, "flash_attn", flash)
+    return made
+
+
+@pytest.fixture
+def ready() -> Runner:
+    model = tiny.model("llama")
+    interface.register()
+    model.config._attn_implementation = interface.NAME
+    shape = tiny.shape_of(model).cache
+    cache = KVCache(shape, CAPACITY, CPU, torch.float32, "flash_attn", "math")
+    return Runner(model, cache)
+
+
+def captured(ready: Runner) -> PromptGraphs:
+    assert ready.prompts
+    ready.prompts.capture(launching=0.01)
+    return ready.prompts
+
+
+@pytest.mark.parametrize("start", [0, 1, 13])
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 15, 16])
+def test_what_is_replayed_is_what_is_launched(
+    gpu: Gpu, ready: Runner, start: int, count: int
+) -> None:
+    def run() -> tuple[Tensor, Tensor]:
+        """Logits of the tokens, and of the one behind them, which sees what the cache holds."""
+        ready.cache.tokens.clear()
+        if start:
+            ready.forward(TOKENS[:start])
+        return (
+            ready.forward(TOKENS[start : start + count]).clone(),
+            ready.forward(TOKENS[start + count :][:1]).clone(),
+        )
+
+    expected = run()
+    ready.cache.tokens.clear()
+    assert captured(ready).sizes == (4, 8, 16)
+    torch.testing.assert_close(run(), expected, rtol=1e-4, atol=1e-4)
+    assert gpu.replayed[-1] == next(size for size in (4, 8, 16) if size >= count)
+    assert ready.cache.tokens == TOKENS[: start + count + 1]
+
+
+def test_what_no_graph_is_for_is_launched(gpu: Gpu, ready: Runner) -> None:
+    captured(ready)
+    ready.forward(TOKENS[:17])
+    ready.forward(TOKENS[17:18])
+    ready.forward(TOKENS[18:35])
+    assert gpu.replayed == []
+    ready.forward(TOKENS[35:37])
+    assert gpu.replayed == [4]
+    ready.forward(TOKENS[37:39])
+    assert gpu.replayed == [4], "four would not fit"
+
+
+def test_what_takes_as_long_as_launching_is_not_kept(gpu: Gpu, ready: Runner) -> None:
+    gpu.seconds[8] = 0.0095
+    prompts = captured(ready)
+    assert prompts.sizes == (4,)
+    assert set(prompts._given) == set(prompts._logits) == {4}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [RuntimeError("operation not permitted when stream is capturing"), torch.OutOfMemoryError()],
+)
+def test_a_capture_that_fails_leaves_what_was_captured(
+    gpu: Gpu, ready: Runner, fault: Exception
+) -> None:
+    gpu.faults[8] = fault
+    assert captured(ready).sizes == (4,)
+    ready.forward(TOKENS[:3])
+    ready.forward(TOKENS[3:9])
+    assert gpu.replayed == [4]
+
+
+def test_nothing_is_captured_beyond_the_cache(gpu: Gpu, ready: Runner) -> None:
+    ready.forward(TOKENS[:26])
+    assert captured(ready).sizes == (4, 8)
+
+
+def test_only_kernels_that_read_on_the_device_are_captured() -> None:
+    cache = partial(KVCache, tiny.shape_of(tiny.model("llama")).cache, CAPACITY, CPU, torch.float32)
+    assert prompt_graphs.possible(cache("torch_flash"))
+    assert not prompt_graphs.possible(cache("sdpa"))
