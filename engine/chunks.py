@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from engine import memory
+from engine.opening import DEFAULT_CONTEXT
 from engine.runner import Runner
 
 CHUNKS: Final = (256, 512, 1024, 2048, 4096)
@@ -23,8 +24,6 @@ LEAST_SHORTER: Final = 0.8
 MOST_BYTES: Final = 500_000_000
 SHARE_FOR_A_CHUNK: Final = 0.25
 """Of free memory, for its activations."""
-MEASURED_AT: Final = 8192
-"""Tokens."""
 
 FEW: Final = 16
 """Tokens, which take hardly longer than launching them."""
@@ -47,17 +46,18 @@ class Chunk(NamedTuple):
         return self.tokens / self.seconds
 
 
-def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> None:
+def settle(
+    ready: Runner, vocabulary: int, longest: int, free: int, *, capture: bool = True
+) -> None:
     """Prompts have `longest` tokens at most; `free` bytes, from before torch held what a first
-    chunk took.
+    chunk took. The cache is empty afterwards.
 
-    Measured at the end of the context, where attention takes longest; of a context longer than
-    MEASURED_AT at the end of that, which keeps loading short. The cache is as before.
+    Measured at the end of the context, where attention takes longest; of a context longer than the
+    usual one at the end of that, which keeps loading short.
     """
     if ready.prompts:
         ready.prompts.clear()
-    end = min(longest, MEASURED_AT)
-    held = list(ready.cache.tokens)
+    end = min(longest, DEFAULT_CONTEXT)
     tokens = [token % vocabulary for token in range(end)]
 
     def measure(count: int) -> Measured | None:
@@ -72,23 +72,28 @@ def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> None:
 
         return memory.attempt(ready.device, second)
 
-    ready.chunk, ready.chunk_bytes = settled(measure, ready.chunk, longest, free)
+    ready.chunk, chunk = settled(measure, ready.chunk, longest, free)
+    ready.chunk_bytes = chunk.taken
     launched = measure(min(FEW, longest)) if ready.prompts else None
-    ready.cache.tokens[:] = held
-    if ready.prompts and launched:
-        ready.prompts.capture(launched[0])
+    ready.cache.cut(0)
     _log.info(
-        "prefill in chunks of %d tokens, which take %s of %s",
+        "prefill in chunks of %d tokens, which take %.1f ms and %s of %s",
         ready.chunk,
-        memory.said(ready.chunk_bytes),
+        1e3 * chunk.seconds,
+        memory.said(chunk.taken),
         memory.said(free),
     )
+    if capture and ready.prompts and launched and chunk.taken <= SHARE_FOR_A_CHUNK * free:
+        ready.prompts.capture(launched[0])
+    if chunk.seconds:
+        ready.cache.keep_if_faster(1 / chunk.rate)
 
 
 def settled(
     measure: Callable[[int], Measured | None], begin: int, longest: int, free: int
-) -> tuple[int, int]:
-    """How many tokens a chunk is to have, and its bytes; prompts have `longest` tokens at most.
+) -> tuple[int, Chunk]:
+    """How many tokens a chunk is to have, and what was measured, of the same number or of as many
+    as there can be; prompts have `longest` tokens at most.
 
     `measure` runs so many tokens, or finds no memory for them. Each size is measured, not scaled
     from another: a chunk takes as long as launching its kernels or as computing them, whichever
@@ -103,9 +108,9 @@ def settled(
 
     chunk = run(min(begin, longest))
     if chunk is None:
-        return CHUNKS[0], 0
+        return CHUNKS[0], Chunk(0, 0.0, 0)
     chunk = larger(run, chunk, longest, room) if fits(chunk, room) else smaller(run, chunk, room)
-    return next(size for size in CHUNKS if size >= chunk.tokens), chunk.taken
+    return next(size for size in CHUNKS if size >= chunk.tokens), chunk
 
 
 def fits(chunk: Chunk, room: int) -> bool:

@@ -34,7 +34,7 @@ class Kept:
 class KeptCaches:
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        """Bytes of all of them together."""
+        """Bytes of all of them together; while one is copied it comes on top."""
         self._kept: list[Kept] = []
         """The latest used last."""
 

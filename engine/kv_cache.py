@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +16,8 @@ from engine.kept_caches import KeptCaches, shared
 SHORTEST_VIEW = 256
 WORTH_KEEPING = 128
 """Tokens below which running them again is as good as copying."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,18 +90,43 @@ class KVCache:
         if len(self.tokens) - common >= max(WORTH_KEEPING, len(self.tokens) // 2):
             self._kept.keep(self.tokens, self.keys, self.values)
         if kept is None or most - common < WORTH_KEEPING:
-            self._drop(common)
+            self.cut(common)
             return common
+        self.cut(common)
         for buffer, copy in ((self.keys, kept.keys), (self.values, kept.values)):
             buffer[:, :, common:most].copy_(copy[:, :, common:most])
         self.tokens[:] = kept.tokens[:most]
         return most
 
-    def _drop(self, begin: int) -> None:
-        """Where positions are masked and not left out, what is no number in one is in all."""
+    @torch.inference_mode()
+    def keep_if_faster(self, seconds: float) -> None:
+        """Other conversations' caches are kept only where copying a token there and back takes
+        less than the seconds in which it is run again. Measured on what the cache has first."""
+        count = min(WORTH_KEEPING, self.capacity)
+        copying = 0.0
+        for _ in range(2):  # the first waits for what the device has still to do
+            begin = time.perf_counter()
+            for buffer in (self.keys, self.values):
+                part = buffer[:, :, :count]
+                part.copy_(part.to("cpu", copy=True))
+            copying = (time.perf_counter() - begin) / count
+        if copying >= seconds:
+            _log.info(
+                "left conversations are not kept: %.0f us a token to copy, %.0f to run",
+                1e6 * copying,
+                1e6 * seconds,
+            )
+            self._kept = KeptCaches(0)
+
+    @torch.inference_mode()
+    def cut(self, length: int) -> None:
+        """Keeps the first `length` tokens.
+
+        Where positions are masked and not left out, what is no number in one is none in all.
+        """
         if self.decode_kernel == latent.KERNEL:
-            self.keys[:, :, begin : len(self.tokens) + 1].zero_()
-        del self.tokens[begin:]
+            self.keys[:, :, length : len(self.tokens) + 1].zero_()
+        del self.tokens[length:]
 
     def step(self, count: int) -> Step:
         """The step that appends `count` tokens behind those held."""

@@ -33,8 +33,11 @@ Result = TypeVar("Result")
 
 
 def free_bytes(device: torch.device) -> int:
+    """What this process may still take; what torch holds and does not use is not counted."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        free, total = torch.cuda.mem_get_info(device)
+        allowed = int(total * torch.cuda.get_per_process_memory_fraction())
+        return max(0, min(int(free), allowed - torch.cuda.memory_reserved(device)))
     return free_host_bytes()
 
 

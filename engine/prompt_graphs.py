@@ -94,6 +94,7 @@ class PromptGraphs:
         run = partial(self._run, size)
         try:
             run()  # libraries allocate in the first of a size
+            memory.give_back(self._cache.device)
             before = torch.cuda.memory_reserved(self._cache.device)
             graph = self._graphs[size] = captured(run, pool=self._pool)
             self._pool = self._pool or graph.pool()

@@ -3,7 +3,7 @@
 At one row a product reads each weight once and computes next to nothing, so that one program for
 each row of the weight, or for a few, with wide loads and sums in float32, reaches the memory's
 rate. What happens to tokens one by one is in `engine.token_kernels`, and here too, so that one
-module has all that a decode step consists of.
+module has all that `engine.fusion` puts into a model.
 """
 
 from __future__ import annotations

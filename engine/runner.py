@@ -33,7 +33,10 @@ _log = logging.getLogger(__name__)
 
 
 class Runner:
-    """`graphs` decode where the kernel can be captured; else each token is a forward of its own."""
+    """`graphs` decode where the kernel can be captured; else each token is a forward of its own.
+
+    For a fused model by `checked` alone, whose tables of cosines end where the cache does.
+    """
 
     def __init__(
         self,
@@ -80,7 +83,7 @@ class Runner:
     def _fit(self, length: int) -> None:
         if self.rope and not self.rope.fits(length):
             self.rope.fit(length)
-            self.cache.tokens.clear()
+            self.cache.cut(0)
 
     def prefill(self, tokens: Sequence[int]) -> Iterator[int]:
         """Appends the tokens chunk by chunk; yields how many are done after each.
@@ -136,14 +139,18 @@ class Runner:
     def _launched(self, tokens: Sequence[int]) -> Tensor:
         step = self.cache.step(len(tokens))
         ids = torch.tensor([tokens], device=self.device)
-        with onednn(enabled=len(tokens) > 1), self._paced(len(tokens)):
-            output = self.model(
-                input_ids=ids,
-                position_ids=step.positions[None],
-                use_cache=False,
-                logits_to_keep=1,
-                kv_step=step,
-            )
+        try:
+            with onednn(enabled=len(tokens) > 1), self._paced(len(tokens)):
+                output = self.model(
+                    input_ids=ids,
+                    position_ids=step.positions[None],
+                    use_cache=False,
+                    logits_to_keep=1,
+                    kv_step=step,
+                )
+        except BaseException:
+            fusion.forget(self.model)
+            raise
         logits: Tensor = output.logits[0, -1]
         return logits
 
@@ -166,14 +173,14 @@ def checked(model: nn.Module, cache: KVCache, rope: LongRope | None) -> Runner:
         source = torch.Generator().manual_seed(seed)
         count = min(CHECKED_TOKENS, cache.capacity - 1)
         tokens = torch.randint(vocabulary, (count + 1,), generator=source).tolist()
-        cache.tokens.clear()
+        cache.cut(0)
         ready.forward(tokens[:count])
         logits = ready.forward(tokens[count:])
-        cache.tokens.clear()
+        cache.cut(0)
         return logits
 
     error = fusion.disagreement([partial(logits_after, seed) for seed in range(3)])
     if not error <= MOST_MOVED:
         fusion.switch(on=False)
-        _log.warning("one-row kernels are not used: they move the logits by %.3g", error)
+        _log.warning("Hearth's Triton kernels are not used: they move the logits by %.3g", error)
     return ready

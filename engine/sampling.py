@@ -154,7 +154,7 @@ class Sampler:
             if by:
                 by.most_probable(logits, token)
             else:
-                token.copy_(most_probable(logits))
+                token.copy_(most_probable(logits.float()))
             return
         noise = self._parameters.new_empty(count).exponential_(generator=self.generator)
         if by and by.sorts(count):

@@ -156,20 +156,22 @@ def sorts(count: int) -> bool:
 def try_out(vocabulary: int, device: torch.device, dtype: torch.dtype) -> None:
     """Raises, in one of many ways, where Triton cannot compile and launch here.
 
-    Compiles what the usual settings need for this vocabulary, for which the first reply would wait.
+    Compiles what the usual settings need for this vocabulary, for which the first reply would wait:
+    penalised logits are float32.
     """
-    logits = torch.zeros(vocabulary, dtype=dtype, device=device)
-    logits[-1] = 1
-    found = [torch.zeros(1, dtype=torch.long, device=device) for _ in range(2)]
-    most_probable(logits, found[0])
     count = 64
-    if count < vocabulary:
-        certain = torch.tensor([1.0, 1.0, 2.0, 0.0], device=device)
-        drawn(logits, certain, torch.ones(count, device=device), found[1])
-    else:
-        found.pop()
-    if any(int(token) != vocabulary - 1 for token in found):
-        raise RuntimeError("the most probable token is not the last")
+    certain = torch.tensor([1.0, 1.0, 2.0, 0.0], device=device)
+    token = torch.zeros(1, dtype=torch.long, device=device)
+    for kind in {dtype, torch.float32}:
+        logits = torch.zeros(vocabulary, dtype=kind, device=device)
+        logits[-1] = 1
+        most_probable(logits, token)
+        found = [int(token)]
+        if count < vocabulary:
+            drawn(logits, certain, torch.ones(count, device=device), token)
+            found.append(int(token))
+        if set(found) != {vocabulary - 1}:
+            raise RuntimeError("the most probable token is not the last")
 
 
 def most_probable(logits: Tensor, token: Tensor) -> None:

@@ -115,39 +115,44 @@ class Session:
         """
         opened = self._opened()
         on_gpu = self._device.type == "cuda"
-        sizes = (opened.runner.chunk, chunks.CHUNKS[0]) if on_gpu else (trial.PROMPT_TOKENS,)
-        for chunk in sizes:
-            opened.attention = memory.attempt(self._device, partial(self._probed, opened, chunk))
+        first = opened.runner.chunk if on_gpu else trial.PROMPT_TOKENS
+        for chunk in (first, chunks.CHUNKS[0]) if on_gpu else (first,):
+            run = partial(self._probed, opened, chunk, capture=chunk == first)
+            opened.attention = memory.attempt(self._device, run)
             if opened.attention:
                 return opened.attention
+            if opened.runner.prompts:
+                opened.runner.prompts.clear()
+                memory.give_back(self._device)
         raise no_room(opened)
 
-    def _probed(self, opened: Open, chunk: int) -> Attention:
+    def _probed(self, opened: Open, chunk: int, *, capture: bool) -> Attention:
+        """`capture` short prompts too, where that is worth it."""
         shape = opened.shape.attention(opened.dtype)
         ready = opened.runner
-        ready.cache.tokens.clear()
+        ready.cache.cut(0)
         if self._device.type == "cuda":
             ready.chunk = chunk
-        count = max(1, min(chunk, ready.cache.capacity - UNOBSERVED_STEPS - 2))
+        longest = max(1, ready.cache.capacity - UNOBSERVED_STEPS - 2)
+        count = min(chunk, longest)
         # Tokens that differ: those of a prompt go to all of a model's experts.
         prompt = [token % opened.checkpoint.config.vocab_size for token in range(count)]
         free = memory.free_bytes(self._device)
         try:
             prefill = probe.observe(partial(ready.forward, prompt))
             if self._device.type == "cuda":
-                longest = max(1, ready.cache.capacity - UNOBSERVED_STEPS - 2)
-                chunks.settle(ready, opened.checkpoint.config.vocab_size, longest, free)
+                vocabulary = opened.checkpoint.config.vocab_size
+                chunks.settle(ready, vocabulary, longest, free, capture=capture)
                 # Few tokens, whose forward may be captured by now, with another kernel then.
-                few = prompt[-2:]
-                del ready.cache.tokens[-len(few) :]
-                prefill = probe.both(prefill, probe.observe(partial(ready.forward, few)))
+                few = probe.observe(partial(ready.forward, prompt[:2]))
+                prefill = probe.both(prefill, few)
             decoded = ready.decode(SamplingOptions(temperature=0), (), lambda: False)
             for _ in islice(decoded, UNOBSERVED_STEPS):
                 pass
             seen = (prefill, probe.observe(partial(next, decoded, None)))
             decoded.close()
         finally:
-            ready.cache.tokens.clear()
+            ready.cache.cut(0)
         decode = opened.decode_choice
         errors = [
             probe.check(used.kernel, shape, self._device, count)

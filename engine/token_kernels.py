@@ -18,9 +18,9 @@ from engine.attention.prologue import Norm
 
 ACTIVATIONS = {"silu": 0, "gelu_tanh": 1, "gelu": 2}
 FEW = 256
-"""Rows to which a program each is given, as there are multiprocessors for them."""
+"""Rows of a norm to which a program each is given, as all of them run at once."""
 TOGETHER = 1024
-"""Numbers of a program where there are more."""
+"""Numbers of a program, about, where there are more, and of the other kernels."""
 
 
 @triton.jit
@@ -36,7 +36,8 @@ def activated(gate, ACTIVATION: tl.constexpr):
     return active
 
 
-@triton.jit
+# The numbers of rows change from prompt to prompt, and no prompt is to wait for a compiler.
+@triton.jit(do_not_specialize=["rows", "inner"])
 def _norm(
     x, weight, residual, out, rows, inner, outer_stride, inner_stride, columns, epsilon, offset,
     SUM: tl.constexpr, EARLY: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,

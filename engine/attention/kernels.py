@@ -70,7 +70,7 @@ class Kernel(Protocol):
 
 
 def append(step: LayerStep, key: Tensor, value: Tensor) -> None:
-    if key.is_cuda and (row_kernels := one_row_kernels()) is not None:
+    if key.is_cuda and (row_kernels := own_kernels()) is not None:
         row_kernels.append(key, value, step.keys, step.values, step.positions)
         return
     put(step.keys, key, step)
@@ -85,7 +85,7 @@ def put(buffer: Tensor, new: Tensor, step: LayerStep) -> None:
 
 
 @cache
-def one_row_kernels() -> ModuleType | None:
+def own_kernels() -> ModuleType | None:
     """engine.row_kernels, or None where they do not run: no Triton, no GPU, no C compiler."""
 
     def tried_out() -> ModuleType:
@@ -94,7 +94,7 @@ def one_row_kernels() -> ModuleType | None:
         row_kernels.try_out()
         return row_kernels
 
-    return tried("one-row", tried_out)
+    return tried("Hearth's Triton", tried_out)
 
 
 def flash_attn(

@@ -35,7 +35,7 @@ from engine.bench.settings import (
 )
 from engine.bench.subject import Subject
 from engine.errors import HearthError, reason
-from engine.memory import give_back
+from engine.memory import give_back, is_used_up
 
 FAULTS: Final = (RuntimeError, ValueError, ImportError, NotImplementedError, HearthError)
 """What a way that does not run here raises, out of memory on the CPU included."""
@@ -250,7 +250,7 @@ def longest_within(program: Program, subject: Subject, limit: int) -> list[Measu
         raise HearthError(f"This GPU has {total / GIB:.1f} GiB.")
     program.close()
     give_back(subject.device)
-    with limited(subject.device, limit * GIB / total):
+    with limited(limit * GIB / total):
         found = longest(partial(fits, program, subject), subject.context_length)
     if not found:
         weights = subject.described().weight_bytes / GIB
@@ -259,12 +259,13 @@ def longest_within(program: Program, subject: Subject, limit: int) -> list[Measu
 
 
 @contextmanager
-def limited(device: torch.device, share: float) -> Iterator[None]:
-    torch.cuda.set_per_process_memory_fraction(share, device)
+def limited(share: float) -> Iterator[None]:
+    """Of the GPU's memory, for torch."""
+    torch.cuda.set_per_process_memory_fraction(share)
     try:
         yield
     finally:
-        torch.cuda.set_per_process_memory_fraction(1.0, device)
+        torch.cuda.set_per_process_memory_fraction(1.0)
 
 
 def fits(program: Program, subject: Subject, context: int) -> bool:
@@ -279,7 +280,9 @@ def _prefilled(program: Program, subject: Subject, context: int) -> bool:
     try:
         program.open(context)
         program.prefill(subject.draw(context, seed=0))
-    except torch.OutOfMemoryError:
+    except Exception as fault:
+        if not is_used_up(fault):
+            raise
         return False
     return True
 

@@ -74,13 +74,13 @@ class Hearth:
 
     def prefill(self, tokens: Sequence[int]) -> None:
         runner = self._opened()
-        runner.cache.tokens.clear()
+        runner.cache.cut(0)
         runner.reuse(tokens)
         for _ in runner.prefill(tokens):
             pass
 
     def reply(self, tokens: Sequence[int], count: int) -> Timing:
-        self._opened().cache.tokens.clear()
+        self._opened().cache.cut(0)
         return self._generate(tokens, count)
 
     def warm_up(self, tokens: Sequence[int], count: int) -> None:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from engine import memory, row_tuning
-from engine.attention.kernels import one_row_kernels
+from engine.attention.kernels import own_kernels
 from engine.attention.prologue import Norm
 from engine.errors import reason
 from engine.fusion import state
@@ -39,7 +39,7 @@ from engine.fusion.mlps import activation_of, fuse_mlp, looks_gated
 from engine.fusion.norms import fuse_norm, looks_like_norm, offset_of
 from engine.fusion.rotary import fuse_rope, tabulate
 
-__all__ = ["disagreement", "fuse", "is_on", "replace", "switch", "tabulate"]
+__all__ = ["disagreement", "forget", "fuse", "is_on", "replace", "switch", "tabulate"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def fuse(model: nn.Module) -> bool:
     """Changes the model in place, once; False where there is no CUDA GPU or no Triton, or where
     the kernels fail: what was replaced until then computes as before."""
     weights = next(model.parameters())
-    row_kernels = one_row_kernels() if weights.is_cuda and weights.dtype in state.HALVES else None
+    row_kernels = own_kernels() if weights.is_cuda and weights.dtype in state.HALVES else None
     if row_kernels is None:
         switch(on=False)
         return False
@@ -67,7 +67,7 @@ def _fused(model: nn.Module, row_kernels: Any) -> bool:
     except Exception as fault:  # a dtype that Triton has not here, an odd module
         if memory.is_used_up(fault):
             raise
-        _log.warning("one-row kernels are not used: %s", reason(fault))
+        _log.warning("Hearth's Triton kernels are not used: %s", reason(fault))
         return False
     # The weights that were joined are free, but too small each for what comes, and torch holds
     # them: as many bytes as all gate and up projections have.
@@ -107,6 +107,15 @@ def _leave_to_attention(model: nn.Module) -> None:
     _log.info("rotations and norms of %d layers are left to attention", len(useful))
 
 
+def forget(model: nn.Module) -> None:
+    """What a forward that failed has left in the modules."""
+    for module in model.modules():
+        if isinstance(module, Sibling):
+            module.siblings.forget()
+        elif isinstance(module, RowLinear):
+            module.residual = None
+
+
 def switch(*, on: bool) -> None:
     """For the one model that the process runs."""
     state.on = on
@@ -135,7 +144,7 @@ def disagreement(runs: Sequence[Callable[[], Tensor]]) -> float:
         except Exception as fault:  # as in `_fused`
             if memory.is_used_up(fault):
                 raise
-            _log.warning("one-row kernels fail: %s", reason(fault))
+            _log.warning("Hearth's Triton kernels fail: %s", reason(fault))
             return math.inf
     return min(found)
 

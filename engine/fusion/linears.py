@@ -56,6 +56,10 @@ class Siblings:
             for member, bias in zip(members, torch.split(self.bias, self._sizes), strict=True):
                 member.bias = nn.Parameter(bias, requires_grad=False)
 
+    def forget(self) -> None:
+        """What an exception left between the first part and the last."""
+        self._input, self._parts = None, ()
+
     def part(self, x: Tensor, index: int) -> Tensor:
         """All parts are computed when the first is asked for, and held until the last."""
         if self._input is not x:
@@ -68,7 +72,7 @@ class Siblings:
             self._input = x
         found = self._parts[index]
         if index == self._last:
-            self._input, self._parts = None, ()
+            self.forget()
         return found
 
 

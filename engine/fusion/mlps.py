@@ -1,4 +1,4 @@
-"""Gated MLPs of one row: down(activation(gate) * up), the first two products in one kernel."""
+"""Gated MLPs: down(activation(gate) * up), of one row the first two products in one kernel."""
 
 from __future__ import annotations
 

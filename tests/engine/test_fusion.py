@@ -219,7 +219,7 @@ def test_a_kernel_that_does_not_compile_leaves_the_model_as_it_was(
     def broken(*_: Any) -> None:
         raise RuntimeError("ptxas: no bfloat16 here")
 
-    monkeypatch.setattr(fusion, "one_row_kernels", lambda: rows)
+    monkeypatch.setattr(fusion, "own_kernels", lambda: rows)
     monkeypatch.setattr(fusion, "_tune", broken)
     model = OnGpu()
     assert fusion.fuse(model) is False
@@ -231,7 +231,7 @@ def test_what_joined_weights_leave_behind_is_given_back(
     monkeypatch: pytest.MonkeyPatch, rows: Counted
 ) -> None:
     emptied: list[bool] = []
-    monkeypatch.setattr(fusion, "one_row_kernels", lambda: rows)
+    monkeypatch.setattr(fusion, "own_kernels", lambda: rows)
     monkeypatch.setattr(fusion, "_tune", lambda _: None)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(fusion.is_on()))
     assert fusion.fuse(OnGpu())
@@ -270,6 +270,26 @@ def test_a_lack_of_memory_is_told_and_leaves_the_kernels_in_force(
         fusion.disagreement([run])
     assert fusion.is_on()
     assert fusion.disagreement([lambda: logits(model, 1)]) < 1e-4
+
+
+def test_a_forward_that_fails_leaves_nothing_of_the_prompt(rows: Counted) -> None:
+    model = MODELS["qwen3"].make()
+    fusion.replace(model, rows)
+    fusion.switch(on=True)
+    attention = model.model.layers[1].self_attn
+
+    def broken(*_: Any) -> None:
+        raise torch.OutOfMemoryError
+
+    handle = attention.q_norm.register_forward_pre_hook(broken)
+    with pytest.raises(torch.OutOfMemoryError):
+        logits(model, 9)
+    assert attention.q_proj.siblings._parts
+    fusion.forget(model)
+    assert not attention.q_proj.siblings._parts
+    assert attention.q_proj.siblings._input is None
+    handle.remove()
+    assert logits(model, 9).isfinite().all()
 
 
 # ---------------------------------------------------------------------------- layers

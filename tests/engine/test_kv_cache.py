@@ -189,3 +189,28 @@ def test_another_error_while_keeping_is_not_hidden(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(torch.Tensor, "to", fail)
     with pytest.raises(RuntimeError, match="illegal"):
         made.reuse(SECOND)
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(10.0, 1), (0.0, 0)])
+def test_conversations_are_kept_only_where_copying_is_faster_than_running(
+    seconds: float, kept: int
+) -> None:
+    made = cache(keep=1000)
+    talk(made, list(range(300)))
+    made.keep_if_faster(seconds)
+    assert holds(made)
+    talk(made, list(range(300, 600)))
+    assert len(made._kept) == kept
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["another", "one that was left"])
+def test_what_is_no_number_goes_with_what_is_cut_off_where_positions_are_masked(back: bool) -> None:
+    made = cache(keep=1000)
+    made.decode_kernel = latent.KERNEL
+    first, second = list(range(200)), list(range(300, 600))
+    if back:
+        talk(made, first)
+    talk(made, second)
+    made.keys[:, :, 250] = torch.nan
+    assert made.reuse(first) == (199 if back else 0)
+    assert bool(made.keys.isfinite().all())

@@ -105,7 +105,8 @@ def test_no_more_tokens_are_measured_than_a_prompt_can_have(
     longest: int, sizes: list[int], chunk: int
 ) -> None:
     measure = Watched(card(0.04, 1e-6))
-    assert settled(measure, 1024, longest, 60 * GB) == (chunk, 1000 * sizes[-1])
+    found, measured = settled(measure, 1024, longest, 60 * GB)
+    assert (found, measured.taken) == (chunk, 1000 * sizes[-1])
     assert measure.sizes == sizes
 
 
@@ -129,12 +130,12 @@ def test_a_larger_chunk_that_takes_more_than_in_proportion_leaves_the_one_before
     def measure(count: int) -> tuple[float, int]:
         return 0.02, 100 * count**2
 
-    assert settled(measure, 1024, 8192, GB) == (1024, 100 * 1024**2)
+    assert settled(measure, 1024, 8192, GB) == (1024, (1024, 0.02, 100 * 1024**2))
 
 
 def test_a_chunk_for_which_there_is_no_memory_leaves_the_one_before() -> None:
     enough = card(0.02, 1e-6)
     some = Watched(lambda count: enough(count) if count <= 2048 else None)
-    assert settled(some, 1024, 8192, GB) == (2048, 2_048_000)
+    assert settled(some, 1024, 8192, GB) == (2048, (2048, 0.02, 2_048_000))
     assert some.sizes == [1024, 2048, 4096]
-    assert settled(lambda _: None, 1024, 8192, GB) == (CHUNKS[0], 0)
+    assert settled(lambda _: None, 1024, 8192, GB) == (CHUNKS[0], (0, 0, 0))

@@ -50,6 +50,7 @@ class GpuModel:
         self.prompts: list[list[int]] = draw.tolist()
         self.tokens = self.prompts[0]
         self._become("eager", "eager")
+        fusion.switch(on=False)  # of another model of the same module of code
         cast(model, torch.bfloat16)
         cast(model, torch.float32)
         self.exact = self._last_logits()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from engine import fusion
 from engine.attention import facts, interface, kernels, probe
 from engine.attention.choice import Shape, choose
 from engine.attention.kernels import LayerStep, Scoring
@@ -139,6 +140,7 @@ def made(kernel: str) -> Runner:
 
 
 def eager_logits(dtype: torch.dtype, tokens: list[int]) -> torch.Tensor:
+    fusion.switch(on=False)
     model = llama(dtype, "eager")
     with torch.inference_mode():
         ids = torch.tensor([tokens], device=CUDA)

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.attention.kernels import one_row_kernels
+from engine.attention.kernels import own_kernels
 from engine.attention.prologue import Norm
 from engine.fusion.mlps import ACTIVATIONS
 
-rows: Any = one_row_kernels()
+rows: Any = own_kernels()
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
