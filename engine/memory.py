@@ -33,12 +33,16 @@ Result = TypeVar("Result")
 
 
 def free_bytes(device: torch.device) -> int:
-    """What this process may still take; what torch holds and does not use is not counted."""
     if device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(device)
-        allowed = int(total * torch.cuda.get_per_process_memory_fraction())
-        return max(0, min(int(free), allowed - torch.cuda.memory_reserved(device)))
+        return int(torch.cuda.mem_get_info(device)[0])
     return free_host_bytes()
+
+
+def allowed_bytes() -> int:
+    """Of the CUDA GPU's free memory, what a limit of the process leaves to torch."""
+    free, total = torch.cuda.mem_get_info()
+    limit = int(total * torch.cuda.get_per_process_memory_fraction())
+    return max(0, min(int(free), limit - torch.cuda.memory_reserved()))
 
 
 def free_host_bytes() -> int:

@@ -65,8 +65,7 @@ class Subject:
         )
         ready = checked(self.model, cache, self.rope)
         if self.device.type == "cuda":
-            free = memory.free_bytes(self.device)
-            chunks.settle(ready, self.vocabulary, max(1, capacity - 1), free)
+            chunks.settle(ready, self.vocabulary, max(1, capacity - 1), memory.allowed_bytes())
         return ready
 
     def ids(self, tokens: Sequence[int]) -> Tensor:
