@@ -33,7 +33,7 @@ class Kept:
 
 class KeptCaches:
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         """Bytes of all of them together; while one is copied it comes on top."""
         self._kept: list[Kept] = []
         """The latest used last."""
@@ -49,7 +49,7 @@ class KeptCaches:
         """
         count, held = len(tokens), tuple(tokens)
         size = count * (keys[:, :, :1].nbytes + values[:, :, :1].nbytes)
-        if size > self._limit or any(kept.tokens[:count] == held for kept in self._kept):
+        if size > self.limit or any(kept.tokens[:count] == held for kept in self._kept):
             return
         try:
             parts = [buffer[:, :, :count].to("cpu", copy=True) for buffer in (keys, values)]
@@ -59,7 +59,7 @@ class KeptCaches:
             _log.info("a conversation's cache is not kept: %s", reason(error))
             return
         self._kept = [kept for kept in self._kept if held[: len(kept.tokens)] != kept.tokens]
-        while self._kept and size + sum(kept.size for kept in self._kept) > self._limit:
+        while self._kept and size + sum(kept.size for kept in self._kept) > self.limit:
             del self._kept[0]
         self._kept.append(Kept(held, *parts))
 

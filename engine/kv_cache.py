@@ -102,6 +102,8 @@ class KVCache:
     def keep_if_faster(self, seconds: float) -> None:
         """Other conversations' caches are kept only where copying a token there and back takes
         less than the seconds in which it is run again. Measured on what the cache has first."""
+        if not self._kept.limit:
+            return
         count = min(WORTH_KEEPING, self.capacity)
         copying = 0.0
         for _ in range(2):  # the first waits for what the device has still to do

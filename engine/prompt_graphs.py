@@ -23,8 +23,8 @@ from engine.capture import captured
 from engine.errors import reason
 from engine.kv_cache import KVCache
 
-SIZES: Final = (64, 256, 512, 1024)
-"""Tokens."""
+SIZES: Final = (64, 256, 512)
+"""Tokens. Not those of a chunk: a long prompt's are better off with the plain kernel."""
 LEAST_SHORTER: Final = 0.9
 """Of the time of launching, at most."""
 ROUNDS: Final = 3
