@@ -114,9 +114,8 @@ class Session:
         Raises OutOfMemoryError where nothing can be run; the model stays loaded.
         """
         opened = self._opened()
-        on_gpu = self._device.type == "cuda"
-        first = opened.runner.chunk if on_gpu else trial.PROMPT_TOKENS
-        for chunk in (first, chunks.CHUNKS[0]) if on_gpu else (first,):
+        first = opened.runner.chunk if self._on_gpu else trial.PROMPT_TOKENS
+        for chunk in (first, chunks.CHUNKS[0]) if self._on_gpu else (first,):
             run = partial(self._probed, opened, chunk, capture=chunk == first)
             opened.attention = memory.attempt(self._device, run)
             if opened.attention:
@@ -131,7 +130,7 @@ class Session:
         shape = opened.shape.attention(opened.dtype)
         ready = opened.runner
         ready.cache.cut(0)
-        if self._device.type == "cuda":
+        if self._on_gpu:
             ready.chunk = chunk
         longest = max(1, ready.cache.capacity - UNOBSERVED_STEPS - 2)
         count = min(chunk, longest)
@@ -140,7 +139,7 @@ class Session:
         free = memory.free_bytes(self._device)
         try:
             prefill = probe.observe(partial(ready.forward, prompt))
-            if self._device.type == "cuda":
+            if self._on_gpu:
                 vocabulary = opened.checkpoint.config.vocab_size
                 chunks.settle(ready, vocabulary, longest, free, capture=capture)
                 # Few tokens, whose forward may be captured by now, with another kernel then.
@@ -209,6 +208,10 @@ class Session:
                 )
             else:
                 yield self._finished(command.request, part)
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self._device.type == "cuda"
 
     def _opened(self) -> Open:
         if self._open is None:

@@ -21,6 +21,7 @@ import torch
 from safetensors.torch import load_file
 
 from engine import chunks, memory, opening
+from engine.attention import probe
 from engine.decode_graph import NO_ROOM
 from engine.errors import OutOfMemoryError
 from engine.kv_cache import KVCache
@@ -212,6 +213,55 @@ def test_a_model_that_cannot_run_at_load_stays_and_can_be_asked_later(
     assert isinstance(events[-2], Loaded)
     assert (error.code, offered(error)) == ("memory", 768)
     assert engine.reply(asking(QUESTION))[0] == expected
+
+
+class Prompts:
+    """In place of captured forwards."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def clear(self) -> None:
+        self.calls.append("clear")
+
+    def capture(self, launching: float) -> None:
+        assert launching == 0.02
+        self.calls.append("capture")
+
+    def run(self, _: Sequence[int]) -> None:
+        """None is for so few tokens."""
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["at once", "after it was out of memory"])
+def test_on_a_gpu_chunks_are_settled_and_prompts_captured_unless_memory_is_short(
+    loaded: Driven, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    session, runner, prompts = loaded.session, loaded.runner, Prompts()
+    expected = loaded.reply(asking(QUESTION))[0]
+    observed: list[int] = []
+    plain = probe.observe
+
+    def observe(run: Callable[[], object]) -> probe.Observation:
+        observed.append(len(runner.cache))
+        if fails and len(observed) == 3:
+            out_of_memory()
+        return plain(run)
+
+    def measured(_: torch.device, run: Callable[[], object]) -> tuple[float, int]:
+        run()
+        return 0.02, 1000
+
+    monkeypatch.setattr(memory, "measured", measured)
+    monkeypatch.setattr(Session, "_on_gpu", True)
+    monkeypatch.setattr(probe, "observe", observe)
+    monkeypatch.setattr(runner, "prompts", prompts)
+    session.probe()
+    once = ["clear", "capture"]
+    assert prompts.calls == ([*once, "clear", "clear"] if fails else once)
+    assert observed[:3] == [0, 0, 5], "a chunk, two tokens, a step behind a few others"
+    assert runner.chunk in chunks.CHUNKS
+    assert not runner.cache.tokens
+    assert loaded.reply(asking(QUESTION))[0] == expected
 
 
 def test_how_large_chunks_are_is_settled_by_one_that_is_run(
