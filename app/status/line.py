@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from app import amounts, look
 from app.status.popover import AttentionPopover
-from app.status.verdict import NO_MODEL, Verdict, verdict
+from app.status.verdict import CHECK_FAULTS, CHECKING, NO_MODEL, Check, Verdict, verdict
 from engine import protocol
 
 HEIGHT: Final = 32
@@ -55,7 +55,7 @@ class StatusLine(QFrame):
         self.setFixedHeight(HEIGHT)
         self._device = "cpu"
         self._loaded: protocol.Loaded | None = None
-        self._attention: protocol.Attention | None = None
+        self._attention: Check = None
         self.badge = Badge()
         self.badge.clicked.connect(self._toggle_popover)
         self._popover: AttentionPopover | None = None
@@ -84,6 +84,9 @@ class StatusLine(QFrame):
                 self._loaded, self._attention = event, None
             case protocol.AttentionObserved():
                 self._attention = event.attention
+            case protocol.Error(request="", code=code) if code in CHECK_FAULTS:
+                if self._verdict() is CHECKING:
+                    self._attention = event
             case protocol.Unloaded():
                 self._loaded = self._attention = None
             case protocol.Telemetry():

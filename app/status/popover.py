@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 from shiboken6 import isValid
 
-from app.status.verdict import Verdict, report
+from app.status.verdict import Check, Verdict, report
 from engine import protocol
 
 WIDTH: Final = 468
@@ -33,7 +33,7 @@ class AttentionPopover(QFrame):
         self,
         verdict: Verdict,
         loaded: protocol.Loaded | None,
-        attention: protocol.Attention | None,
+        attention: Check,
         opener: QWidget,
     ) -> None:
         """The opener is what was clicked: clicking it again is its own affair."""
@@ -51,7 +51,7 @@ class AttentionPopover(QFrame):
         layout.setContentsMargins(16, 16, 16, 12)
         layout.setSpacing(12)
         layout.addWidget(_label(verdict.title, "cellName"))
-        if attention:
+        if isinstance(attention, protocol.Attention):
             layout.addLayout(_table(attention))
         layout.addWidget(_label(_reason(loaded, attention), "secondary"))
         self.copy = QPushButton("Copy report")
@@ -138,11 +138,13 @@ def breakable(kernel: str) -> str:
     return kernel.replace("_", "_\u200b").replace("::", "::\u200b").replace("<", "\u200b<")
 
 
-def _reason(loaded: protocol.Loaded | None, attention: protocol.Attention | None) -> str:
+def _reason(loaded: protocol.Loaded | None, attention: Check) -> str:
     if loaded is None:
         return "Load a model to see which attention kernel it runs."
     if attention is None:
         return "The model is ready. A short run shows which kernels it really uses."
+    if isinstance(attention, protocol.Error):
+        return f"{attention.title}. {attention.detail} {attention.hint}"
     reasons = dict.fromkeys((attention.prefill.reason, attention.decode.reason))
     errors = [p.max_error for p in (attention.prefill, attention.decode) if p.max_error is not None]
     checked = f" Checked against float32: error {max(errors):.2g}." if errors else ""

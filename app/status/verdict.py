@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from engine import protocol
 
 Tone = Literal["good", "caution", "neutral"]
+
+Check = protocol.Attention | protocol.Error | None
+"""What was observed, or why nothing could be; None while the check runs."""
+
+CHECK_FAULTS: Final = ("memory", "internal", "device")
+"""Codes of the errors that a check may end in. Others that come meanwhile are of the list of models
+or of the pipe."""
 
 
 @dataclass(frozen=True)
@@ -23,16 +30,17 @@ CHECKING = Verdict("Checking attention", "Attention is being checked", "neutral"
 NO_MODEL = Verdict("No model", "No model is loaded", "neutral")
 
 UNSEEN = Verdict("Attention not observed", "Which attention ran was not observed", "caution")
+UNCHECKED = Verdict("Attention not checked", "Attention could not be checked", "caution")
 
 
-def verdict(
-    loaded: protocol.Loaded | None, attention: protocol.Attention | None, device: str
-) -> Verdict:
+def verdict(loaded: protocol.Loaded | None, attention: Check, device: str) -> Verdict:
     """`device` is cuda, mps or cpu."""
     if loaded is None:
         return NO_MODEL
     if attention is None:
         return CHECKING
+    if isinstance(attention, protocol.Error):
+        return UNCHECKED
     if attention.prefill.flash and attention.decode.flash:
         return Verdict("Flash attention active", "Flash attention is active", "good")
     if device == "cuda" and not (seen(attention.prefill) and seen(attention.decode)):
@@ -48,14 +56,16 @@ def seen(phase: protocol.AttentionPhase) -> bool:
     return phase.observed not in ("", protocol.NOT_OBSERVED)
 
 
-def report(loaded: protocol.Loaded | None, attention: protocol.Attention | None) -> str:
+def report(loaded: protocol.Loaded | None, attention: Check) -> str:
     """The popover as text, for a bug report."""
     lines = ["Hearth attention report"]
     if loaded:
         lines.append(f"Model: {loaded.model.id} ({loaded.model.architecture})")
         lines.append(f"Device: {loaded.device}, {loaded.dtype}, context {loaded.context_length}")
         lines.append(f"use_flash_attn: {loaded.use_flash_attn}")
-    if attention:
+    if isinstance(attention, protocol.Error):
+        lines.append(f"{UNCHECKED.title}: {attention.title}. {attention.detail}")
+    elif attention:
         for name, phase in (("Prefill", attention.prefill), ("Decode", attention.decode)):
             lines.append(
                 f"{name}: requested {phase.requested}, resolved {phase.resolved}, "

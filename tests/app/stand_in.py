@@ -189,9 +189,7 @@ class StandIn:
                 load_ms=1000.0,
             )
         )
-        attention = self._attention()
-        if self._script != "not_observed":
-            self.put(protocol.AttentionObserved(attention=attention))
+        self.put(self._checked())
         self.put(
             protocol.Telemetry(
                 cpu_percent=7.0,
@@ -204,9 +202,17 @@ class StandIn:
             )
         )
 
-    def _attention(self) -> protocol.Attention:
+    def _checked(self) -> protocol.AttentionObserved | protocol.Error:
+        if self._script == "check_fails":
+            return protocol.Error(
+                title="There is not enough memory",
+                detail="The model needed more to run than the 0.1 GB that are free.",
+                hint="Load the model with a context of 4,096 tokens.",
+                code="memory",
+            )
         flash = self._script == "cuda_flash"
-        return protocol.Attention(prefill=phase(flash=flash), decode=phase(flash=flash))
+        attention = protocol.Attention(prefill=phase(flash=flash), decode=phase(flash=flash))
+        return protocol.AttentionObserved(attention=attention)
 
     def _generate(self, command: protocol.Generate) -> None:
         request = command.request

@@ -124,7 +124,7 @@ def test_a_day_with_hearth(qtbot: QtBot, tmp_path: Path, sessions: list[Session]
     # What the status line says was observed, on whatever device this is.
     qtbot.waitUntil(lambda: window.status._attention is not None, timeout=LOAD_MS)
     attention = window.status._attention
-    assert attention is not None
+    assert isinstance(attention, protocol.Attention)
     active = attention.prefill.flash and attention.decode.flash
     assert (window.status.badge.text() == "Flash attention active") is active
     assert "GB" in window.status.memory.text()

@@ -316,6 +316,18 @@ def test_a_model_that_cannot_be_loaded_offers_another(
     assert "Choose a model first" in window.page.composer._hint.text()
 
 
+def test_a_model_whose_attention_could_not_be_checked_answers_all_the_same(
+    qtbot: QtBot, ready: MakeWindow
+) -> None:
+    window = ready("check_fails")
+    qtbot.waitUntil(window.page.banner.isVisible, timeout=TIMEOUT_MS)
+    assert window.page.banner.title.text() == "There is not enough memory"
+    assert window.status.badge.text() == "Attention not checked"
+    ask(qtbot, window, "Why?")
+    assert window.page.transcript.text() == "Why?\n\n" + ANSWER
+    assert window.status.badge.text() == "Attention not checked"
+
+
 def test_a_reply_that_fails_is_told_in_its_place(qtbot: QtBot, ready: MakeWindow) -> None:
     window = ready("reply_fails")
     ask(qtbot, window, "Why?")

@@ -14,9 +14,9 @@ from shiboken6 import isValid
 from app.look import Look
 from app.status.line import StatusLine
 from app.status.popover import AttentionPopover, breakable
-from app.status.verdict import CHECKING, NO_MODEL, report, verdict
+from app.status.verdict import CHECKING, NO_MODEL, UNCHECKED, report, verdict
 from engine import protocol
-from resources.theme import DARK, LIGHT
+from resources.theme import DARK, LIGHT, Theme
 from tests.app.stand_in import MODEL, phase
 
 FLASH = protocol.Attention(prefill=phase(flash=True), decode=phase(flash=True))
@@ -29,6 +29,13 @@ UNSEEN = protocol.Attention(
 HALF_SEEN = protocol.Attention(
     prefill=phase(flash=True),
     decode=msgspec.structs.replace(phase(flash=False), observed="not observed"),
+)
+
+NO_ROOM = protocol.Error(
+    title="There is not enough memory",
+    detail="The model needed more to run than the 0.1 GB that are free beside its weights.",
+    hint="Load the model with a context of 4,096 tokens, or close other programs.",
+    code="memory",
 )
 
 
@@ -120,6 +127,64 @@ def test_the_badge_goes_with_the_model(line: StatusLine) -> None:
     assert line.badge.text() == CHECKING.words  # what another model showed says nothing
     line.take(protocol.Unloaded())
     assert line.badge.text() == NO_MODEL.words
+
+
+@pytest.mark.parametrize("kind", ["cuda", "cpu"])
+def test_the_badge_says_that_attention_could_not_be_checked(line: StatusLine, kind: str) -> None:
+    line.take(device(kind))
+    line.take(loaded(kind))
+    line.take(NO_ROOM)
+    assert line.badge.text() == UNCHECKED.words
+    assert line.badge.property("tone") == "caution"
+    assert line.badge.accessibleName() == f"Attention: {UNCHECKED.words}"
+    line.take(loaded(kind))
+    assert line.badge.text() == CHECKING.words
+
+
+def test_a_reply_can_show_what_could_not_be_checked(line: StatusLine) -> None:
+    line.take(device("cuda"))
+    line.take(loaded("cuda"))
+    line.take(NO_ROOM)
+    line.take(finished())
+    assert line.badge.text() == UNCHECKED.words
+    line.take(finished(attention=FLASH))
+    assert line.badge.text() == "Flash attention active"
+
+
+@pytest.mark.parametrize("other", [{"request": "r"}, {"code": "storage"}, {"code": "checkpoint"}])
+def test_an_error_of_something_else_does_not_end_the_check(
+    line: StatusLine, other: dict[str, str]
+) -> None:
+    line.take(loaded())
+    line.take(msgspec.structs.replace(NO_ROOM, **other))
+    assert line.badge.text() == CHECKING.words
+
+
+def test_an_error_after_the_check_leaves_what_was_observed(line: StatusLine) -> None:
+    line.take(device("cuda"))
+    line.take(loaded("cuda"))
+    line.take(protocol.AttentionObserved(attention=FLASH))
+    line.take(NO_ROOM)
+    assert line.badge.text() == "Flash attention active"
+
+
+def test_an_error_before_a_model_is_there_says_nothing_of_attention(line: StatusLine) -> None:
+    line.take(protocol.Loading(model="smollm2-135m", stage="weights"))
+    line.take(NO_ROOM)
+    assert line.badge.text() == NO_MODEL.words
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+def test_the_badge_of_a_failed_check_has_the_colours_of_caution(
+    line: StatusLine, look: Look, theme: Theme
+) -> None:
+    look.show(theme)
+    line.take(loaded())
+    line.take(NO_ROOM)
+    image = line.badge.grab().toImage()
+    middle = image.height() // 2
+    assert image.pixelColor(15, middle) == QColor(theme.caution)
+    assert image.pixelColor(8, middle) == QColor(theme.caution_back)
 
 
 def test_the_badge_has_no_room_to_spare(line: StatusLine) -> None:
@@ -311,6 +376,11 @@ def test_the_report_is_copied_as_text(opened: AttentionPopover) -> None:
             "Which attention ran was not observed",
             "There is no CUDA GPU",
         ),
+        (
+            [loaded(), NO_ROOM],
+            "Attention could not be checked",
+            f"{NO_ROOM.title}. {NO_ROOM.detail} {NO_ROOM.hint}",
+        ),
     ],
 )
 def test_the_popover_has_words_for_every_state(
@@ -323,6 +393,11 @@ def test_the_popover_has_words_for_every_state(
     assert shown[0] == title
     assert reason in shown[-1]
     popover.close()
+
+
+def test_the_report_says_why_attention_could_not_be_checked() -> None:
+    last = report(loaded(), NO_ROOM).splitlines()[-1]
+    assert last == f"Attention could not be checked: {NO_ROOM.title}. {NO_ROOM.detail}"
 
 
 def test_what_was_not_observed_is_said_so(line: StatusLine, qtbot: QtBot) -> None:
