@@ -212,7 +212,10 @@ class Loaded(Event, frozen=True, kw_only=True, tag="loaded"):
 
 
 class AttentionObserved(Event, frozen=True, kw_only=True, tag="attention"):
-    """Follows `Loaded` when the probe has run; until then the badge says that it checks."""
+    """Follows `Loaded` when the probe has run; until then the badge says that it checks.
+
+    An `Error` in its place says why nothing was observed.
+    """
 
     attention: Attention
 
