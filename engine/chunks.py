@@ -46,11 +46,11 @@ class Chunk(NamedTuple):
         return self.tokens / self.seconds
 
 
-def settle(
-    ready: Runner, vocabulary: int, longest: int, free: int, *, capture: bool = True
-) -> None:
-    """Prompts have `longest` tokens at most; `free` bytes, from before torch held what a first
-    chunk took. The cache is empty afterwards.
+def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> float:
+    """Returns the seconds in which a forward is launched; 0 where nothing could be run.
+
+    Prompts have `longest` tokens at most; `free` bytes, from before torch held what a first chunk
+    took. The cache is empty afterwards.
 
     Measured at the end of the context, where attention takes longest; of a context longer than the
     usual one at the end of that, which keeps loading short.
@@ -74,7 +74,7 @@ def settle(
 
     ready.chunk, chunk = settled(measure, ready.chunk, longest, free)
     ready.chunk_bytes = chunk.taken
-    launched = measure(min(FEW, longest)) if ready.prompts else None
+    launched = measure(min(FEW, longest))
     ready.cache.cut(0)
     _log.info(
         "prefill in chunks of %d tokens, which take %.1f ms and %s of %s",
@@ -83,10 +83,16 @@ def settle(
         memory.said(chunk.taken),
         memory.said(free),
     )
-    if capture and ready.prompts and launched and chunk.taken <= SHARE_FOR_A_CHUNK * free:
-        ready.prompts.capture(launched[0])
     if chunk.seconds:
         ready.cache.keep_if_faster(1 / chunk.rate)
+    return launched[0] if launched else 0.0
+
+
+def capture_prompts(ready: Runner, launching: float, free: int) -> None:
+    """What `settle` returned, and its `free` bytes. Captured prompts keep as much as a chunk takes,
+    at most."""
+    if ready.prompts and launching and ready.chunk_bytes <= SHARE_FOR_A_CHUNK * free:
+        ready.prompts.capture(launching)
 
 
 def settled(

@@ -139,17 +139,23 @@ class Session:
         free = memory.free_bytes(self._device)
         try:
             prefill = probe.observe(partial(ready.forward, prompt))
+            launching = 0.0
             if self._on_gpu:
                 vocabulary = opened.checkpoint.config.vocab_size
-                chunks.settle(ready, vocabulary, longest, free, capture=capture)
-                # Few tokens, whose forward may be captured by now, with another kernel then.
-                few = probe.observe(partial(ready.forward, prompt[:2]))
-                prefill = probe.both(prefill, few)
+                launching = chunks.settle(ready, vocabulary, longest, free)
+                ready.forward(prompt[:2])
             decoded = ready.decode(SamplingOptions(temperature=0), (), lambda: False)
             for _ in islice(decoded, UNOBSERVED_STEPS):
                 pass
             seen = (prefill, probe.observe(partial(next, decoded, None)))
             decoded.close()
+            if self._on_gpu:
+                # After the step, which is captured too and has more need of the memory.
+                ready.cache.cut(0)
+                if capture:
+                    chunks.capture_prompts(ready, launching, free)
+                few = probe.observe(partial(ready.forward, prompt[:2]))
+                seen = (probe.both(seen[0], few), seen[1])
         finally:
             ready.cache.cut(0)
         decode = opened.decode_choice

@@ -65,7 +65,9 @@ class Subject:
         )
         ready = checked(self.model, cache, self.rope)
         if self.device.type == "cuda":
-            chunks.settle(ready, self.vocabulary, max(1, capacity - 1), memory.allowed_bytes())
+            free = memory.allowed_bytes()
+            launching = chunks.settle(ready, self.vocabulary, max(1, capacity - 1), free)
+            chunks.capture_prompts(ready, launching, free)
         return ready
 
     def ids(self, tokens: Sequence[int]) -> Tensor:
