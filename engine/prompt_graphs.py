@@ -17,7 +17,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from engine import memory
+from engine import fusion, memory
 from engine.attention.kernels import ON_DEVICE
 from engine.capture import captured
 from engine.errors import reason
@@ -42,14 +42,19 @@ class PromptGraphs:
         self._logits: dict[int, Tensor] = {}
         """[vocabulary] of the last token, written by each replay."""
         self._graphs: dict[int, Any] = {}
+        self._held: dict[int, int] = {}
+        """Bytes that each graph keeps beyond those before it."""
         self._pool: Any = None
-        self.held_bytes = 0
-        """What the graphs keep for what they compute."""
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Of those captured, rising."""
         return tuple(self._graphs)
+
+    @property
+    def held_bytes(self) -> int:
+        """What all of them keep for what they compute."""
+        return sum(self._held.values())
 
     def run(self, tokens: Sequence[int]) -> Tensor | None:
         """Computes the tokens behind those held; the last one's logits [vocabulary], or None where
@@ -65,7 +70,7 @@ class PromptGraphs:
     def clear(self) -> None:
         for size in self.sizes:
             self._drop(size)
-        self._pool, self.held_bytes = None, 0
+        self._pool = None
 
     @torch.inference_mode()
     def capture(self, launching: float) -> None:
@@ -89,21 +94,22 @@ class PromptGraphs:
 
     def _captured(self, size: int) -> float | None:
         """Seconds of a replay; None where the model cannot be captured, or there is no memory."""
-        self._given[size] = torch.zeros(size + 2, dtype=torch.long, device=self._cache.device)
-        self._fill(size, [0] * size, len(self._cache))
-        run = partial(self._run, size)
+        run, device = partial(self._run, size), self._cache.device
         try:
+            self._given[size] = torch.zeros(size + 2, dtype=torch.long, device=device)
+            self._fill(size, [0] * size, len(self._cache))
             run()  # libraries allocate in the first of a size
-            memory.give_back(self._cache.device)
-            before = torch.cuda.memory_reserved(self._cache.device)
+            memory.give_back(device)
+            before = torch.cuda.memory_reserved(device)
             graph = self._graphs[size] = captured(run, pool=self._pool)
             self._pool = self._pool or graph.pool()
-            self.held_bytes += torch.cuda.memory_reserved(self._cache.device) - before
+            self._held[size] = torch.cuda.memory_reserved(device) - before
             return min(self._seconds(graph) for _ in range(ROUNDS))
         except Exception as error:  # noqa: BLE001 - a model that looks at its inputs' numbers
             _log.info("prompts of %d tokens are not captured: %s", size, reason(error))
         # Not before the error is gone: it holds what was captured.
-        memory.give_back(self._cache.device)
+        fusion.forget(self._model)
+        memory.give_back(device)
         return None
 
     def _seconds(self, graph: Any) -> float:
@@ -114,7 +120,7 @@ class PromptGraphs:
         return time.perf_counter() - begin
 
     def _drop(self, size: int) -> None:
-        for kept in (self._given, self._logits, self._graphs):
+        for kept in (self._given, self._logits, self._graphs, self._held):
             kept.pop(size, None)
 
     def _fill(self, size: int, tokens: Sequence[int], start: int) -> None:
