@@ -90,9 +90,12 @@ def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> float:
 
 def capture_prompts(ready: Runner, launching: float, free: int) -> None:
     """What `settle` returned, and its `free` bytes. Captured prompts keep as much as a chunk takes,
-    at most."""
-    if ready.prompts and launching and ready.chunk_bytes <= SHARE_FOR_A_CHUNK * free:
-        ready.prompts.capture(launching)
+    about: they are no longer than one."""
+    if ready.prompts and launching and 0 < ready.chunk_bytes <= SHARE_FOR_A_CHUNK * free:
+        end = min(ready.cache.capacity, DEFAULT_CONTEXT)
+        ready.prompts.capture(launching, ready.chunk, end)
+        if ready.graphs:
+            ready.graphs.register_anew()
 
 
 def settled(

@@ -16,7 +16,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from engine import memory
+from engine import fusion, memory
 from engine.capture import captured, registered
 from engine.errors import reason
 from engine.kv_cache import KVCache
@@ -86,6 +86,10 @@ class DecodeGraphs:
                 return
             slot = following
 
+    def register_anew(self) -> None:
+        """A capture that failed elsewhere has renewed torch's own generator."""
+        self._registered = None
+
     def _sent(self, slot: int) -> int:
         self._slots[slot].send(self._token)
         return slot
@@ -117,6 +121,7 @@ class DecodeGraphs:
             self.refusal = NO_ROOM if memory.is_used_up(error) else NOT_CAPTURABLE
         self._capturable = False
         self._graphs.clear()
+        fusion.forget(self._model)
         # Not before the error is gone: it holds what was captured.
         memory.give_back(self._cache.device)
 

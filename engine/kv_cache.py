@@ -16,6 +16,8 @@ from engine.kept_caches import KeptCaches, shared
 SHORTEST_VIEW = 256
 WORTH_KEEPING = 128
 """Tokens below which running them again is as good as copying."""
+FRESH_BYTES = 64 * 2**20
+"""Above what allocators hand out again without giving it back to the system."""
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +112,10 @@ class KVCache:
             begin = time.perf_counter()
             for buffer in (self.keys, self.values):
                 part = buffer[:, :, :count]
-                part.copy_(part.to("cpu", copy=True))
+                # So much at once comes as fresh pages, as a conversation's memory does.
+                fresh = torch.empty(max(part.nbytes, FRESH_BYTES), dtype=torch.uint8)
+                there = fresh[: part.nbytes].view(part.dtype).view(part.shape)
+                part.copy_(there.copy_(part))
             copying = (time.perf_counter() - begin) / count
         if copying >= seconds:
             _log.info(

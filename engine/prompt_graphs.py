@@ -73,17 +73,17 @@ class PromptGraphs:
         self._pool = None
 
     @torch.inference_mode()
-    def capture(self, launching: float) -> None:
+    def capture(self, launching: float, longest: int, end: int) -> None:
         """Captures what takes less than the seconds in which a forward is launched.
 
-        Overwrites what the cache has behind the tokens that it holds.
+        `longest` is in tokens. Timed where launching was, at the last of `end` positions. The cache
+        is to be empty.
         """
-        for size in SIZES:
-            if len(self._cache) + size > self._cache.capacity:
-                return
-            seconds = self._captured(size)
+        for size in (size for size in SIZES if size <= min(longest, end)):
+            seconds = self._captured(size, end - size)
             if seconds is None or seconds > LEAST_SHORTER * launching:
                 self._drop(size)
+                memory.give_back(self._cache.device)
                 return
             _log.info(
                 "prompts of up to %d tokens are replayed: %.1f ms, launched %.1f ms",
@@ -92,12 +92,13 @@ class PromptGraphs:
                 1e3 * launching,
             )
 
-    def _captured(self, size: int) -> float | None:
-        """Seconds of a replay; None where the model cannot be captured, or there is no memory."""
+    def _captured(self, size: int, start: int) -> float | None:
+        """Seconds of a replay behind `start` tokens; None where the model cannot be captured, or
+        there is no memory."""
         run, device = partial(self._run, size), self._cache.device
         try:
             self._given[size] = torch.zeros(size + 2, dtype=torch.long, device=device)
-            self._fill(size, [0] * size, len(self._cache))
+            self._fill(size, [0] * size, start)
             run()  # libraries allocate in the first of a size
             memory.give_back(device)
             before = torch.cuda.memory_reserved(device)
@@ -107,9 +108,7 @@ class PromptGraphs:
             return min(self._seconds(graph) for _ in range(ROUNDS))
         except Exception as error:  # noqa: BLE001 - a model that looks at its inputs' numbers
             _log.info("prompts of %d tokens are not captured: %s", size, reason(error))
-        # Not before the error is gone: it holds what was captured.
         fusion.forget(self._model)
-        memory.give_back(device)
         return None
 
     def _seconds(self, graph: Any) -> float:
@@ -124,7 +123,7 @@ class PromptGraphs:
             kept.pop(size, None)
 
     def _fill(self, size: int, tokens: Sequence[int], start: int) -> None:
-        missing = [0] * (size - len(tokens))
+        missing = [tokens[-1]] * (size - len(tokens))
         given = torch.tensor([*tokens, *missing, start, len(tokens) - 1])
         self._given[size].copy_(given)
 

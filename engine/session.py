@@ -115,8 +115,9 @@ class Session:
         """
         opened = self._opened()
         first = opened.runner.chunk if self._on_gpu else trial.PROMPT_TOKENS
-        for chunk in (first, chunks.CHUNKS[0]) if self._on_gpu else (first,):
-            run = partial(self._probed, opened, chunk, capture=chunk == first)
+        tries = ((first, True), (chunks.CHUNKS[0], False)) if self._on_gpu else ((first, False),)
+        for chunk, capture in tries:
+            run = partial(self._probed, opened, chunk, capture=capture)
             opened.attention = memory.attempt(self._device, run)
             if opened.attention:
                 return opened.attention
@@ -143,7 +144,7 @@ class Session:
             if self._on_gpu:
                 vocabulary = opened.checkpoint.config.vocab_size
                 launching = chunks.settle(ready, vocabulary, longest, free)
-                ready.forward(prompt[:2])
+                ready.forward(prompt)
             decoded = ready.decode(SamplingOptions(temperature=0), (), lambda: False)
             for _ in islice(decoded, UNOBSERVED_STEPS):
                 pass

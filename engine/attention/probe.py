@@ -89,6 +89,8 @@ def both(first: Observation, second: Observation) -> Observation:
     """Of two runs that may take different kernels."""
     if first == second:
         return first
+    if NOT_OBSERVED in (first.label, second.label):
+        return Observation(NOT_OBSERVED, False)
     return Observation(f"{first.label} and {second.label}", first.flash and second.flash)
 
 

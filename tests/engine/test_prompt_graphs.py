@@ -70,9 +70,9 @@ def ready() -> Runner:
     return Runner(model, cache)
 
 
-def captured(ready: Runner) -> PromptGraphs:
+def captured(ready: Runner, longest: int = 100, end: int = CAPACITY) -> PromptGraphs:
     assert ready.prompts
-    ready.prompts.capture(launching=0.01)
+    ready.prompts.capture(0.01, longest, end)
     return ready.prompts
 
 
@@ -132,9 +132,11 @@ def test_a_capture_that_fails_leaves_what_was_captured(
     assert gpu.replayed == [4]
 
 
-def test_nothing_is_captured_beyond_the_cache(gpu: Gpu, ready: Runner) -> None:
-    ready.forward(TOKENS[:26])
-    assert captured(ready).sizes == (4, 8)
+@pytest.mark.parametrize(("longest", "end", "sizes"), [(15, 40, (4, 8)), (100, 7, (4,))])
+def test_nothing_is_captured_that_is_longer_than_a_chunk_or_the_cache(
+    gpu: Gpu, ready: Runner, longest: int, end: int, sizes: tuple[int, ...]
+) -> None:
+    assert captured(ready, longest, end).sizes == sizes
 
 
 def test_only_kernels_that_read_on_the_device_are_captured() -> None:

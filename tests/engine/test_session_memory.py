@@ -224,8 +224,10 @@ class Prompts:
     def clear(self) -> None:
         self.calls.append("clear")
 
-    def capture(self, launching: float) -> None:
+    def capture(self, launching: float, longest: int, end: int) -> None:
         assert launching == 0.02
+        assert longest in chunks.CHUNKS
+        assert end == 1024, "the context"
         self.calls.append("capture")
 
     def run(self, _: Sequence[int]) -> None:
@@ -255,10 +257,11 @@ def test_on_a_gpu_chunks_are_settled_and_prompts_captured_unless_memory_is_short
     monkeypatch.setattr(Session, "_on_gpu", True)
     monkeypatch.setattr(probe, "observe", observe)
     monkeypatch.setattr(runner, "prompts", prompts)
+    first = runner.chunk
     session.probe()
     once = ["clear", "capture"]
     assert prompts.calls == ([*once, "clear", "clear"] if fails else once)
-    assert observed[:3] == [0, 5, 0], "a chunk, a step behind a few others, two tokens"
+    assert observed[:3] == [0, first + 3, 0], "a chunk, a step behind one and others, two tokens"
     assert runner.chunk in chunks.CHUNKS
     assert not runner.cache.tokens
     assert loaded.reply(asking(QUESTION))[0] == expected

@@ -139,7 +139,7 @@ class GpuModel:
         ready, _ = self.runner(flash_attn=flash_attn)
         if ready.prompts is None:
             return None
-        ready.prompts.capture(launching=math.inf)
+        ready.prompts.capture(math.inf, 1024, ready.cache.capacity)
         if not ready.prompts.sizes:
             return None
         ready.chunk = 97

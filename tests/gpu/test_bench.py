@@ -31,7 +31,7 @@ def test_the_longest_context_within_a_limit_is_found(program: Hearth) -> None:
     (found,) = measure.longest_within(program, program._subject, 1)
     assert found.figure is not None, found.why_not
     assert 2048 <= found.figure.median < 8192
-    assert torch.cuda.get_per_process_memory_fraction() == 1
+    assert torch.cuda.get_per_process_memory_fraction() == pytest.approx(1)
     program.open(512)
     program.prefill(program._subject.draw(500, seed=0))
 

@@ -125,3 +125,12 @@ def test_bounds_stay_where_a_captured_step_reads_them() -> None:
     for tokens in range(2, 300):
         bounds(tokens, CPU)
     assert bounds(1, CPU) is first
+
+
+def test_two_runs_are_told_apart_only_where_they_differ_and_were_seen() -> None:
+    plain, split = probe.Observation("one kernel", True), probe.Observation("another", True)
+    off, unseen = probe.Observation("a third", False), probe.Observation(NOT_OBSERVED, False)
+    assert probe.both(plain, plain) == plain
+    assert probe.both(plain, split) == probe.Observation("one kernel and another", True)
+    assert not probe.both(plain, off).flash
+    assert probe.both(plain, unseen) == probe.both(unseen, plain) == unseen
