@@ -47,7 +47,8 @@ class Chunk(NamedTuple):
 
 
 def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> float:
-    """Returns the seconds in which a forward is launched; 0 where nothing could be run.
+    """Returns the seconds in which a forward is launched; 0 where nothing could be run, or prompts
+    cannot be captured.
 
     Prompts have `longest` tokens at most; `free` bytes, from before torch held what a first chunk
     took. The cache is empty afterwards.
@@ -74,7 +75,7 @@ def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> float:
 
     ready.chunk, chunk = settled(measure, ready.chunk, longest, free)
     ready.chunk_bytes = chunk.taken
-    launched = measure(min(FEW, longest))
+    launched = measure(min(FEW, longest)) if ready.prompts else None
     ready.cache.cut(0)
     _log.info(
         "prefill in chunks of %d tokens, which take %.1f ms and %s of %s",

@@ -138,36 +138,37 @@ class KVCache:
     def step(self, count: int) -> Step:
         """The step that appends `count` tokens behind those held."""
         start = len(self.tokens)
-        device, span = self.device, self.span(start + count)
+        lengths = torch.tensor([start], dtype=torch.int32, device=self.device)
+        positions = torch.arange(start, start + count, device=self.device)
+        return self._step(self.span(start + count), start, lengths, positions, on_device=False)
+
+    def step_on_device(self, span: int, lengths: torch.Tensor, positions: torch.Tensor) -> Step:
+        """A step of as many tokens as positions, whose place is known on the device alone."""
+        return self._step(span, 0, lengths, positions, on_device=True)
+
+    def _step(
+        self,
+        span: int,
+        start: int,
+        lengths: torch.Tensor,
+        positions: torch.Tensor,
+        *,
+        on_device: bool,
+    ) -> Step:
         keys, values = self._views_of(span)
-        lengths = torch.tensor([start], dtype=torch.int32, device=device)
+        count = len(positions)
         kernel = self.decode_kernel if count == 1 else self.kernel
+        reads_end = kernel == "torch_flash" and (on_device or count == 1)
         return Step(
             kernel,
             keys,
             values,
             start,
             lengths,
-            lengths + 1 if kernel == "torch_flash" and count == 1 else None,
-            torch.arange(start, start + count, device=device),
-            self._mask(span, lengths) if count == 1 else None,
-        )
-
-    def step_on_device(self, span: int, lengths: torch.Tensor, positions: torch.Tensor) -> Step:
-        """A step of as many tokens as positions, whose place is known on the device alone."""
-        keys, values = self._views_of(span)
-        count = len(positions)
-        kernel = self.decode_kernel if count == 1 else self.kernel
-        return Step(
-            kernel,
-            keys,
-            values,
-            0,
-            lengths,
-            lengths + count if kernel == "torch_flash" else None,
+            lengths + count if reads_end else None,
             positions,
             self._mask(span, lengths) if count == 1 else None,
-            on_device=True,
+            on_device,
         )
 
     def span(self, length: int) -> int:

@@ -178,6 +178,6 @@ def check_window(
 
     reference = attend("math")
     error = relative(attend(kernel), reference)
-    if kernel in ON_DEVICE:
+    if kernel in ON_DEVICE and tokens > 1:  # of one token both are the same
         error = max(error, relative(attend(kernel, on_device=True), reference))
     return error

@@ -28,12 +28,18 @@ def model(request: pytest.FixtureRequest) -> GpuModel:
     return made
 
 
-@pytest.mark.parametrize("flash_attn", [True, False], ids=["flash-attn", "torch"])
+@pytest.fixture(params=[True, False], ids=["flash-attn", "torch"])
+def flash_attn(request: pytest.FixtureRequest) -> bool:
+    """Whether the package is used, or as if it were not there."""
+    wanted: bool = request.param
+    if wanted and not facts.current().flash_attn:
+        pytest.skip("flash-attn is not installed here")
+    return wanted
+
+
 def test_flash_is_observed_and_as_near_to_float32_as_eager(
     model: GpuModel, flash_attn: bool
 ) -> None:
-    if flash_attn and not facts.current().flash_attn:
-        pytest.skip("flash-attn is not installed here")
     run = model.run(flash_attn=flash_attn)
     if flash_attn or model.model.config.model_type != SOFTCAPPED:
         assert run.prefill.flash, f"{run.prefill.label}: {run.reason}"
@@ -46,12 +52,9 @@ def test_flash_is_observed_and_as_near_to_float32_as_eager(
         assert found <= max(1.5 * eager, ROUNDINGS)
 
 
-@pytest.mark.parametrize("flash_attn", [True, False], ids=["flash-attn", "torch"])
 def test_replayed_prompts_are_as_near_to_float32_as_eager(
     model: GpuModel, flash_attn: bool
 ) -> None:
-    if flash_attn and not facts.current().flash_attn:
-        pytest.skip("flash-attn is not installed here")
     typical = model.replayed(flash_attn=flash_attn)
     if typical is None:
         pytest.skip("its prompts are not captured")

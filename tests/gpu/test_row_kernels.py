@@ -12,6 +12,7 @@ from torch.nn import functional
 from engine.attention.kernels import own_kernels
 from engine.attention.prologue import Norm
 from engine.fusion.mlps import ACTIVATIONS
+from tests.gpu.kernel_checks import close, draw, rms_normed
 
 rows: Any = own_kernels()
 pytestmark = [
@@ -21,15 +22,6 @@ pytestmark = [
     pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16]),
 ]
 SIZES = [(5, 64), (300, 100), (1000, 4096), (4096, 14_336)]
-
-
-def draw(dtype: torch.dtype, *size: int) -> Tensor:
-    return torch.randn(size, device="cuda").to(dtype)
-
-
-def close(found: Tensor, expected: Tensor) -> None:
-    error = (found.float() - expected).norm() / expected.norm()
-    assert float(error) < 5e-3
 
 
 @pytest.mark.parametrize(("size", "columns"), SIZES)
@@ -47,12 +39,6 @@ def test_gate_up(dtype: torch.dtype, size: int, columns: int, activation: str) -
     x, weight = draw(dtype, 1, 1, columns), draw(dtype, 2 * size, columns) * columns**-0.5
     gate, up = functional.linear(x.float(), weight.float()).chunk(2, -1)
     close(rows.gate_up(x, weight, activation), ACTIVATIONS[activation](gate) * up)
-
-
-def rms_normed(x: Tensor, norm: Norm) -> Tensor:
-    values = x.float()
-    normed = values * torch.rsqrt(values.pow(2).mean(-1, keepdim=True) + norm.epsilon)
-    return normed * (norm.weight.float() + norm.offset)
 
 
 @pytest.mark.parametrize(("size", "columns"), SIZES)

@@ -13,6 +13,7 @@ from engine.attention.kernels import own_kernels
 from engine.attention.prologue import Norm
 from engine.fusion.mlps import ACTIVATIONS
 from engine.fusion.rotary import halves_rotated
+from tests.gpu.kernel_checks import close, draw, rms_normed
 
 tokens: Any = own_kernels()
 pytestmark = [
@@ -21,24 +22,6 @@ pytestmark = [
     pytest.mark.skipif(tokens is None, reason="Triton is not installed"),
     pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16]),
 ]
-
-
-def draw(dtype: torch.dtype, *size: int) -> Tensor:
-    found = torch.randn(size, device="cuda").to(dtype)
-    torch.cuda.synchronize()  # a launch that begins early reads its weight at once
-    return found
-
-
-def close(found: Tensor, expected: Tensor) -> None:
-    assert found.shape == expected.shape
-    error = (found.float() - expected).norm() / expected.norm()
-    assert float(error) < 5e-3
-
-
-def rms_normed(x: Tensor, norm: Norm) -> Tensor:
-    values = x.float()
-    normed = values * torch.rsqrt(values.pow(2).mean(-1, keepdim=True) + norm.epsilon)
-    return normed * (norm.weight.float() + norm.offset)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1.0])
