@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from engine import fusion, memory
 from engine.capture import captured, registered
 from engine.errors import reason
+from engine.forward import last_logits
 from engine.kv_cache import KVCache
 from engine.sampling import Kind, Sampler
 
@@ -126,14 +127,8 @@ class DecodeGraphs:
         memory.give_back(self._cache.device)
 
     def _run(self, span: int, sampler: Sampler) -> None:
-        output = self._model(
-            input_ids=self._token[None],
-            position_ids=self._positions[None],
-            use_cache=False,
-            logits_to_keep=1,
-            kv_step=self._cache.step_on_device(span, self._lengths, self._positions),
-        )
-        sampler.draw(output.logits[0, -1], self._token)
+        step = self._cache.step_on_device(span, self._lengths, self._positions)
+        sampler.draw(last_logits(self._model, self._token, step), self._token)
         self._positions.add_(1)
 
 

@@ -21,6 +21,7 @@ from engine import fusion, memory
 from engine.attention.kernels import ON_DEVICE
 from engine.capture import captured
 from engine.errors import reason
+from engine.forward import last_logits
 from engine.kv_cache import KVCache
 
 SIZES: Final = (64, 256, 512)
@@ -131,14 +132,8 @@ class PromptGraphs:
         ids, start, last = torch.split(self._given[size], [size, 1, 1])
         positions = start + torch.arange(size, device=ids.device)
         lengths = start.view(torch.int32)[:1]  # the lower half
-        output = self._model(
-            input_ids=ids[None],
-            position_ids=positions[None],
-            use_cache=False,
-            logits_to_keep=last,
-            kv_step=self._cache.step_on_device(self._cache.capacity, lengths, positions),
-        )
-        self._logits[size] = output.logits[0, 0]
+        step = self._cache.step_on_device(self._cache.capacity, lengths, positions)
+        self._logits[size] = last_logits(self._model, ids, step, last)
 
 
 def possible(cache: KVCache) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from engine import fusion, prompt_graphs
 from engine.decode_graph import CAPTURABLE, DecodeGraphs
+from engine.forward import last_logits
 from engine.kv_cache import KVCache
 from engine.onednn import onednn
 from engine.prompt_graphs import PromptGraphs
@@ -138,21 +139,13 @@ class Runner:
 
     def _launched(self, tokens: Sequence[int]) -> Tensor:
         step = self.cache.step(len(tokens))
-        ids = torch.tensor([tokens], device=self.device)
+        ids = torch.tensor(tokens, device=self.device)
         try:
             with onednn(enabled=len(tokens) > 1), self._paced(len(tokens)):
-                output = self.model(
-                    input_ids=ids,
-                    position_ids=step.positions[None],
-                    use_cache=False,
-                    logits_to_keep=1,
-                    kv_step=step,
-                )
+                return last_logits(self.model, ids, step)
         except BaseException:
             fusion.forget(self.model)
             raise
-        logits: Tensor = output.logits[0, -1]
-        return logits
 
 
 def one_token(logits: Tensor, sampler: Sampler, _end: int) -> Iterator[int]:
