@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from engine import memory
 from engine.opening import DEFAULT_CONTEXT
+from engine.prompt_graphs import Launching
 from engine.runner import Runner
 
 CHUNKS: Final = (256, 512, 1024, 2048, 4096)
@@ -46,9 +47,8 @@ class Chunk(NamedTuple):
         return self.tokens / self.seconds
 
 
-def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> float:
-    """Returns the seconds in which a forward is launched; 0 where nothing could be run, or prompts
-    cannot be captured.
+def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> Launching | None:
+    """Returns what launching takes; None where nothing could be run, or prompts cannot be captured.
 
     Prompts have `longest` tokens at most; `free` bytes, from before torch held what a first chunk
     took. The cache is empty afterwards.
@@ -84,14 +84,12 @@ def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> float:
         memory.said(chunk.taken),
         memory.said(free),
     )
-    if chunk.seconds:
-        ready.cache.keep_if_faster(1 / chunk.rate)
-    return launched[0] if launched else 0.0
+    return Launching(launched[0], 1 / chunk.rate) if launched and chunk.seconds else None
 
 
-def capture_prompts(ready: Runner, launching: float, free: int) -> None:
-    """What `settle` returned, and its `free` bytes. Captured prompts keep as much as a chunk takes,
-    about: they are no longer than one."""
+def capture_prompts(ready: Runner, launching: Launching | None, free: int) -> None:
+    """With what `settle` returned, and its `free` bytes. Captured prompts keep as much as a chunk
+    takes, about: they are no longer than one."""
     if ready.prompts and launching and 0 < ready.chunk_bytes <= SHARE_FOR_A_CHUNK * free:
         end = min(ready.cache.capacity, DEFAULT_CONTEXT)
         ready.prompts.capture(launching, ready.chunk, end)

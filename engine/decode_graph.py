@@ -51,8 +51,6 @@ class DecodeGraphs:
         self._token = torch.zeros(1, dtype=torch.long, device=device)
         """Chosen, and not in the cache yet."""
         self._positions = torch.zeros(1, dtype=torch.long, device=device)
-        self._lengths = self._positions.view(torch.int32)[:1]
-        """The same number, by its lower half: one launch counts both on."""
         self._graphs: dict[Class, Any] = {}
         self._steps: dict[Class, int] = {}
         self._pool: Any = None
@@ -127,7 +125,7 @@ class DecodeGraphs:
         memory.give_back(self._cache.device)
 
     def _run(self, span: int, sampler: Sampler) -> None:
-        step = self._cache.step_on_device(span, self._lengths, self._positions)
+        step = self._cache.step_on_device(span, self._positions)
         sampler.draw(last_logits(self._model, self._token, step), self._token)
         self._positions.add_(1)
 

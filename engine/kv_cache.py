@@ -142,9 +142,12 @@ class KVCache:
         positions = torch.arange(start, start + count, device=self.device)
         return self._step(self.span(start + count), start, lengths, positions, on_device=False)
 
-    def step_on_device(self, span: int, lengths: torch.Tensor, positions: torch.Tensor) -> Step:
-        """A step of as many tokens as positions, whose place is known on the device alone."""
-        return self._step(span, 0, lengths, positions, on_device=True)
+    def step_on_device(self, span: int, positions: torch.Tensor) -> Step:
+        """A step of as many tokens as positions (int64), whose place is known on the device alone.
+
+        The first position is how many the cache holds: kernels read its lower half.
+        """
+        return self._step(span, 0, positions.view(torch.int32)[:1], positions, on_device=True)
 
     def _step(
         self,

@@ -3,7 +3,8 @@
 Python launches a forward's kernels one by one, which takes as long for few tokens as for many: 20
 to 40 ms for 32 layers, of which a modern GPU computes a third for a short prompt. A captured
 forward is of one size; fewer tokens are filled up, and what is behind them is overwritten by what
-comes. Which sizes are worth it is measured: those whose graph takes less time than launching.
+comes. Which sizes are worth it is measured: those whose graph takes less time than launching. More
+tokens than the largest has are replayed piece by piece while that is faster.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -33,107 +33,147 @@ ROUNDS: Final = 3
 _log = logging.getLogger(__name__)
 
 
+class Launching(NamedTuple):
+    """Seconds that a launched forward takes."""
+
+    least: float
+    """However few its tokens are."""
+    token: float
+    """For each of the tokens of a chunk."""
+
+    def seconds(self, count: int) -> float:
+        return max(self.least, count * self.token)
+
+
+class CapturedPrompt:
+    """A forward of `size` tokens, and what it reads and writes."""
+
+    def __init__(self, model: nn.Module, cache: KVCache, size: int) -> None:
+        self.size = size
+        self.seconds = 0.0
+        """Of a replay."""
+        self.held_bytes = 0
+        """What the graph keeps beyond those captured before it."""
+        self.graph: Any = None
+        self._model = model
+        self._cache = cache
+        self._given = torch.zeros(size + 2, dtype=torch.long, device=cache.device)
+        """The tokens, where the first goes, and which of them is the last; one copy to the device
+        brings all."""
+        self._logits = torch.empty(0)
+        """[vocabulary] of the last token, written by each replay."""
+
+    def replay(self, tokens: Sequence[int], start: int) -> Tensor:
+        """Logits [vocabulary] of the last of the tokens, which go to position `start` and on."""
+        self.fill(tokens, start)
+        self.graph.replay()
+        return self._logits.clone()
+
+    def fill(self, tokens: Sequence[int], start: int) -> None:
+        missing = [tokens[-1]] * (self.size - len(tokens))
+        self._given.copy_(torch.tensor([*tokens, *missing, start, len(tokens) - 1]))
+
+    def launch(self) -> None:
+        """What is captured."""
+        ids, start, last = torch.split(self._given, [self.size, 1, 1])
+        positions = start + torch.arange(self.size, device=ids.device)
+        step = self._cache.step_on_device(self._cache.capacity, positions)
+        self._logits = last_logits(self._model, ids, step, last)
+
+
 class PromptGraphs:
     def __init__(self, model: nn.Module, cache: KVCache) -> None:
         self._model = model
         self._cache = cache
-        self._given: dict[int, Tensor] = {}
-        """int64 [size + 2] by size: the tokens, where the first goes, and which of them is the
-        last; one copy to the device brings all."""
-        self._logits: dict[int, Tensor] = {}
-        """[vocabulary] of the last token, written by each replay."""
-        self._graphs: dict[int, Any] = {}
-        self._held: dict[int, int] = {}
-        """Bytes that each graph keeps beyond those before it."""
+        self._prompts: list[CapturedPrompt] = []
+        """By size, rising."""
+        self._launching = Launching(0.0, 0.0)
         self._pool: Any = None
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Of those captured, rising."""
-        return tuple(self._graphs)
+        return tuple(prompt.size for prompt in self._prompts)
 
     @property
     def held_bytes(self) -> int:
         """What all of them keep for what they compute."""
-        return sum(self._held.values())
+        return sum(prompt.held_bytes for prompt in self._prompts)
+
+    def part(self, count: int) -> int:
+        """How many of `count` tokens, a chunk at most, the next forward is best given: all, or as
+        many as the largest graph has, where replays take less time than launching all of them."""
+        if not self._prompts or count <= self._prompts[-1].size:
+            return count
+        largest = self._prompts[-1]
+        whole, rest = divmod(count, largest.size)
+        replays = whole * largest.seconds
+        if rest:
+            replays += next(p.seconds for p in self._prompts if p.size >= rest)
+        return largest.size if replays <= LEAST_SHORTER * self._launching.seconds(count) else count
 
     def run(self, tokens: Sequence[int]) -> Tensor | None:
         """Computes the tokens behind those held; the last one's logits [vocabulary], or None where
         no graph is large enough, or the cache not for it."""
-        count, start = len(tokens), len(self._cache)
-        size = next((size for size in self._graphs if size >= count), None)
-        if size is None or count == 1 or start + size > self._cache.capacity:
-            return None
-        self._fill(size, tokens, start)
-        self._graphs[size].replay()
-        return self._logits[size].clone()
+        start = len(self._cache)
+        for prompt in self._prompts:
+            if prompt.size >= len(tokens):
+                fits = start + prompt.size <= self._cache.capacity
+                return prompt.replay(tokens, start) if fits else None
+        return None
 
     def clear(self) -> None:
-        for size in self.sizes:
-            self._drop(size)
+        self._prompts.clear()
         self._pool = None
 
     @torch.inference_mode()
-    def capture(self, launching: float, longest: int, end: int) -> None:
-        """Captures what takes less than the seconds in which a forward is launched.
+    def capture(self, launching: Launching, longest: int, end: int) -> None:
+        """Captures what takes less than a forward that is launched.
 
         `longest` is in tokens. Timed where launching was, at the last of `end` positions. The cache
         is to be empty.
         """
+        self._launching = launching
         for size in (size for size in SIZES if size <= min(longest, end)):
-            seconds = self._captured(size, end - size)
-            if seconds is None or seconds > LEAST_SHORTER * launching:
-                self._drop(size)
+            prompt = self._captured(size, end - size)
+            if prompt is None or prompt.seconds > LEAST_SHORTER * launching.seconds(size):
+                del prompt
                 memory.give_back(self._cache.device)
                 return
+            self._prompts.append(prompt)
             _log.info(
                 "prompts of up to %d tokens are replayed: %.1f ms, launched %.1f ms",
                 size,
-                1e3 * seconds,
-                1e3 * launching,
+                1e3 * prompt.seconds,
+                1e3 * launching.seconds(size),
             )
 
-    def _captured(self, size: int, start: int) -> float | None:
-        """Seconds of a replay behind `start` tokens; None where the model cannot be captured, or
-        there is no memory."""
-        run, device = partial(self._run, size), self._cache.device
+    def _captured(self, size: int, start: int) -> CapturedPrompt | None:
+        """Timed behind `start` tokens; None where the model cannot be captured, or there is no
+        memory."""
+        device = self._cache.device
         try:
-            self._given[size] = torch.zeros(size + 2, dtype=torch.long, device=device)
-            self._fill(size, [0] * size, start)
-            run()  # libraries allocate in the first of a size
+            prompt = CapturedPrompt(self._model, self._cache, size)
+            prompt.fill([0] * size, start)
+            prompt.launch()  # libraries allocate in the first of a size
             memory.give_back(device)
             before = torch.cuda.memory_reserved(device)
-            graph = self._graphs[size] = captured(run, pool=self._pool)
-            self._pool = self._pool or graph.pool()
-            self._held[size] = torch.cuda.memory_reserved(device) - before
-            return min(self._seconds(graph) for _ in range(ROUNDS))
+            prompt.graph = captured(prompt.launch, pool=self._pool)
+            self._pool = self._pool or prompt.graph.pool()
+            prompt.held_bytes = torch.cuda.memory_reserved(device) - before
+            prompt.seconds = min(replay_seconds(prompt.graph, device) for _ in range(ROUNDS))
+            return prompt
         except Exception as error:  # noqa: BLE001 - a model that looks at its inputs' numbers
             _log.info("prompts of %d tokens are not captured: %s", size, reason(error))
         fusion.forget(self._model)
         return None
 
-    def _seconds(self, graph: Any) -> float:
-        torch.cuda.synchronize(self._cache.device)
-        begin = time.perf_counter()
-        graph.replay()
-        torch.cuda.synchronize(self._cache.device)
-        return time.perf_counter() - begin
 
-    def _drop(self, size: int) -> None:
-        for kept in (self._given, self._logits, self._graphs, self._held):
-            kept.pop(size, None)
-
-    def _fill(self, size: int, tokens: Sequence[int], start: int) -> None:
-        missing = [tokens[-1]] * (size - len(tokens))
-        given = torch.tensor([*tokens, *missing, start, len(tokens) - 1])
-        self._given[size].copy_(given)
-
-    def _run(self, size: int) -> None:
-        ids, start, last = torch.split(self._given[size], [size, 1, 1])
-        positions = start + torch.arange(size, device=ids.device)
-        lengths = start.view(torch.int32)[:1]  # the lower half
-        step = self._cache.step_on_device(self._cache.capacity, lengths, positions)
-        self._logits[size] = last_logits(self._model, ids, step, last)
+def replay_seconds(graph: Any, device: torch.device) -> float:
+    torch.cuda.synchronize(device)
+    begin = time.perf_counter()
+    graph.replay()
+    torch.cuda.synchronize(device)
+    return time.perf_counter() - begin
 
 
 def possible(cache: KVCache) -> bool:

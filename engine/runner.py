@@ -58,7 +58,7 @@ class Runner:
         captures = cache.decode_kernel in CAPTURABLE
         self.graphs = DecodeGraphs(model, cache) if captures else None
         # LongRoPE changes the frequencies that a captured forward would read.
-        of_prompts = prompt_graphs.possible(cache) and rope is None
+        of_prompts = captures and prompt_graphs.possible(cache) and rope is None
         self.prompts = PromptGraphs(model, cache) if of_prompts else None
         """Empty until `engine.chunks` found which are worth it."""
         self._sampler: Sampler | None = None
@@ -92,12 +92,16 @@ class Runner:
         Waits for a GPU at each: it would otherwise be chunks behind what was yielded, and have
         those still to do after a stop.
         """
-        for begin in range(0, len(tokens), self.chunk):
-            part = tokens[begin : begin + self.chunk]
-            self.forward(part)
+        done = 0
+        while done < len(tokens):
+            count = min(self.chunk, len(tokens) - done)
+            if self.prompts:
+                count = self.prompts.part(count)
+            self.forward(tokens[done : done + count])
             if self.device.type != "cpu":
                 torch.accelerator.synchronize(self.device)
-            yield begin + len(part)
+            done += count
+            yield done
 
     def decode(
         self, options: SamplingOptions, prompt: Sequence[int], stopped: Callable[[], bool]

@@ -140,7 +140,7 @@ class Session:
         free = memory.free_bytes(self._device)
         try:
             prefill = probe.observe(partial(ready.forward, prompt))
-            launching = 0.0
+            launching = None
             if self._on_gpu:
                 vocabulary = opened.checkpoint.config.vocab_size
                 launching = chunks.settle(ready, vocabulary, longest, free)

@@ -77,8 +77,8 @@ def test_views_write_into_the_same_buffers() -> None:
 def test_only_one_token_over_latents_has_a_mask() -> None:
     kept = cache(*range(300))
     kept.decode_kernel = latent.KERNEL
-    lengths, positions = torch.tensor([300], dtype=torch.int32), torch.tensor([300])
-    known, on_device = kept.step(1), kept.step_on_device(512, lengths, positions)
+    known, on_device = kept.step(1), kept.step_on_device(512, torch.tensor([300]))
+    assert int(known.lengths) == int(on_device.lengths) == 300
     assert known.mask is not None
     assert on_device.mask is not None
     assert known.mask.shape == (known.keys[0].shape[1],) == (512,)
@@ -189,18 +189,6 @@ def test_another_error_while_keeping_is_not_hidden(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(torch.Tensor, "to", fail)
     with pytest.raises(RuntimeError, match="illegal"):
         made.reuse(SECOND)
-
-
-@pytest.mark.parametrize(("seconds", "kept"), [(10.0, 1), (0.0, 0)])
-def test_conversations_are_kept_only_where_copying_is_faster_than_running(
-    seconds: float, kept: int
-) -> None:
-    made = cache(keep=1000)
-    talk(made, list(range(300)))
-    made.keep_if_faster(seconds)
-    assert holds(made)
-    talk(made, list(range(300, 600)))
-    assert len(made._kept) == kept
 
 
 @pytest.mark.parametrize("back", [False, True], ids=["another", "one that was left"])

@@ -15,7 +15,7 @@ from engine import prompt_graphs
 from engine.attention import interface, kernels
 from engine.attention.kernels import LayerStep, Scoring
 from engine.kv_cache import KVCache
-from engine.prompt_graphs import PromptGraphs
+from engine.prompt_graphs import Launching, PromptGraphs
 from engine.runner import Runner
 from tests.engine import tiny
 
@@ -39,7 +39,7 @@ class Gpu:
         self.replayed: list[int] = []
 
     def captured(self, run: Any, pool: object) -> Any:
-        (size,) = run.args
+        size = run.__self__.size
         if size in self.faults:
             raise self.faults[size]
 
@@ -55,7 +55,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
     made = Gpu()
     monkeypatch.setattr(prompt_graphs, "captured", made.captured)
     monkeypatch.setattr(prompt_graphs, "SIZES", tuple(made.seconds))
-    monkeypatch.setattr(PromptGraphs, "_seconds", lambda _, graph: made.seconds[graph.size])
+    monkeypatch.setattr(prompt_graphs, "replay_seconds", lambda graph, _: made.seconds[graph.size])
     monkeypatch.setitem(kernels.KERNELS, "flash_attn", flash)
     return made
 
@@ -67,17 +67,19 @@ def ready() -> Runner:
     model.config._attn_implementation = interface.NAME
     shape = tiny.shape_of(model).cache
     cache = KVCache(shape, CAPACITY, CPU, torch.float32, "flash_attn", "math")
-    return Runner(model, cache)
+    made = Runner(model, cache)
+    made.prompts = PromptGraphs(model, cache)
+    return made
 
 
 def captured(ready: Runner, longest: int = 100, end: int = CAPACITY) -> PromptGraphs:
     assert ready.prompts
-    ready.prompts.capture(0.01, longest, end)
+    ready.prompts.capture(Launching(0.01, 0.0001), longest, end)
     return ready.prompts
 
 
 @pytest.mark.parametrize("start", [0, 1, 13])
-@pytest.mark.parametrize("count", [2, 3, 4, 5, 15, 16])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 15, 16])
 def test_what_is_replayed_is_what_is_launched(
     gpu: Gpu, ready: Runner, start: int, count: int
 ) -> None:
@@ -95,15 +97,14 @@ def test_what_is_replayed_is_what_is_launched(
     ready.cache.tokens.clear()
     assert captured(ready).sizes == (4, 8, 16)
     torch.testing.assert_close(run(), expected, rtol=1e-4, atol=1e-4)
-    assert gpu.replayed[-1] == next(size for size in (4, 8, 16) if size >= count)
+    assert gpu.replayed[-2:] == [next(size for size in (4, 8, 16) if size >= count), 4]
     assert ready.cache.tokens == TOKENS[: start + count + 1]
 
 
 def test_what_no_graph_is_for_is_launched(gpu: Gpu, ready: Runner) -> None:
     captured(ready)
     ready.forward(TOKENS[:17])
-    ready.forward(TOKENS[17:18])
-    ready.forward(TOKENS[18:35])
+    ready.forward(TOKENS[17:35])
     assert gpu.replayed == []
     ready.forward(TOKENS[35:37])
     assert gpu.replayed == [4]
@@ -115,7 +116,39 @@ def test_what_takes_as_long_as_launching_is_not_kept(gpu: Gpu, ready: Runner) ->
     gpu.seconds[8] = 0.0095
     prompts = captured(ready)
     assert prompts.sizes == (4,)
-    assert set(prompts._given) == set(prompts._logits) == {4}
+
+
+@pytest.mark.parametrize(
+    ("least", "token", "count", "part"),
+    [
+        (0.01, 0.0001, 16, 16),
+        (0.01, 0.0001, 17, 16),
+        (0.01, 0.0001, 35, 16),
+        (0.01, 0.0001, 40, 16),
+        (0.01, 0.0001, 49, 49),
+        (0.01, 0.0003, 49, 16),
+        (0.01, 0.0002, 640, 640),
+        (0.01, 0.0003, 640, 16),
+    ],
+)
+def test_more_tokens_than_the_largest_graph_has_are_replayed_in_parts_while_that_is_faster(
+    gpu: Gpu, ready: Runner, least: float, token: float, count: int, part: int
+) -> None:
+    assert ready.prompts
+    assert ready.prompts.part(count) == count, "nothing is captured yet"
+    ready.prompts.capture(Launching(least, token), 100, CAPACITY)
+    assert ready.prompts.part(count) == part
+
+
+def test_a_prefill_in_parts_is_the_same_as_a_launched_one(gpu: Gpu, ready: Runner) -> None:
+    ready.chunk = 22
+    assert list(ready.prefill(TOKENS[:39])) == [22, 39]
+    expected = ready.forward(TOKENS[39:]).clone()
+    ready.cache.tokens.clear()
+    captured(ready)
+    assert list(ready.prefill(TOKENS[:39])) == [16, 32, 39]
+    assert gpu.replayed == [16, 16, 8]
+    torch.testing.assert_close(ready.forward(TOKENS[39:]), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from engine.decode_graph import NO_ROOM
 from engine.errors import OutOfMemoryError
 from engine.kv_cache import KVCache
 from engine.loading import assembly
+from engine.prompt_graphs import Launching
 from engine.protocol import Error, Finished, Load, Loaded, Prefill
 from engine.session import Session, told
 from tests.engine import tiny
@@ -224,14 +225,17 @@ class Prompts:
     def clear(self) -> None:
         self.calls.append("clear")
 
-    def capture(self, launching: float, longest: int, end: int) -> None:
-        assert launching == 0.02
+    def capture(self, launching: Launching, longest: int, end: int) -> None:
+        assert launching == pytest.approx((0.02, 0.02 / longest), rel=0.01)
         assert longest in chunks.CHUNKS
         assert end == 1024, "the context"
         self.calls.append("capture")
 
     def run(self, _: Sequence[int]) -> None:
         """None is for so few tokens."""
+
+    def part(self, count: int) -> int:
+        return count
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["at once", "after it was out of memory"])

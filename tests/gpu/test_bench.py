@@ -22,7 +22,7 @@ LONGEST = 65_536
 @pytest.fixture
 def program(tmp_path: Path) -> Hearth:
     """128 KiB of keys and values a token, so that 1 GiB does not hold the longest context."""
-    sizes = {"num_attention_heads": 128, "num_key_value_heads": 128, "head_dim": 64}
+    sizes = {"num_attention_heads": 64, "num_key_value_heads": 64, "head_dim": 128}
     folder = write_model(tmp_path / "wide", **sizes, max_position_embeddings=LONGEST)
     return Hearth(subject.of_model(str(folder)), "flash", "on")
 
