@@ -2,66 +2,89 @@
 
 Coming back to one copies its keys and values, which is many times faster than running its tokens
 again. The one that was not used for longest makes room.
+
+They are kept in blocks of one size, which are never given back but used again. For a GPU the blocks
+are pages that the system may not move: copying to fresh ones took 40 times as long on an H200 (1.2
+against 50 GB/s), and making them takes as long as that, so that they are made while nobody waits.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+import torch
 from torch import Tensor
 
 from engine import memory
 from engine.errors import reason
 
+BLOCK_BYTES: Final = 16 * 2**20
+"""A power of two, to which torch rounds up what it pins."""
+
 _log = logging.getLogger(__name__)
+
+Block = tuple[Tensor, ...]
+"""Keys and values of some positions, each [bytes], on the CPU."""
 
 
 @dataclass(frozen=True)
 class Kept:
     tokens: tuple[int, ...]
-    keys: Tensor
-    """[layers, 1, tokens, KV heads, size], on the CPU."""
-    values: Tensor
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.keys.nbytes + self.values.nbytes
+    blocks: list[Block]
 
 
 class KeptCaches:
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        """Bytes of all of them together; while one is copied it comes on top."""
+    def __init__(self, keys: Tensor, values: Tensor, limit: int) -> None:
+        """Of two buffers [layers, 1, capacity, KV heads, size], in `limit` bytes at most."""
+        self._buffers = (keys, values)
+        sizes = [buffer[:, :, :1].nbytes for buffer in self._buffers]
+        self._positions = max(1, BLOCK_BYTES // sum(sizes))
+        """Of a block."""
+        self._sizes = [self._positions * size for size in sizes]
+        """Bytes of a block's keys and of its values."""
+        self._pinned = keys.is_cuda
+        self._most = limit // sum(self._sizes)
+        """Blocks."""
+        self._made = 0
+        self._free: list[Block] = []
         self._kept: list[Kept] = []
         """The latest used last."""
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def keep(self, tokens: Sequence[int], keys: Tensor, values: Tensor) -> None:
+    def prepare(self, tokens: Sequence[int]) -> bool:
+        """Makes a block that keeping these tokens will need; False where there is none to make."""
+        held = tuple(tokens)
+        if not self._pinned or self._has(held) or self._blocks_for(len(held)) > self._most:
+            return False
+        return self._missing(held) > 0 and self._make()
+
+    def keep(self, tokens: Sequence[int]) -> None:
         """Copies the first positions of the buffers, one for each token.
 
         Nothing is kept that is too large, or the beginning of what is kept already, or for which
         the host has no memory; what is the beginning of this one goes.
         """
-        count, held = len(tokens), tuple(tokens)
-        size = count * (keys[:, :, :1].nbytes + values[:, :, :1].nbytes)
-        if size > self.limit or any(kept.tokens[:count] == held for kept in self._kept):
+        held = tuple(tokens)
+        needed = self._blocks_for(len(held))
+        if self._has(held) or needed > self._most:
             return
-        try:
-            parts = [buffer[:, :, :count].to("cpu", copy=True) for buffer in (keys, values)]
-        except (MemoryError, RuntimeError) as error:
-            if not memory.is_used_up(error):
-                raise
-            _log.info("a conversation's cache is not kept: %s", reason(error))
+        while self._missing(held) > 0 and self._make():
+            pass
+        if needed > self._made:
             return
-        self._kept = [kept for kept in self._kept if held[: len(kept.tokens)] != kept.tokens]
-        while self._kept and size + sum(kept.size for kept in self._kept) > self.limit:
-            del self._kept[0]
-        self._kept.append(Kept(held, *parts))
+        self._drop(self._beginnings(held))
+        while len(self._free) < needed:
+            self._drop(self._kept[:1])
+        blocks = self._free[:needed]
+        for block, buffer in self._pieces(blocks, 0, len(held)):
+            block.copy_(buffer, non_blocking=self._pinned)
+        del self._free[:needed]
+        self._kept.append(Kept(held, blocks))
 
     def best(self, prompt: Sequence[int]) -> tuple[Kept | None, int]:
         """The one that has most of the prompt's beginning, and how many tokens that are."""
@@ -74,6 +97,64 @@ class KeptCaches:
             self._kept.remove(found)
             self._kept.append(found)
         return found, most
+
+    def bring_back(self, kept: Kept, begin: int, end: int) -> int:
+        """Copies these positions into the buffers, and what else is in their blocks; returns where
+        that ends."""
+        first, last = begin // self._positions, self._blocks_for(end)
+        start = first * self._positions
+        stop = min(len(kept.tokens), last * self._positions)
+        for block, buffer in self._pieces(kept.blocks[first:last], start, stop):
+            buffer.copy_(block, non_blocking=self._pinned)
+        return stop
+
+    def _has(self, held: tuple[int, ...]) -> bool:
+        return any(kept.tokens[: len(held)] == held for kept in self._kept)
+
+    def _beginnings(self, held: tuple[int, ...]) -> list[Kept]:
+        return [kept for kept in self._kept if held[: len(kept.tokens)] == kept.tokens]
+
+    def _missing(self, held: tuple[int, ...]) -> int:
+        """Blocks, beside the free ones and those of what is the beginning."""
+        there = len(self._free) + sum(len(kept.blocks) for kept in self._beginnings(held))
+        return self._blocks_for(len(held)) - there
+
+    def _blocks_for(self, count: int) -> int:
+        return -(-count // self._positions)
+
+    def _pieces(
+        self, blocks: Sequence[Block], start: int, stop: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """What belongs together of blocks and buffers, from a block's first position on.
+
+        Without a gap in the block: a copy between devices is fast only then.
+        """
+        for block in blocks:
+            after = min(start + self._positions, stop)
+            for raw, buffer in zip(block, self._buffers, strict=True):
+                part = buffer[:, :, start:after]
+                yield raw[: part.nbytes].view(part.dtype).view(part.shape), part
+            start = after
+
+    def _make(self) -> bool:
+        """False where there are as many blocks as there may be, or no memory for another."""
+        if self._made >= self._most:
+            return False
+        try:
+            block = torch.empty(sum(self._sizes), dtype=torch.uint8, pin_memory=self._pinned)
+        except (MemoryError, RuntimeError) as error:
+            if not memory.is_used_up(error):
+                raise
+            _log.info("there is no memory to keep a conversation: %s", reason(error))
+            return False
+        self._free.append(torch.split(block, self._sizes))
+        self._made += 1
+        return True
+
+    def _drop(self, some: Sequence[Kept]) -> None:
+        for kept in some:
+            self._kept.remove(kept)
+            self._free.extend(kept.blocks)
 
 
 def shared(held: Sequence[int], wanted: Sequence[int]) -> int:

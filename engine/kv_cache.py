@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
+from engine import memory
 from engine.attention import latent
 from engine.attention.interface import Step
 from engine.kept_caches import KeptCaches, shared
@@ -16,10 +16,6 @@ from engine.kept_caches import KeptCaches, shared
 SHORTEST_VIEW = 256
 WORTH_KEEPING = 128
 """Tokens below which running them again is as good as copying."""
-FRESH_BYTES = 64 * 2**20
-"""Above what allocators hand out again without giving it back to the system."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ class KVCache:
         self.decode_kernel = decode_kernel or kernel
         """For steps of one token."""
         self.tokens: list[int] = []
-        self._kept = KeptCaches(keep_bytes)
+        self._kept = KeptCaches(self.keys, self.values, keep_bytes)
         self._views: dict[int, tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]] = {}
 
     def __len__(self) -> int:
@@ -90,40 +86,22 @@ class KVCache:
         common = shared(self.tokens, wanted)
         kept, most = self._kept.best(wanted)
         if len(self.tokens) - common >= max(WORTH_KEEPING, len(self.tokens) // 2):
-            self._kept.keep(self.tokens, self.keys, self.values)
-        if kept is None or most - common < WORTH_KEEPING:
-            self.cut(common)
-            return common
+            memory.attempt(self.device, partial(self._kept.keep, self.tokens))
         self.cut(common)
-        for buffer, copy in ((self.keys, kept.keys), (self.values, kept.values)):
-            buffer[:, :, common:most].copy_(copy[:, :, common:most])
-        self.tokens[:] = kept.tokens[:most]
+        if kept is None or most - common < WORTH_KEEPING:
+            return common
+        back = partial(self._kept.bring_back, kept, common, most)
+        if (end := memory.attempt(self.device, back)) is None:
+            return common
+        self.tokens[:] = kept.tokens[:end]
+        self.cut(most)
         return most
 
     @torch.inference_mode()
-    def keep_if_faster(self, seconds: float) -> None:
-        """Other conversations' caches are kept only where copying a token there and back takes
-        less than the seconds in which it is run again. Measured on what the cache has first."""
-        if not self._kept.limit:
-            return
-        count = min(WORTH_KEEPING, self.capacity)
-        copying = 0.0
-        for _ in range(2):  # the first waits for what the device has still to do
-            begin = time.perf_counter()
-            for buffer in (self.keys, self.values):
-                part = buffer[:, :, :count]
-                # So much at once comes as fresh pages, as a conversation's memory does.
-                fresh = torch.empty(max(part.nbytes, FRESH_BYTES), dtype=torch.uint8)
-                there = fresh[: part.nbytes].view(part.dtype).view(part.shape)
-                part.copy_(there.copy_(part))
-            copying = (time.perf_counter() - begin) / count
-        if copying >= seconds:
-            _log.info(
-                "left conversations are not kept: %.0f us a token to copy, %.0f to run",
-                1e6 * copying,
-                1e6 * seconds,
-            )
-            self._kept = KeptCaches(0)
+    def prepare(self) -> bool:
+        """Makes a little of the host's memory ready for what the cache holds; False where all that
+        there is to be is ready."""
+        return len(self.tokens) >= WORTH_KEEPING and self._kept.prepare(self.tokens)
 
     @torch.inference_mode()
     def cut(self, length: int) -> None:

@@ -54,6 +54,7 @@ def give_back(device: torch.device) -> None:
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
+        torch._C._host_emptyCache()  # noqa: SLF001 - pinned memory, for which nothing is public
 
 
 def is_used_up(error: BaseException) -> bool:

@@ -216,6 +216,10 @@ class Session:
             else:
                 yield self._finished(command.request, part)
 
+    def prepare(self) -> bool:
+        """A little of what a later request would wait for; False where there is nothing to do."""
+        return self._open is not None and self._open.runner.cache.prepare()
+
     @property
     def _on_gpu(self) -> bool:
         return self._device.type == "cuda"

@@ -55,6 +55,7 @@ class Session(Protocol):
     def generate(
         self, command: Generate, stopped: Callable[[], bool], /
     ) -> Iterator[Prefill | Thinking | Text | Finished]: ...
+    def prepare(self) -> bool: ...
 
 
 def open_session() -> Session:
@@ -107,6 +108,8 @@ class Worker:
     def _run(self) -> None:
         self._guard(self._opened)
         while True:
+            while self._work.empty() and self._prepared():
+                pass
             self._do(self._work.get())
 
     def _do(self, command: Work) -> None:
@@ -116,6 +119,17 @@ class Worker:
             self._guard(lambda: self._load(command))
         else:
             self._guard(self._unload)
+
+    def _prepared(self) -> bool:
+        """Whether the session has done a little ahead, and may have more to do."""
+        more = False
+
+        def step() -> None:
+            nonlocal more
+            more = self._session is not None and self._session.prepare()
+
+        self._guard(step)
+        return more
 
     def _guard(self, step: Callable[[], object]) -> None:
         try:

@@ -1,8 +1,10 @@
-"""Time to first token of a long first turn, and of the next one on its history.
+"""Time to first token of a long first turn, of the next one on its history, and on coming back.
 
 python -m tests.bench.next_turn [--model MODEL] [--history-tokens 1500] [--rounds 5]
 
-By the engine process, as the window has it. Prints a JSON object a round, then the medians.
+By the engine process, as the window has it. Each round is a conversation of two turns; then the
+conversation of the round before goes on. A second passes before each change of conversation, in
+which somebody would read. Prints a JSON object a round, then the medians.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import argparse
 import json
 import os
 import statistics
+import time
 from typing import Any, Final
 
 from engine.protocol import Error, Finished, Generate, Load, Message, Sampling
@@ -18,6 +21,8 @@ from tests.engine.engine_process import EMBEDDED, ROOT, EngineProcess, running
 
 WORDS: Final = "The hearth keeps the house warm while it rains and the wind is loud. "
 WORDS_TOKENS: Final = 15
+READING: Final = 1.0
+"""Seconds."""
 SAMPLING: Final = Sampling(temperature=0.0, max_new_tokens=16)
 
 
@@ -31,20 +36,35 @@ def environment() -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
 
 
-def turns(process: EngineProcess, name: str, tokens: int) -> dict[str, Any]:
-    """The first turn begins with `name`, so that nothing of an earlier round is reused."""
-    history = Message(role="user", content=f"{name}. {text_of(tokens)} What is loud?")
-    reply, first = process.reply(
-        Generate(request=f"{name} 1", messages=(history,), sampling=SAMPLING)
-    )
-    messages = (
-        history,
-        Message(role="assistant", content=reply),
-        Message(role="user", content="And what is warm?"),
-    )
-    _, second = process.reply(Generate(request=f"{name} 2", messages=messages, sampling=SAMPLING))
+class Conversation:
+    """It begins with `name`, so that nothing of an earlier one is reused."""
+
+    def __init__(self, process: EngineProcess, name: str, tokens: int) -> None:
+        self._process = process
+        self._name = name
+        self._begin = f"{name}. {text_of(tokens)} "
+        self._messages: tuple[Message, ...] = ()
+
+    def turn(self, question: str) -> Finished:
+        content = question if self._messages else self._begin + question
+        asked = (*self._messages, Message(role="user", content=content))
+        request = f"{self._name} {len(asked)}"
+        reply, end = self._process.reply(
+            Generate(request=request, messages=asked, sampling=SAMPLING)
+        )
+        self._messages = (*asked, Message(role="assistant", content=reply))
+        return end
+
+
+def turns(new: Conversation, before: Conversation | None) -> dict[str, Any]:
+    time.sleep(READING)
+    first, second = new.turn("What is loud?"), new.turn("And what is warm?")
     ratio = first.time_to_first_token_ms / second.time_to_first_token_ms
-    return {"first": figures(first), "next": figures(second), "times shorter": round(ratio, 1)}
+    found = {"first": figures(first), "next": figures(second), "times shorter": round(ratio, 1)}
+    if before:
+        time.sleep(READING)
+        found["back"] = figures(before.turn("And what keeps it warm?"))
+    return found
 
 
 def figures(end: Finished) -> dict[str, float]:
@@ -65,13 +85,18 @@ def main() -> None:
         loaded = process.load(Load(model=options.model))
         if isinstance(loaded, Error):
             raise SystemExit(f"{loaded.title}: {loaded.detail} {loaded.hint}")
-        rounds = []
+        rounds, before = [], None
         for number in range(options.rounds):
-            rounds.append(turns(process, f"Round {number}", options.history_tokens))
+            new = Conversation(process, f"Round {number}", options.history_tokens)
+            rounds.append(turns(new, before))
+            before = new
             print(json.dumps(rounds[-1]), flush=True)
     medians = {
-        turn: statistics.median(found[turn]["time_to_first_token_ms"] for found in rounds)
-        for turn in ("first", "next")
+        turn: statistics.median(
+            found[turn]["time_to_first_token_ms"] for found in rounds if turn in found
+        )
+        for turn in ("first", "next", "back")
+        if turn in rounds[-1]
     }
     ratio = statistics.median(found["times shorter"] for found in rounds)
     print(json.dumps({"median": medians, "times shorter": ratio}))

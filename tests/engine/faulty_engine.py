@@ -68,6 +68,9 @@ class FaultySession:
     def unload(self) -> None:
         pass
 
+    def prepare(self) -> bool:
+        return False
+
     def generate(
         self, command: Generate, stopped: Callable[[], bool], /
     ) -> Iterator[Prefill | Thinking | Text | Finished]:

@@ -8,10 +8,16 @@ from typing import Any
 import pytest
 import torch
 
+from engine import kept_caches
 from engine.attention import latent
 from engine.kv_cache import CacheShape, KVCache
 
 BYTES_A_TOKEN = 2 * 2 * 3 * 8 * 4
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_caches, "BLOCK_BYTES", 64 * BYTES_A_TOKEN)
 
 
 def cache(*tokens: int, capacity: int = 600, keep: int = 0) -> KVCache:
@@ -169,10 +175,10 @@ def test_a_conversation_is_not_kept_where_the_host_has_no_memory(
         raise error
 
     with monkeypatch.context() as patched, caplog.at_level(logging.INFO):
-        patched.setattr(torch.Tensor, "to", fail)
+        patched.setattr(torch, "empty", fail)
         assert talk(made, SECOND) == 0
     assert len(made._kept) == 0
-    assert "is not kept" in caplog.text
+    assert "no memory to keep" in caplog.text
     assert holds(made)
     assert talk(made, THIRD) == 0
     assert talk(made, [*SECOND, 7]) == 300, "what is left later is kept again"
@@ -186,9 +192,52 @@ def test_another_error_while_keeping_is_not_hidden(monkeypatch: pytest.MonkeyPat
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(torch.Tensor, "to", fail)
+    monkeypatch.setattr(torch.Tensor, "copy_", fail)
     with pytest.raises(RuntimeError, match="illegal"):
         made.reuse(SECOND)
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["leaving", "coming back"])
+def test_where_the_device_has_no_memory_to_copy_a_conversation_is_run_again(
+    back: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = cache(keep=1000)
+    talk(made, FIRST)
+    if back:
+        talk(made, SECOND[:100])
+        made.tokens.clear()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 8.00 MiB.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.Tensor, "copy_", fail)
+        assert made.reuse([*FIRST, 7] if back else SECOND) == 0
+    assert made.tokens == []
+    assert len(made._kept) == back
+    assert made._kept._made == 5 == len(made._kept._free) + 5 * back
+    assert talk(made, THIRD) == 0
+    assert talk(made, SECOND) == 0
+    assert talk(made, [*THIRD, 7]) == 300
+    assert holds(made)
+
+
+def test_blocks_are_used_again() -> None:
+    made = cache(keep=1000)
+    for length in range(150, 301, 10):
+        talk(made, FIRST[:length])
+        talk(made, SECOND[:length])
+    assert len(made._kept) == 2
+    assert made._kept._made == 10, "five for 300 tokens of each"
+    assert talk(made, [*FIRST, 7]) == 300
+    assert holds(made)
+
+
+def test_ordinary_memory_is_not_made_ahead() -> None:
+    made = cache(keep=1000)
+    talk(made, FIRST)
+    assert not made.prepare()
+    assert made._kept._made == 0
 
 
 @pytest.mark.parametrize("back", [False, True], ids=["another", "one that was left"])

@@ -60,6 +60,9 @@ class StandIn:
         self.go_on = threading.Event()
         self.go_on.set()
         self.asked: list[Generate] = []
+        self.unloads = 0
+        self.ahead: list[Callable[[], object]] = []
+        """What there is to do ahead, one thing a call."""
 
     def device(self) -> Device:
         return DEVICE
@@ -74,6 +77,13 @@ class StandIn:
 
     def unload(self) -> None:
         self._raise()
+        self.unloads += 1
+
+    def prepare(self) -> bool:
+        if not self.ahead:
+            return False
+        self.ahead.pop(0)()
+        return True
 
     def generate(
         self, command: Generate, stopped: Callable[[], bool], /
@@ -259,6 +269,39 @@ def test_unforeseen_fault_becomes_a_sentence_and_the_thread_goes_on(
     harness.do(Unload())
     assert harness.take(1) == [Unloaded()]
     assert not harness.fatal.is_set()
+
+
+def test_between_commands_is_made_ready_what_there_is_until_one_comes(harness: Harness) -> None:
+    done: list[str] = []
+
+    def interrupted() -> None:
+        done.append(f"first, {harness.session.unloads} unloads")
+        harness.do(Unload())
+
+    def last() -> None:
+        done.append(f"second, {harness.session.unloads} unloads")
+        harness.events.put(Unloaded())
+
+    harness.session.ahead = [interrupted, last]
+    harness.do(generate())
+    harness.until(Finished)
+    assert harness.take(2) == [Unloaded(), Unloaded()]
+    assert done == ["first, 0 unloads", "second, 1 unloads"]
+
+
+def test_what_fails_ahead_is_told_once_and_commands_go_on(harness: Harness) -> None:
+    def fail() -> None:
+        raise RuntimeError("secret")
+
+    harness.session.ahead = [fail, fail]
+    harness.do(generate())
+    harness.until(Finished)
+    (error,) = harness.take(1)
+    assert isinstance(error, Error)
+    assert "secret" not in error.detail + error.title
+    harness.session.ahead.clear()
+    harness.do(Unload())
+    assert harness.take(1) == [Unloaded()]
 
 
 def test_generation_that_does_not_say_why_it_ended_is_an_error(

@@ -249,6 +249,26 @@ def test_a_capture_that_runs_out_is_told_and_decoding_goes_on(
     assert engine.runner.graphs._graphs, "what is loaded anew is captured"
 
 
+def test_a_conversation_that_was_left_comes_back_from_memory_made_ready(
+    engine: Driven, folder: Path
+) -> None:
+    engine.loaded(folder, 8192)
+    cache = engine.runner.cache
+    _, first = engine.reply(asking(QUESTION))
+    held = [buffer[:, :, : first.prompt_tokens].clone() for buffer in (cache.keys, cache.values)]
+    while engine.session.prepare():
+        pass
+    made = len(cache._kept._free)
+    assert made == -(-len(cache) // cache._kept._positions) > 1
+    assert all(part.is_pinned() for block in cache._kept._free for part in block)
+    engine.reply(asking("Hi " * 500))
+    assert (len(cache._kept), cache._kept._made) == (1, made)
+    _, again = engine.reply(asking(QUESTION))
+    assert again.reused_tokens == first.prompt_tokens - 1
+    for buffer, before in zip((cache.keys, cache.values), held, strict=True):
+        assert torch.equal(buffer[:, :, : again.reused_tokens], before[:, :, :-1])
+
+
 def test_the_chunk_is_settled_at_load_and_stays(engine: Driven, folder: Path) -> None:
     engine.loaded(folder, 8192)
     runner = engine.runner
