@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from engine import memory
 from engine.opening import DEFAULT_CONTEXT
-from engine.prompt_graphs import Launching
+from engine.prompt_graphs import Growing, Launching
 from engine.runner import Runner
 
 CHUNKS: Final = (256, 512, 1024, 2048, 4096)
@@ -53,17 +53,17 @@ def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> Launching
     Prompts have `longest` tokens at most; `free` bytes, from before torch held what a first chunk
     took. The cache is empty afterwards.
 
-    Measured at the end of the context, where attention takes longest; of a context longer than the
-    usual one at the end of that, which keeps loading short.
+    Chunks are measured at the end of the context, where attention takes longest; of a context
+    longer than the usual one at the end of that, which keeps loading short.
     """
     if ready.prompts:
         ready.prompts.clear()
     end = min(longest, DEFAULT_CONTEXT)
     tokens = [token % vocabulary for token in range(end)]
 
-    def measure(count: int) -> Measured | None:
+    def measure(count: int, held: int) -> Measured | None:
         def run() -> None:
-            ready.cache.tokens[:] = tokens[count:]
+            ready.cache.tokens[:] = tokens[:held]
             ready.forward(tokens[:count])
 
         def second() -> Measured:
@@ -73,9 +73,17 @@ def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> Launching
 
         return memory.attempt(ready.device, second)
 
-    ready.chunk, chunk = settled(measure, ready.chunk, longest, free)
+    def at_end(count: int) -> Measured | None:
+        return measure(count, end - count)
+
+    ready.chunk, chunk = settled(at_end, ready.chunk, longest, free)
     ready.chunk_bytes = chunk.taken
-    launched = measure(min(FEW, longest)) if ready.prompts else None
+    launching = None
+    if ready.prompts and chunk.seconds:
+        few, first = at_end(min(FEW, longest)), measure(chunk.tokens, 0)
+        if few and first:
+            token = (first[0] / chunk.tokens, 1 / chunk.rate, max(1, end - chunk.tokens))
+            launching = Launching(few[0], Growing(*token))
     ready.cache.cut(0)
     _log.info(
         "prefill in chunks of %d tokens, which take %.1f ms and %s of %s",
@@ -84,7 +92,7 @@ def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> Launching
         memory.said(chunk.taken),
         memory.said(free),
     )
-    return Launching(launched[0], 1 / chunk.rate) if launched and chunk.seconds else None
+    return launching
 
 
 def capture_prompts(ready: Runner, launching: Launching | None, free: int) -> None:

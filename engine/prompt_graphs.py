@@ -33,16 +33,27 @@ ROUNDS: Final = 3
 _log = logging.getLogger(__name__)
 
 
+class Growing(NamedTuple):
+    """Seconds at the first position and at position `end`; attention grows evenly between."""
+
+    first: float
+    last: float
+    end: int
+
+    def at(self, start: int) -> float:
+        return self.first + (self.last - self.first) * min(1.0, start / self.end)
+
+
 class Launching(NamedTuple):
-    """Seconds that a launched forward takes."""
+    """What a launched forward takes."""
 
     least: float
-    """However few its tokens are."""
-    token: float
+    """Seconds, however few its tokens are."""
+    token: Growing
     """For each of the tokens of a chunk."""
 
-    def seconds(self, count: int) -> float:
-        return max(self.least, count * self.token)
+    def seconds(self, count: int, start: int) -> float:
+        return max(self.least, count * self.token.at(start))
 
 
 class CapturedPrompt:
@@ -50,7 +61,7 @@ class CapturedPrompt:
 
     def __init__(self, model: nn.Module, cache: KVCache, size: int) -> None:
         self.size = size
-        self.seconds = 0.0
+        self.seconds = Growing(0.0, 0.0, 1)
         """Of a replay."""
         self.held_bytes = 0
         """What the graph keeps beyond those captured before it."""
@@ -87,7 +98,7 @@ class PromptGraphs:
         self._cache = cache
         self._prompts: list[CapturedPrompt] = []
         """By size, rising."""
-        self._launching = Launching(0.0, 0.0)
+        self._launching = Launching(0.0, Growing(0.0, 0.0, 1))
         self._pool: Any = None
 
     @property
@@ -104,12 +115,12 @@ class PromptGraphs:
         many as the largest graph has, where replays take less time than launching all of them."""
         if not self._prompts or count <= self._prompts[-1].size:
             return count
-        largest = self._prompts[-1]
+        largest, start = self._prompts[-1], len(self._cache)
         whole, rest = divmod(count, largest.size)
-        replays = whole * largest.seconds
+        replays = whole * largest.seconds.at(start)
         if rest:
-            replays += next(p.seconds for p in self._prompts if p.size >= rest)
-        return largest.size if replays <= LEAST_SHORTER * self._launching.seconds(count) else count
+            replays += next(p.seconds.at(start) for p in self._prompts if p.size >= rest)
+        return largest.size if replays <= self._launching.seconds(count, start) else count
 
     def run(self, tokens: Sequence[int]) -> Tensor | None:
         """Computes the tokens behind those held; the last one's logits [vocabulary], or None where
@@ -127,30 +138,40 @@ class PromptGraphs:
 
     @torch.inference_mode()
     def capture(self, launching: Launching, longest: int, end: int) -> None:
-        """Captures what takes less than a forward that is launched.
+        """Captures what takes less than a forward that is launched, at the first position.
 
-        `longest` is in tokens. Timed where launching was, at the last of `end` positions. The cache
-        is to be empty.
+        `longest` is in tokens; timed there and at the last of `end` positions. The cache is to be
+        empty.
         """
         self._launching = launching
         for size in (size for size in SIZES if size <= min(longest, end)):
             prompt = self._captured(size, end - size)
-            if prompt is None or prompt.seconds > LEAST_SHORTER * launching.seconds(size):
+            least = LEAST_SHORTER * launching.seconds(size, 0)
+            if prompt is None or prompt.seconds.first > least:
                 del prompt
                 memory.give_back(self._cache.device)
                 return
             self._prompts.append(prompt)
             _log.info(
-                "prompts of up to %d tokens are replayed: %.1f ms, launched %.1f ms",
+                "prompts of up to %d tokens are replayed: %.1f ms, launched %.1f ms; "
+                "behind %d others %.1f and %.1f",
                 size,
-                1e3 * prompt.seconds,
-                1e3 * launching.seconds(size),
+                1e3 * prompt.seconds.first,
+                1e3 * launching.seconds(size, 0),
+                end - size,
+                1e3 * prompt.seconds.last,
+                1e3 * launching.seconds(size, end - size),
             )
 
     def _captured(self, size: int, start: int) -> CapturedPrompt | None:
-        """Timed behind `start` tokens; None where the model cannot be captured, or there is no
-        memory."""
+        """Timed without and behind `start` tokens; None where the model cannot be captured, or
+        there is no memory."""
         device = self._cache.device
+
+        def timed(prompt: CapturedPrompt, start: int) -> float:
+            prompt.fill([0] * size, start)
+            return min(replay_seconds(prompt.graph, device) for _ in range(ROUNDS))
+
         try:
             prompt = CapturedPrompt(self._model, self._cache, size)
             prompt.fill([0] * size, start)
@@ -160,7 +181,7 @@ class PromptGraphs:
             prompt.graph = captured(prompt.launch, pool=self._pool)
             self._pool = self._pool or prompt.graph.pool()
             prompt.held_bytes = torch.cuda.memory_reserved(device) - before
-            prompt.seconds = min(replay_seconds(prompt.graph, device) for _ in range(ROUNDS))
+            prompt.seconds = Growing(timed(prompt, 0), timed(prompt, start), max(1, start))
             return prompt
         except Exception as error:  # noqa: BLE001 - a model that looks at its inputs' numbers
             _log.info("prompts of %d tokens are not captured: %s", size, reason(error))

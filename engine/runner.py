@@ -58,7 +58,7 @@ class Runner:
         captures = cache.decode_kernel in CAPTURABLE
         self.graphs = DecodeGraphs(model, cache) if captures else None
         # LongRoPE changes the frequencies that a captured forward would read.
-        of_prompts = captures and prompt_graphs.possible(cache) and rope is None
+        of_prompts = prompt_graphs.possible(cache) and rope is None
         self.prompts = PromptGraphs(model, cache) if of_prompts else None
         """Empty until `engine.chunks` found which are worth it."""
         self._sampler: Sampler | None = None
@@ -97,7 +97,9 @@ class Runner:
             count = min(self.chunk, len(tokens) - done)
             if self.prompts:
                 count = self.prompts.part(count)
-            self.forward(tokens[done : done + count])
+            part = tokens[done : done + count]
+            if not self._replayed(part):
+                self.forward(part)
             if self.device.type != "cpu":
                 torch.accelerator.synchronize(self.device)
             done += count
@@ -134,22 +136,28 @@ class Runner:
         return self._paces[count].step() if count in self._paces else nullcontext()
 
     @torch.inference_mode()
-    def forward(self, tokens: Sequence[int]) -> Tensor:
-        """Appends the tokens in one step; returns the last one's logits [vocabulary]."""
+    def _replayed(self, tokens: Sequence[int]) -> bool:
+        """As `forward`, by a captured one where there is one for so many tokens."""
         logits = self.prompts.run(tokens) if self.prompts else None
-        self.logits = self._launched(tokens) if logits is None else logits
+        if logits is None:
+            return False
+        self.logits = logits
         self.cache.tokens.extend(tokens)
-        return self.logits
+        return True
 
-    def _launched(self, tokens: Sequence[int]) -> Tensor:
+    @torch.inference_mode()
+    def forward(self, tokens: Sequence[int]) -> Tensor:
+        """Appends the tokens in one launched step; returns the last one's logits [vocabulary]."""
         step = self.cache.step(len(tokens))
         ids = torch.tensor(tokens, device=self.device)
         try:
             with onednn(enabled=len(tokens) > 1), self._paced(len(tokens)):
-                return last_logits(self.model, ids, step)
+                self.logits = last_logits(self.model, ids, step)
         except BaseException:
             fusion.forget(self.model)
             raise
+        self.cache.tokens.extend(tokens)
+        return self.logits
 
 
 def one_token(logits: Tensor, sampler: Sampler, _end: int) -> Iterator[int]:

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -45,8 +44,6 @@ SAMPLING = (
     "presence_penalty",
     "frequency_penalty",
 )
-UNOBSERVED_STEPS = 4
-"""Tokens before the one that is observed: a graph is captured at the third."""
 
 
 class Session:
@@ -133,7 +130,7 @@ class Session:
         ready.cache.cut(0)
         if self._on_gpu:
             ready.chunk = chunk
-        longest = max(1, ready.cache.capacity - UNOBSERVED_STEPS - 2)
+        longest = max(1, ready.cache.capacity - probe.UNOBSERVED_STEPS - 2)
         count = min(chunk, longest)
         # Tokens that differ: those of a prompt go to all of a model's experts.
         prompt = [token % opened.checkpoint.config.vocab_size for token in range(count)]
@@ -145,17 +142,14 @@ class Session:
                 vocabulary = opened.checkpoint.config.vocab_size
                 launching = chunks.settle(ready, vocabulary, longest, free)
                 ready.forward(prompt)
-            decoded = ready.decode(SamplingOptions(temperature=0), (), lambda: False)
-            for _ in islice(decoded, UNOBSERVED_STEPS):
-                pass
-            seen = (prefill, probe.observe(partial(next, decoded, None)))
-            decoded.close()
+            tokens = ready.decode(SamplingOptions(temperature=0), (), lambda: False)
+            seen = (prefill, probe.observe_step(tokens))
             if self._on_gpu:
                 # After the step, which is captured too and has more need of the memory.
                 ready.cache.cut(0)
                 if capture:
                     chunks.capture_prompts(ready, launching, free)
-                few = probe.observe(partial(ready.forward, prompt[:2]))
+                few = probe.observe(partial(list, ready.prefill(prompt[:2])))
                 seen = (probe.both(seen[0], few), seen[1])
         finally:
             ready.cache.cut(0)

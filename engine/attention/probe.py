@@ -9,8 +9,11 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -29,6 +32,9 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 HELD = 37
 HELD_AT_DECODE = 1337
 """Positions before the tokens that are checked, odd; many at decode, which is split by them."""
+
+UNOBSERVED_STEPS: Final = 4
+"""Tokens before the one that is observed: a graph is captured at the third."""
 
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 2e-2}
 """Largest error relative to the reference's largest value: a few roundings of the dtype."""
@@ -83,6 +89,15 @@ def observe(run: Callable[[], object]) -> Observation:
         if memory.is_used_up(fault):
             raise
         return Observation(NOT_OBSERVED, False)
+
+
+def observe_step(tokens: Generator[int, None, None]) -> Observation:
+    """What computes one of the tokens, once steps are captured. No more are taken."""
+    for _ in islice(tokens, UNOBSERVED_STEPS):
+        pass
+    seen = observe(partial(next, tokens, None))
+    tokens.close()
+    return seen
 
 
 def both(first: Observation, second: Observation) -> Observation:

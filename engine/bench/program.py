@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from engine import generation
 from engine.attention import probe
@@ -15,9 +15,6 @@ from engine.errors import HearthError
 from engine.generation import End, GenerationOptions
 from engine.runner import Runner
 from engine.sampling import SamplingOptions
-
-OBSERVED_TOKENS: Final = 8
-"""Of the reply that the profiler sees: enough for a captured step to be replayed."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +90,13 @@ class Hearth:
         return context * self._subject.shape.cache.bytes_per_token(self._subject.dtype) + graphs
 
     def observe(self, tokens: Sequence[int]) -> Kernels:
-        """The reply observed is a second one, on a prompt that the cache holds: steps alone."""
         if self._choices is None:
             raise HearthError("Nothing was chosen yet.")
         chosen, _ = self._choices
         self.prefill(tokens)
         prefill = probe.observe(lambda: self.prefill(tokens))
-        self._generate(tokens, OBSERVED_TOKENS)
-        decode = probe.observe(lambda: self._generate(tokens, OBSERVED_TOKENS))
+        steps = self._opened().decode(SamplingOptions(temperature=0.0), (), lambda: False)
+        decode = probe.observe_step(steps)
         return Kernels(
             way=self.way,
             resolved=chosen.label,

@@ -15,7 +15,7 @@ from engine import prompt_graphs
 from engine.attention import interface, kernels
 from engine.attention.kernels import LayerStep, Scoring
 from engine.kv_cache import KVCache
-from engine.prompt_graphs import Launching, PromptGraphs
+from engine.prompt_graphs import Growing, Launching, PromptGraphs
 from engine.runner import Runner
 from tests.engine import tiny
 
@@ -38,6 +38,11 @@ class Gpu:
         self.faults: dict[int, Exception] = {}
         self.replayed: list[int] = []
 
+    def replay_seconds(self, graph: Any, _: object) -> float:
+        """Behind 20 tokens and more twice as long."""
+        start = int(graph.prompt._given[-2])
+        return self.seconds[graph.size] * (1 + min(1, start / 20))
+
     def captured(self, run: Any, pool: object) -> Any:
         size = run.__self__.size
         if size in self.faults:
@@ -47,7 +52,7 @@ class Gpu:
             self.replayed.append(size)
             run()
 
-        return SimpleNamespace(replay=replay, pool=lambda: "a pool", size=size)
+        return SimpleNamespace(replay=replay, pool=lambda: "a pool", size=size, prompt=run.__self__)
 
 
 @pytest.fixture
@@ -55,7 +60,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
     made = Gpu()
     monkeypatch.setattr(prompt_graphs, "captured", made.captured)
     monkeypatch.setattr(prompt_graphs, "SIZES", tuple(made.seconds))
-    monkeypatch.setattr(prompt_graphs, "replay_seconds", lambda graph, _: made.seconds[graph.size])
+    monkeypatch.setattr(prompt_graphs, "replay_seconds", made.replay_seconds)
     monkeypatch.setitem(kernels.KERNELS, "flash_attn", flash)
     return made
 
@@ -72,9 +77,19 @@ def ready() -> Runner:
     return made
 
 
+def launching(least: float, token: float) -> Launching:
+    return Launching(least, Growing(token, 2 * token, 20))
+
+
+def ran(ready: Runner, tokens: list[int]) -> Tensor:
+    for _ in ready.prefill(tokens):
+        pass
+    return ready.logits.clone()
+
+
 def captured(ready: Runner, longest: int = 100, end: int = CAPACITY) -> PromptGraphs:
     assert ready.prompts
-    ready.prompts.capture(Launching(0.01, 0.0001), longest, end)
+    ready.prompts.capture(launching(0.01, 0.0001), longest, end)
     return ready.prompts
 
 
@@ -88,10 +103,7 @@ def test_what_is_replayed_is_what_is_launched(
         ready.cache.tokens.clear()
         if start:
             ready.forward(TOKENS[:start])
-        return (
-            ready.forward(TOKENS[start : start + count]).clone(),
-            ready.forward(TOKENS[start + count :][:1]).clone(),
-        )
+        return ran(ready, TOKENS[start : start + count]), ran(ready, TOKENS[start + count :][:1])
 
     expected = run()
     ready.cache.tokens.clear()
@@ -102,14 +114,14 @@ def test_what_is_replayed_is_what_is_launched(
 
 
 def test_what_no_graph_is_for_is_launched(gpu: Gpu, ready: Runner) -> None:
-    captured(ready)
-    ready.forward(TOKENS[:17])
-    ready.forward(TOKENS[17:35])
+    assert captured(ready).run(TOKENS[:17]) is None
+    ready.forward(TOKENS[:35])
     assert gpu.replayed == []
-    ready.forward(TOKENS[35:37])
+    ran(ready, TOKENS[35:37])
     assert gpu.replayed == [4]
-    ready.forward(TOKENS[37:39])
+    ran(ready, TOKENS[37:39])
     assert gpu.replayed == [4], "four would not fit"
+    assert ready.cache.tokens == TOKENS[:39]
 
 
 def test_what_takes_as_long_as_launching_is_not_kept(gpu: Gpu, ready: Runner) -> None:
@@ -119,25 +131,27 @@ def test_what_takes_as_long_as_launching_is_not_kept(gpu: Gpu, ready: Runner) ->
 
 
 @pytest.mark.parametrize(
-    ("least", "token", "count", "part"),
+    ("least", "token", "count", "part", "behind"),
     [
-        (0.01, 0.0001, 16, 16),
-        (0.01, 0.0001, 17, 16),
-        (0.01, 0.0001, 35, 16),
-        (0.01, 0.0001, 40, 16),
-        (0.01, 0.0001, 49, 49),
-        (0.01, 0.0003, 49, 16),
-        (0.01, 0.0002, 640, 640),
-        (0.01, 0.0003, 640, 16),
+        (0.01, 0.0001, 16, 16, 16),
+        (0.01, 0.0001, 17, 16, 16),
+        (0.01, 0.0001, 35, 16, 35),
+        (0.01, 0.0001, 40, 16, 40),
+        (0.01, 0.0001, 61, 61, 61),
+        (0.01, 0.0003, 61, 16, 16),
+        (0.01, 0.00015, 640, 640, 640),
+        (0.01, 0.0003, 640, 16, 16),
     ],
 )
 def test_more_tokens_than_the_largest_graph_has_are_replayed_in_parts_while_that_is_faster(
-    gpu: Gpu, ready: Runner, least: float, token: float, count: int, part: int
+    gpu: Gpu, ready: Runner, least: float, token: float, count: int, part: int, behind: int
 ) -> None:
     assert ready.prompts
     assert ready.prompts.part(count) == count, "nothing is captured yet"
-    ready.prompts.capture(Launching(least, token), 100, CAPACITY)
+    ready.prompts.capture(launching(least, token), 100, CAPACITY)
     assert ready.prompts.part(count) == part
+    ready.cache.tokens[:] = TOKENS
+    assert ready.prompts.part(count) == behind
 
 
 def test_a_prefill_in_parts_is_the_same_as_a_launched_one(gpu: Gpu, ready: Runner) -> None:
@@ -160,9 +174,9 @@ def test_a_capture_that_fails_leaves_what_was_captured(
 ) -> None:
     gpu.faults[8] = fault
     assert captured(ready).sizes == (4,)
-    ready.forward(TOKENS[:3])
-    ready.forward(TOKENS[3:9])
-    assert gpu.replayed == [4]
+    ran(ready, TOKENS[:3])
+    ran(ready, TOKENS[3:9])
+    assert gpu.replayed == [4, 4, 4]
 
 
 @pytest.mark.parametrize(("longest", "end", "sizes"), [(15, 40, (4, 8)), (100, 7, (4,))])

@@ -16,7 +16,7 @@ from engine import experts, fusion, rope
 from engine.attention import facts, interface, probe, trial
 from engine.kv_cache import KVCache
 from engine.loading import families
-from engine.prompt_graphs import Launching
+from engine.prompt_graphs import Growing, Launching
 from engine.runner import Runner, checked
 from engine.sampling import SamplingOptions
 from tests.engine import tiny
@@ -140,7 +140,7 @@ class GpuModel:
         ready, _ = self.runner(flash_attn=flash_attn)
         if ready.prompts is None:
             return None
-        ready.prompts.capture(Launching(math.inf, 0), 1024, ready.cache.capacity)
+        ready.prompts.capture(Launching(math.inf, Growing(0, 0, 1)), 1024, ready.cache.capacity)
         if not ready.prompts.sizes:
             return None
         ready.chunk = 97
