@@ -30,7 +30,7 @@ Block = tuple[Tensor, ...]
 """Keys and values of some positions, each [bytes], on the CPU."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kept:
     tokens: tuple[int, ...]
     blocks: list[Block]
@@ -63,11 +63,11 @@ class KeptCaches:
             return False
         return self._missing(held) > 0 and self._make()
 
-    def keep(self, tokens: Sequence[int]) -> None:
+    def keep(self, tokens: Sequence[int], wanted: Kept | None = None) -> None:
         """Copies the first positions of the buffers, one for each token.
 
         Nothing is kept that is too large, or the beginning of what is kept already, or for which
-        the host has no memory; what is the beginning of this one goes.
+        the host has no memory; what is the beginning of this one goes. `wanted` stays.
         """
         held = tuple(tokens)
         needed = self._blocks_for(len(held))
@@ -75,11 +75,13 @@ class KeptCaches:
             return
         while self._missing(held) > 0 and self._make():
             pass
-        if needed > self._made:
+        beginnings = self._beginnings(held)
+        spared = wanted.blocks if wanted and wanted not in beginnings else []
+        if needed > self._made - len(spared):
             return
-        self._drop(self._beginnings(held))
+        self._drop(beginnings)
         while len(self._free) < needed:
-            self._drop(self._kept[:1])
+            self._drop([kept for kept in self._kept if kept is not wanted][:1])
         blocks = self._free[:needed]
         for block, buffer in self._pieces(blocks, 0, len(held)):
             block.copy_(buffer, non_blocking=self._pinned)

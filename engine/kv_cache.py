@@ -86,7 +86,7 @@ class KVCache:
         common = shared(self.tokens, wanted)
         kept, most = self._kept.best(wanted)
         if len(self.tokens) - common >= max(WORTH_KEEPING, len(self.tokens) // 2):
-            memory.attempt(self.device, partial(self._kept.keep, self.tokens))
+            memory.attempt(self.device, partial(self._kept.keep, self.tokens, kept))
         self.cut(common)
         if kept is None or most - common < WORTH_KEEPING:
             return common

@@ -222,6 +222,27 @@ def test_where_the_device_has_no_memory_to_copy_a_conversation_is_run_again(
     assert holds(made)
 
 
+def test_what_is_to_be_brought_back_does_not_make_room() -> None:
+    made = cache(keep=350)
+    talk(made, FIRST)
+    talk(made, SECOND)
+    assert talk(made, [*FIRST, 7]) == 300
+    assert holds(made)
+    assert talk(made, [*SECOND, 7]) == 0, "there was room for one"
+    assert talk(made, [*FIRST, 7]) == 300
+    assert holds(made)
+
+
+def test_what_is_wanted_gives_way_to_what_it_is_the_beginning_of() -> None:
+    made = cache(keep=350)
+    talk(made, FIRST[:200])
+    talk(made, SECOND)
+    talk(made, FIRST)
+    assert talk(made, [*FIRST[:140], 7]) == 140
+    assert talk(made, [*FIRST, 7]) == 300
+    assert holds(made)
+
+
 def test_blocks_are_used_again() -> None:
     made = cache(keep=1000)
     for length in range(150, 301, 10):
