@@ -18,8 +18,11 @@ from engine.runner import Runner
 CHUNKS: Final = (256, 512, 1024, 2048, 4096)
 MOST_SECONDS: Final = 0.095
 """Of a chunk at the end of the usual context: Stop is to be there within 100 ms."""
-LEAST_FASTER: Final = 1.05
-"""Of tokens/s, for which chunks twice as long are worth the longer wait at Stop."""
+ROOM_TO_LAUNCH: Final = 2.0
+"""Times what launching took, for a chunk: Python has been seen to take twice as long the next time,
+and the GPU would wait for it."""
+LEAST_FAST: Final = 0.95
+"""Of tokens/s, for a larger chunk: two measurements of the same differ by as much."""
 LEAST_SHORTER: Final = 0.8
 """Of seconds, for which chunks of half the tokens are worth what they lose in tokens/s."""
 MOST_BYTES: Final = 500_000_000
@@ -76,14 +79,14 @@ def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> Launching
     def at_end(count: int) -> Measured | None:
         return measure(count, end - count)
 
-    ready.chunk, chunk = settled(at_end, ready.chunk, longest, free)
+    few = at_end(min(FEW, longest))
+    least = few[0] if few else 0.0
+    ready.chunk, chunk = settled(at_end, least, ready.chunk, longest, free)
     ready.chunk_bytes = chunk.taken
     launching = None
-    if ready.prompts and chunk.seconds:
-        few, first = at_end(min(FEW, longest)), measure(chunk.tokens, 0)
-        if few and first:
-            token = (first[0] / chunk.tokens, 1 / chunk.rate, max(1, end - chunk.tokens))
-            launching = Launching(few[0], Growing(*token))
+    if ready.prompts and least and chunk.seconds and (first := measure(chunk.tokens, 0)):
+        token = (first[0] / chunk.tokens, 1 / chunk.rate, max(1, end - chunk.tokens))
+        launching = Launching(least, Growing(*token))
     ready.cache.cut(0)
     _log.info(
         "prefill in chunks of %d tokens, which take %.1f ms and %s of %s",
@@ -106,12 +109,17 @@ def capture_prompts(ready: Runner, launching: Launching | None, free: int) -> No
 
 
 def settled(
-    measure: Callable[[int], Measured | None], begin: int, longest: int, free: int
+    measure: Callable[[int], Measured | None],
+    launching: float,
+    begin: int,
+    longest: int,
+    free: int,
 ) -> tuple[int, Chunk]:
     """How many tokens a chunk is to have, and what was measured, of the same number or of as many
     as there can be; prompts have `longest` tokens at most.
 
-    `measure` runs so many tokens, or finds no memory for them. Each size is measured, not scaled
+    `measure` runs so many tokens, or finds no memory for them; `launching` is the seconds of
+    launching a chunk. Each size is measured, not scaled
     from another: a chunk takes as long as launching its kernels or as computing them, whichever
     takes longer, and launching takes as long for few tokens as for many. `begin` is measured in
     any case.
@@ -125,7 +133,10 @@ def settled(
     chunk = run(min(begin, longest))
     if chunk is None:
         return CHUNKS[0], Chunk(0, 0.0, 0)
-    chunk = larger(run, chunk, longest, room) if fits(chunk, room) else smaller(run, chunk, room)
+    if fits(chunk, room):
+        chunk = larger(run, chunk, launching, longest, room)
+    else:
+        chunk = smaller(run, chunk, room)
     return next(size for size in CHUNKS if size >= chunk.tokens), chunk
 
 
@@ -133,16 +144,22 @@ def fits(chunk: Chunk, room: int) -> bool:
     return chunk.seconds <= MOST_SECONDS and chunk.taken <= room
 
 
-def larger(run: Callable[[int], Chunk | None], chunk: Chunk, longest: int, room: int) -> Chunk:
-    """Twice the tokens, and twice those, for as long as that is faster and fits `room` bytes."""
+def larger(
+    run: Callable[[int], Chunk | None], chunk: Chunk, launching: float, longest: int, room: int
+) -> Chunk:
+    """Twice the tokens, and twice those, until there is room to launch them, while that is as fast
+    and fits `room` bytes."""
     token = 0.0
     """Seconds of one more. The next takes no less: the more tokens, the more of them computing."""
-    while (tokens := min(2 * chunk.tokens, longest, CHUNKS[-1])) > chunk.tokens:
+    while chunk.seconds < ROOM_TO_LAUNCH * launching:
+        tokens = min(2 * chunk.tokens, longest, CHUNKS[-1])
+        if tokens <= chunk.tokens:
+            break
         seconds = chunk.seconds + token * (tokens - chunk.tokens)
         if not fits(Chunk(tokens, seconds, chunk.taken * tokens // chunk.tokens), room):
             break
         found = run(tokens)
-        if found is None or not fits(found, room) or found.rate < LEAST_FASTER * chunk.rate:
+        if found is None or not fits(found, room) or found.rate < LEAST_FAST * chunk.rate:
             break
         token = (found.seconds - chunk.seconds) / (found.tokens - chunk.tokens)
         chunk = found
