@@ -1,4 +1,5 @@
-"""A result as one SVG: prefill time, memory and decode rate against the context.
+"""A result as one SVG: prefill time, memory and decode rate against the context, and the longest
+context against the memory that it must fit in.
 
 Two colours, Hearth's and the others', that can be seen on white and on black; what is of the same
 colour differs by its dashes and its mark.
@@ -22,10 +23,14 @@ STYLE: Final = (
     "@media(prefers-color-scheme:dark){text{fill:#bbb}}"
 )
 DASHES: Final = ("", "7 4", "2 3", "9 3 2 3")
-WIDTH, HEIGHT, GAP = 300.0, 200.0, 74.0
-LEFT, TOP = 64.0, 40.0
+WIDTH, HEIGHT = 300.0, 200.0
+GAP, BELOW = 84.0, 96.0
+"""From a panel to the one beside it, and to the one under it."""
+COLUMNS: Final = 2
+LEFT, TOP = 74.0, 40.0
 LEGEND_ROW: Final = 18.0
 LEGEND_COLUMNS: Final = 3
+LEGEND_WIDTH: Final = 228.0
 
 
 @dataclass(frozen=True)
@@ -34,12 +39,14 @@ class Panel:
     title: str
     unit: float
     """What a figure is divided by."""
+    across: str = "context, tokens"
 
 
 PANELS: Final = (
     Panel("prefill", "Prefill, ms", 1),
     Panel("memory", "Peak extra memory, MB", 1e6),
     Panel("decode", "Decode, tokens/s", 1),
+    Panel("longest", "Longest context, tokens", 1, "GiB for weights and all else"),
 )
 
 
@@ -76,12 +83,12 @@ def svg(result: Result) -> str:
     parts = [
         part
         for place, (panel, found) in enumerate(panels)
-        for part in drawn(panel, found, styles, LEFT + place * (WIDTH + GAP))
+        for part in drawn(panel, found, styles, *corner(place))
     ]
-    parts += legend(styles)
-    rows = math.ceil(len(ways) / LEGEND_COLUMNS)
-    width = LEFT + max(1, len(panels)) * (WIDTH + GAP)
-    height = TOP + HEIGHT + 62 + LEGEND_ROW * rows
+    below = corner(COLUMNS * math.ceil(len(panels) / COLUMNS))[1] - TOP + 6
+    parts += legend(styles, below)
+    width = LEFT + COLUMNS * (WIDTH + GAP)
+    height = below + LEGEND_ROW * math.ceil(len(ways) / LEGEND_COLUMNS)
     title = escape(f"{result.model.name} on {result.machine.device}")
     size = f"{width:.0f} {height:.0f}"
     begin = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" role="img">'
@@ -110,18 +117,26 @@ def style(way: Way, ways: Sequence[Way]) -> str:
     return f'stroke="{colour}" stroke-dasharray="{DASHES[ours.index(way) % len(DASHES)]}"'
 
 
-def drawn(panel: Panel, found: Sequence[Line], styles: dict[Way, str], x: float) -> list[str]:
+def corner(place: int) -> tuple[float, float]:
+    """The upper left one of the panel at that place."""
+    row, column = divmod(place, COLUMNS)
+    return LEFT + column * (WIDTH + GAP), TOP + row * (HEIGHT + BELOW)
+
+
+def drawn(
+    panel: Panel, found: Sequence[Line], styles: dict[Way, str], x: float, y: float
+) -> list[str]:
     contexts = tuple(sorted({context for line in found for context, _ in line.points}))
     ticks = nice(max(value for line in found for _, value in line.points))
-    frame = Frame(x, TOP, contexts, ticks[-1])
-    parts = [text(x, TOP - 16, panel.title, "start", "title")]
+    frame = Frame(x, y, contexts, ticks[-1])
+    parts = [text(x, y - 16, panel.title, "start", "title")]
     for tick in ticks:
         height = frame.up(tick)
         parts.append(rule(x, height, x + WIDTH, height, "grid" if tick else "axis"))
-        parts.append(text(x - 8, height + 4, f"{tick:,g}", "end"))
-    below = TOP + HEIGHT
+        parts.append(text(x - 8, height + 4, f"{tick:,.10g}", "end"))
+    below = y + HEIGHT
     parts += [text(frame.across(c), below + 18, f"{c:,}", "middle") for c in contexts]
-    parts.append(text(x + WIDTH / 2, below + 38, "context, tokens", "middle"))
+    parts.append(text(x + WIDTH / 2, below + 38, panel.across, "middle"))
     for line in found:
         points = [(frame.across(c), frame.up(value)) for c, value in line.points]
         path = " ".join(f"{across:.1f},{up:.1f}" for across, up in points)
@@ -134,11 +149,11 @@ def drawn(panel: Panel, found: Sequence[Line], styles: dict[Way, str], x: float)
     return parts
 
 
-def legend(styles: dict[Way, str]) -> list[str]:
+def legend(styles: dict[Way, str], below: float) -> list[str]:
     parts = []
     for place, (way, attributes) in enumerate(styles.items()):
         row, column = divmod(place, LEGEND_COLUMNS)
-        x, y = LEFT + column * 240, TOP + HEIGHT + 62 + row * LEGEND_ROW
+        x, y = LEFT + column * LEGEND_WIDTH, below + row * LEGEND_ROW
         parts.append(
             f'<line x1="{x:.0f}" y1="{y:.0f}" x2="{x + 34:.0f}" y2="{y:.0f}" stroke-width="2" '
             f"{attributes}/>"

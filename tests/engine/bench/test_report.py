@@ -102,6 +102,16 @@ def test_plot_is_svg_with_a_line_for_each_way() -> None:
     assert plot.OTHERS in drawn
 
 
+def test_the_longest_context_is_plotted_against_memory() -> None:
+    way = RESULT.measurements[0].way
+    found = tuple(measured(way, "longest", limit, [1e5 * limit]) for limit in (8, 24))
+    drawn = plot.svg(msgspec.structs.replace(RESULT, measurements=found))
+    said = [element.text for element in ET.fromstring(drawn).iter() if element.text]  # noqa: S314
+    assert {"Longest context, tokens", "GiB for weights and all else", "8", "24"} <= set(said)
+    assert "3,000,000" in said
+    assert "context, tokens" not in said
+
+
 def test_plot_of_nothing_is_still_svg() -> None:
     empty = msgspec.structs.replace(RESULT, measurements=())
     assert ET.fromstring(plot.svg(empty)) is not None  # noqa: S314
