@@ -85,8 +85,9 @@ def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> Launching
     ready.chunk_bytes = chunk.taken
     launching = None
     if ready.prompts and least and chunk.seconds and (first := measure(chunk.tokens, 0)):
-        token = (first[0] / chunk.tokens, 1 / chunk.rate, max(1, end - chunk.tokens))
-        launching = Launching(least, Growing(*token))
+        at_first = first[0] / chunk.tokens
+        per_token = Growing(at_first, 1 / chunk.rate, max(1, end - chunk.tokens))
+        launching = Launching(least, per_token)
     ready.cache.cut(0)
     _log.info(
         "prefill in chunks of %d tokens, which take %.1f ms and %s of %s",
@@ -119,10 +120,9 @@ def settled(
     as there can be; prompts have `longest` tokens at most.
 
     `measure` runs so many tokens, or finds no memory for them; `launching` is the seconds of
-    launching a chunk. Each size is measured, not scaled
-    from another: a chunk takes as long as launching its kernels or as computing them, whichever
-    takes longer, and launching takes as long for few tokens as for many. `begin` is measured in
-    any case.
+    launching a chunk. Each size is measured, not scaled from another: a chunk takes as long as
+    launching its kernels or as computing them, whichever takes longer, and launching takes as long
+    for few tokens as for many. `begin` is measured in any case.
     """
     room = min(MOST_BYTES, int(SHARE_FOR_A_CHUNK * free))
 

@@ -5,7 +5,8 @@ again. The one that was not used for longest makes room.
 
 They are kept in blocks of one size, which are never given back but used again. For a GPU the blocks
 are pages that the system may not move: copying to fresh ones took 40 times as long on an H200 (1.2
-against 50 GB/s), and making them takes as long as that, so that they are made while nobody waits.
+against 50 GB/s), and making them takes nearly as long as that, so that they are made ahead, between
+a person's requests.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Kept:
 
 class KeptCaches:
     def __init__(self, keys: Tensor, values: Tensor, limit: int) -> None:
-        """Of two buffers [layers, 1, capacity, KV heads, size], in `limit` bytes at most."""
+        """Of two buffers [layers, 1, capacity, KV heads, size], in `limit` bytes at most, and only
+        while the host has as many more that are free."""
         self._buffers = (keys, values)
         sizes = [buffer[:, :, :1].nbytes for buffer in self._buffers]
         self._positions = max(1, BLOCK_BYTES // sum(sizes))
@@ -46,6 +48,7 @@ class KeptCaches:
         self._sizes = [self._positions * size for size in sizes]
         """Bytes of a block's keys and of its values."""
         self._pinned = keys.is_cuda
+        self._limit = limit
         self._most = limit // sum(self._sizes)
         """Blocks."""
         self._made = 0
@@ -59,23 +62,23 @@ class KeptCaches:
     def prepare(self, tokens: Sequence[int]) -> bool:
         """Makes a block that keeping these tokens will need; False where there is none to make."""
         held = tuple(tokens)
-        if not self._pinned or self._has(held) or self._blocks_for(len(held)) > self._most:
+        if not self._pinned or not self._keeps(held):
             return False
-        return self._missing(held) > 0 and self._make()
+        return self._missing(held, self._beginnings(held)) > 0 and self._make()
 
     def keep(self, tokens: Sequence[int], wanted: Kept | None = None) -> None:
         """Copies the first positions of the buffers, one for each token.
 
         Nothing is kept that is too large, or the beginning of what is kept already, or for which
-        the host has no memory; what is the beginning of this one goes. `wanted` stays.
+        the host has no memory; what is the beginning of this one goes. `wanted`, which is to be
+        brought back, does not make room.
         """
         held = tuple(tokens)
-        needed = self._blocks_for(len(held))
-        if self._has(held) or needed > self._most:
+        if not self._keeps(held):
             return
-        while self._missing(held) > 0 and self._make():
+        needed, beginnings = self._blocks_for(len(held)), self._beginnings(held)
+        while self._missing(held, beginnings) > 0 and self._make():
             pass
-        beginnings = self._beginnings(held)
         spared = wanted.blocks if wanted and wanted not in beginnings else []
         if needed > self._made - len(spared):
             return
@@ -95,9 +98,6 @@ class KeptCaches:
             common = shared(kept.tokens, prompt)
             if common > most:
                 found, most = kept, common
-        if found:
-            self._kept.remove(found)
-            self._kept.append(found)
         return found, most
 
     def bring_back(self, kept: Kept, begin: int, end: int) -> int:
@@ -108,17 +108,22 @@ class KeptCaches:
         stop = min(len(kept.tokens), last * self._positions)
         for block, buffer in self._pieces(kept.blocks[first:last], start, stop):
             buffer.copy_(block, non_blocking=self._pinned)
+        self._kept.remove(kept)
+        self._kept.append(kept)
         return stop
 
-    def _has(self, held: tuple[int, ...]) -> bool:
-        return any(kept.tokens[: len(held)] == held for kept in self._kept)
+    def _keeps(self, held: tuple[int, ...]) -> bool:
+        """Not what is too large, nor what begins another that is kept."""
+        if self._blocks_for(len(held)) > self._most:
+            return False
+        return all(kept.tokens[: len(held)] != held for kept in self._kept)
 
     def _beginnings(self, held: tuple[int, ...]) -> list[Kept]:
         return [kept for kept in self._kept if held[: len(kept.tokens)] == kept.tokens]
 
-    def _missing(self, held: tuple[int, ...]) -> int:
+    def _missing(self, held: tuple[int, ...], beginnings: Sequence[Kept]) -> int:
         """Blocks, beside the free ones and those of what is the beginning."""
-        there = len(self._free) + sum(len(kept.blocks) for kept in self._beginnings(held))
+        there = len(self._free) + sum(len(kept.blocks) for kept in beginnings)
         return self._blocks_for(len(held)) - there
 
     def _blocks_for(self, count: int) -> int:
@@ -140,7 +145,7 @@ class KeptCaches:
 
     def _make(self) -> bool:
         """False where there are as many blocks as there may be, or no memory for another."""
-        if self._made >= self._most:
+        if self._made >= self._most or memory.free_host_bytes() < self._limit:
             return False
         try:
             block = torch.empty(sum(self._sizes), dtype=torch.uint8, pin_memory=self._pinned)

@@ -85,10 +85,12 @@ class KVCache:
         wanted = prompt[:-1]
         common = shared(self.tokens, wanted)
         kept, most = self._kept.best(wanted)
+        if most - common < WORTH_KEEPING:
+            kept = None
         if len(self.tokens) - common >= max(WORTH_KEEPING, len(self.tokens) // 2):
             memory.attempt(self.device, partial(self._kept.keep, self.tokens, kept))
         self.cut(common)
-        if kept is None or most - common < WORTH_KEEPING:
+        if kept is None:
             return common
         back = partial(self._kept.bring_back, kept, common, most)
         if (end := memory.attempt(self.device, back)) is None:

@@ -25,7 +25,7 @@ from engine.forward import last_logits
 from engine.kv_cache import KVCache
 
 SIZES: Final = (64, 256, 512)
-"""Tokens. Not those of a chunk: a long prompt's are better off with the plain kernel."""
+"""Tokens. Not those of a chunk, which takes the plain kernel, faster behind many tokens."""
 LEAST_SHORTER: Final = 0.9
 """Of the time of launching, at most."""
 ROUNDS: Final = 3
@@ -34,7 +34,8 @@ _log = logging.getLogger(__name__)
 
 
 class Growing(NamedTuple):
-    """Seconds at the first position and at position `end`; attention grows evenly between."""
+    """Seconds at the first position and at position `end`; attention grows evenly between. Behind
+    `end` as there, where nothing was measured."""
 
     first: float
     last: float
@@ -49,11 +50,11 @@ class Launching(NamedTuple):
 
     least: float
     """Seconds, however few its tokens are."""
-    token: Growing
-    """For each of the tokens of a chunk."""
+    per_token: Growing
+    """Of a chunk."""
 
     def seconds(self, count: int, start: int) -> float:
-        return max(self.least, count * self.token.at(start))
+        return max(self.least, count * self.per_token.at(start))
 
 
 class CapturedPrompt:
@@ -110,28 +111,36 @@ class PromptGraphs:
         """What all of them keep for what they compute."""
         return sum(prompt.held_bytes for prompt in self._prompts)
 
-    def part(self, count: int) -> int:
-        """How many of `count` tokens, a chunk at most, the next forward is best given: all, or as
-        many as the largest graph has, where replays take less time than launching all of them, by
-        what each takes half way."""
-        if not self._prompts or count <= self._prompts[-1].size:
-            return count
-        largest, start = self._prompts[-1], len(self._cache) + count // 2
-        whole, rest = divmod(count, largest.size)
-        replays = whole * largest.seconds.at(start)
-        if rest:
-            replays += next(p.seconds.at(start) for p in self._prompts if p.size >= rest)
-        return largest.size if replays <= self._launching.seconds(count, start) else count
+    @torch.inference_mode()
+    def run(self, tokens: Sequence[int]) -> tuple[int, Tensor] | None:
+        """Computes the first of the tokens, a chunk at most, behind those held: all, or as many as
+        the largest graph has.
 
-    def run(self, tokens: Sequence[int]) -> Tensor | None:
-        """Computes the tokens behind those held; the last one's logits [vocabulary], or None where
-        no graph is large enough, or the cache not for it."""
-        start = len(self._cache)
-        for prompt in self._prompts:
-            if prompt.size >= len(tokens):
-                fits = start + prompt.size <= self._cache.capacity
-                return prompt.replay(tokens, start) if fits else None
-        return None
+        Returns how many, and the last one's logits [vocabulary]; None where launching all of them
+        is faster than so many replays, by what each takes half way, or a replay does not fit.
+        """
+        if not self._prompts:
+            return None
+        count, start = len(tokens), len(self._cache)
+        half_way = start + count // 2
+        if self._seconds(count, half_way) > self._launching.seconds(count, half_way):
+            return None
+        prompt = self._for(count)
+        if start + prompt.size > self._cache.capacity:
+            return None
+        part = tokens[: prompt.size]
+        return len(part), prompt.replay(part, start)
+
+    def _for(self, count: int) -> CapturedPrompt:
+        """The smallest of so many tokens, else the largest."""
+        return next((one for one in self._prompts if one.size >= count), self._prompts[-1])
+
+    def _seconds(self, count: int, start: int) -> float:
+        """Of the replays that so many tokens take."""
+        largest = self._prompts[-1]
+        whole, rest = divmod(count, largest.size)
+        seconds = whole * largest.seconds.at(start)
+        return seconds + self._for(rest).seconds.at(start) if rest else seconds
 
     def clear(self) -> None:
         self._prompts.clear()
@@ -147,8 +156,8 @@ class PromptGraphs:
         self._launching = launching
         for size in (size for size in SIZES if size <= min(longest, end)):
             prompt = self._captured(size, end - size)
-            least = LEAST_SHORTER * launching.seconds(size, 0)
-            if prompt is None or prompt.seconds.first > least:
+            most = LEAST_SHORTER * launching.seconds(size, 0)
+            if prompt is None or prompt.seconds.first > most:
                 del prompt
                 memory.give_back(self._cache.device)
                 return

@@ -94,12 +94,11 @@ class Runner:
         """
         done = 0
         while done < len(tokens):
-            count = min(self.chunk, len(tokens) - done)
-            if self.prompts:
-                count = self.prompts.part(count)
-            part = tokens[done : done + count]
-            if not self._replayed(part):
-                self.forward(part)
+            chunk = tokens[done : done + self.chunk]
+            count = self._replayed(chunk)
+            if not count:
+                self.forward(chunk)
+                count = len(chunk)
             if self.device.type != "cpu":
                 torch.accelerator.synchronize(self.device)
             done += count
@@ -135,15 +134,14 @@ class Runner:
     def _paced(self, count: int) -> AbstractContextManager[None]:
         return self._paces[count].step() if count in self._paces else nullcontext()
 
-    @torch.inference_mode()
-    def _replayed(self, tokens: Sequence[int]) -> bool:
-        """As `forward`, by a captured one where there is one for so many tokens."""
-        logits = self.prompts.run(tokens) if self.prompts else None
-        if logits is None:
-            return False
-        self.logits = logits
-        self.cache.tokens.extend(tokens)
-        return True
+    def _replayed(self, tokens: Sequence[int]) -> int:
+        """As `forward`, of the first of the tokens; how many, 0 where launching is better."""
+        found = self.prompts.run(tokens) if self.prompts else None
+        if found is None:
+            return 0
+        count, self.logits = found
+        self.cache.tokens.extend(tokens[:count])
+        return count
 
     @torch.inference_mode()
     def forward(self, tokens: Sequence[int]) -> Tensor:

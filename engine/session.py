@@ -142,8 +142,8 @@ class Session:
                 vocabulary = opened.checkpoint.config.vocab_size
                 launching = chunks.settle(ready, vocabulary, longest, free)
                 ready.forward(prompt)
-            tokens = ready.decode(SamplingOptions(temperature=0), (), lambda: False)
-            seen = (prefill, probe.observe_step(tokens))
+            steps = ready.decode(SamplingOptions(temperature=0), (), lambda: False)
+            seen = (prefill, probe.observe_step(steps))
             if self._on_gpu:
                 # After the step, which is captured too and has more need of the memory.
                 ready.cache.cut(0)

@@ -91,12 +91,12 @@ def observe(run: Callable[[], object]) -> Observation:
         return Observation(NOT_OBSERVED, False)
 
 
-def observe_step(tokens: Generator[int, None, None]) -> Observation:
+def observe_step(steps: Generator[int, None, None]) -> Observation:
     """What computes one of the tokens, once steps are captured. No more are taken."""
-    for _ in islice(tokens, UNOBSERVED_STEPS):
+    for _ in islice(steps, UNOBSERVED_STEPS):
         pass
-    seen = observe(partial(next, tokens, None))
-    tokens.close()
+    seen = observe(partial(next, steps, None))
+    steps.close()
     return seen
 
 

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 
 import torch
 
+from engine.attention import probe
 from engine.bench.peak import UNTOLD, peak
 from engine.bench.peers import Transformers
 from engine.bench.program import Hearth, Program, Timing
@@ -150,7 +151,8 @@ def observed(program: Program, subject: Subject, settings: Settings) -> Kernels:
     longest = max(*settings.contexts, REPLY_PROMPT) + max(settings.new_tokens, REPLY_TOKENS)
     try:
         program.open(min(longest, subject.context_length))
-        context = min(settings.contexts[0], subject.context_length - settings.new_tokens)
+        behind = max(settings.new_tokens, probe.UNOBSERVED_STEPS + 1)
+        context = min(settings.contexts[0], subject.context_length - behind)
         return program.observe(subject.draw(max(1, context), seed=0))
     except FAULTS as fault:
         return Kernels(way=program.way, why_not=why(fault))

@@ -54,7 +54,7 @@ PANELS: Final = (
 class Line:
     way: Way
     points: tuple[tuple[int, float], ...]
-    """Context in tokens, and the median."""
+    """What is across, and the median."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine import kept_caches
+from engine import kept_caches, memory
 from engine.attention import latent
 from engine.kv_cache import CacheShape, KVCache
 
@@ -219,6 +219,29 @@ def test_where_the_device_has_no_memory_to_copy_a_conversation_is_run_again(
     assert talk(made, THIRD) == 0
     assert talk(made, SECOND) == 0
     assert talk(made, [*THIRD, 7]) == 300
+    assert holds(made)
+
+
+@pytest.mark.parametrize("room", [1, 2])
+def test_a_beginning_that_all_share_brings_nothing_back_and_uses_nothing(room: int) -> None:
+    """As a chat template's, or a system prompt."""
+    made = cache(keep=room * 384)
+    chats = [[*range(5000, 5030), *chat] for chat in (FIRST, SECOND, THIRD, [9] * 300)]
+    assert [talk(made, chat) for chat in chats] == [0, 30, 30, 30]
+    assert len(made._kept) == room
+    assert talk(made, [*chats[3 - room], 7]) == 330
+    assert holds(made)
+
+
+def test_no_block_is_made_where_the_host_has_little_memory_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = cache(keep=1000)
+    monkeypatch.setattr(memory, "free_host_bytes", lambda: 999 * BYTES_A_TOKEN)
+    talk(made, FIRST)
+    talk(made, SECOND)
+    assert len(made._kept) == made._kept._made == 0
+    assert talk(made, [*FIRST, 7]) == 0
     assert holds(made)
 
 

@@ -114,7 +114,7 @@ def test_what_is_replayed_is_what_is_launched(
 
 
 def test_what_no_graph_is_for_is_launched(gpu: Gpu, ready: Runner) -> None:
-    assert captured(ready).run(TOKENS[:17]) is None
+    captured(ready)
     ready.forward(TOKENS[:35])
     assert gpu.replayed == []
     ran(ready, TOKENS[35:37])
@@ -134,24 +134,31 @@ def test_what_takes_as_long_as_launching_is_not_kept(gpu: Gpu, ready: Runner) ->
     ("least", "token", "count", "part", "behind"),
     [
         (0.01, 0.0001, 16, 16, 16),
+        (0.005, 0.0001, 16, 16, 0),
         (0.01, 0.0001, 17, 16, 16),
-        (0.01, 0.0001, 25, 16, 25),
-        (0.015, 0.0001, 40, 16, 40),
-        (0.01, 0.0001, 61, 61, 61),
+        (0.01, 0.0001, 25, 16, 0),
+        (0.015, 0.0001, 40, 16, 0),
+        (0.01, 0.0001, 61, 0, 0),
         (0.01, 0.0003, 61, 16, 16),
-        (0.01, 0.00015, 640, 640, 640),
+        (0.01, 0.00015, 640, 0, 0),
         (0.01, 0.0003, 640, 16, 16),
     ],
 )
 def test_more_tokens_than_the_largest_graph_has_are_replayed_in_parts_while_that_is_faster(
     gpu: Gpu, ready: Runner, least: float, token: float, count: int, part: int, behind: int
 ) -> None:
-    assert ready.prompts
-    assert ready.prompts.part(count) == count, "nothing is captured yet"
-    ready.prompts.capture(launching(least, token), 100, CAPACITY)
-    assert ready.prompts.part(count) == part
-    ready.cache.tokens[:] = TOKENS
-    assert ready.prompts.part(count) == behind
+    """`part` of `count` tokens, and how many behind many others; 0 where they are launched."""
+    prompts = ready.prompts
+    assert prompts
+
+    def taken(held: int) -> int:
+        ready.cache.tokens[:] = TOKENS[:held]
+        found = prompts.run([TOKENS[0]] * count)
+        return found[0] if found else 0
+
+    assert taken(0) == 0, "nothing is captured yet"
+    prompts.capture(launching(least, token), 100, CAPACITY)
+    assert (taken(0), taken(CAPACITY - 16)) == (part, behind)
 
 
 def test_a_prefill_in_parts_is_the_same_as_a_launched_one(gpu: Gpu, ready: Runner) -> None:

@@ -227,16 +227,13 @@ class Prompts:
 
     def capture(self, launching: Launching, longest: int, end: int) -> None:
         assert launching.least == 0.02
-        assert launching.token[:2] == pytest.approx([0.02 / longest] * 2, rel=0.01)
+        assert launching.per_token[:2] == pytest.approx([0.02 / longest] * 2, rel=0.01)
         assert longest in chunks.CHUNKS
         assert end == 1024, "the context"
         self.calls.append("capture")
 
     def run(self, _: Sequence[int]) -> None:
         """None is for so few tokens."""
-
-    def part(self, count: int) -> int:
-        return count
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["at once", "after it was out of memory"])

@@ -287,7 +287,7 @@ def test_the_chunk_is_settled_at_load_and_stays(engine: Driven, folder: Path) ->
     for event in engine.session.generate(asking(QUESTION), lambda: False):
         if isinstance(event, Prefill) and event.done:
             assert runner.prompts
-            assert event.done == runner.prompts.part(min(chunk, event.total))
+            assert event.done in {min(chunk, event.total), *runner.prompts.sizes[-1:]}
             break
     assert runner.chunk == chunk
 
