@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from engine import memory
+from engine.forward import various
 from engine.opening import DEFAULT_CONTEXT
 from engine.prompt_graphs import Growing, Launching
 from engine.runner import Runner
@@ -50,7 +51,7 @@ class Chunk(NamedTuple):
         return self.tokens / self.seconds
 
 
-def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> Launching | None:
+def settle(ready: Runner, longest: int, free: int) -> Launching | None:
     """Returns what launching takes; None where nothing could be run, or prompts cannot be captured.
 
     Prompts have `longest` tokens at most; `free` bytes, from before torch held what a first chunk
@@ -62,7 +63,7 @@ def settle(ready: Runner, vocabulary: int, longest: int, free: int) -> Launching
     if ready.prompts:
         ready.prompts.clear()
     end = min(longest, DEFAULT_CONTEXT)
-    tokens = [token % vocabulary for token in range(end)]
+    tokens = various(ready.model, end)
 
     def measure(count: int, held: int) -> Measured | None:
         def run() -> None:
@@ -111,7 +112,7 @@ def capture_prompts(ready: Runner, launching: Launching | None, free: int) -> No
 
 def settled(
     measure: Callable[[int], Measured | None],
-    launching: float,
+    least: float,
     begin: int,
     longest: int,
     free: int,
@@ -119,8 +120,8 @@ def settled(
     """How many tokens a chunk is to have, and what was measured, of the same number or of as many
     as there can be; prompts have `longest` tokens at most.
 
-    `measure` runs so many tokens, or finds no memory for them; `launching` is the seconds of
-    launching a chunk. Each size is measured, not scaled from another: a chunk takes as long as
+    `measure` runs so many tokens, or finds no memory for them; `least` is the seconds in which a
+    chunk is launched. Each size is measured, not scaled from another: a chunk takes as long as
     launching its kernels or as computing them, whichever takes longer, and launching takes as long
     for few tokens as for many. `begin` is measured in any case.
     """
@@ -134,7 +135,7 @@ def settled(
     if chunk is None:
         return CHUNKS[0], Chunk(0, 0.0, 0)
     if fits(chunk, room):
-        chunk = larger(run, chunk, launching, longest, room)
+        chunk = larger(run, chunk, least, longest, room)
     else:
         chunk = smaller(run, chunk, room)
     return next(size for size in CHUNKS if size >= chunk.tokens), chunk
@@ -145,13 +146,13 @@ def fits(chunk: Chunk, room: int) -> bool:
 
 
 def larger(
-    run: Callable[[int], Chunk | None], chunk: Chunk, launching: float, longest: int, room: int
+    run: Callable[[int], Chunk | None], chunk: Chunk, least: float, longest: int, room: int
 ) -> Chunk:
     """Twice the tokens, and twice those, until there is room to launch them, while that is as fast
     and fits `room` bytes."""
     token = 0.0
     """Seconds of one more. The next takes no less: the more tokens, the more of them computing."""
-    while chunk.seconds < ROOM_TO_LAUNCH * launching:
+    while chunk.seconds < ROOM_TO_LAUNCH * least:
         tokens = min(2 * chunk.tokens, longest, CHUNKS[-1])
         if tokens <= chunk.tokens:
             break

@@ -14,13 +14,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import torch
 from torch import Tensor
 
 from engine import memory
-from engine.errors import reason
 
 BLOCK_BYTES: Final = 16 * 2**20
 """A power of two, to which torch rounds up what it pins."""
@@ -147,12 +147,11 @@ class KeptCaches:
         """False where there are as many blocks as there may be, or no memory for another."""
         if self._made >= self._most or memory.free_host_bytes() < self._limit:
             return False
-        try:
-            block = torch.empty(sum(self._sizes), dtype=torch.uint8, pin_memory=self._pinned)
-        except (MemoryError, RuntimeError) as error:
-            if not memory.is_used_up(error):
-                raise
-            _log.info("there is no memory to keep a conversation: %s", reason(error))
+        size, device = sum(self._sizes), self._buffers[0].device
+        empty = partial(torch.empty, size, dtype=torch.uint8, pin_memory=self._pinned)
+        block = memory.attempt(device, empty)
+        if block is None:
+            _log.info("there is no memory to keep a conversation")
             return False
         self._free.append(torch.split(block, self._sizes))
         self._made += 1

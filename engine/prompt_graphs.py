@@ -10,7 +10,6 @@ tokens than the largest has are replayed piece by piece while that is faster.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -21,13 +20,13 @@ from engine import fusion, memory
 from engine.attention.kernels import ON_DEVICE
 from engine.capture import captured
 from engine.errors import reason
-from engine.forward import last_logits
+from engine.forward import last_logits, various
 from engine.kv_cache import KVCache
 
 SIZES: Final = (64, 256, 512)
 """Tokens. Not those of a chunk, which takes the plain kernel, faster behind many tokens."""
-LEAST_SHORTER: Final = 0.9
-"""Of the time of launching, at most."""
+MOST_OF_LAUNCHING: Final = 0.9
+"""Of the time that launching takes, for a graph that is worth its memory."""
 ROUNDS: Final = 3
 
 _log = logging.getLogger(__name__)
@@ -156,7 +155,7 @@ class PromptGraphs:
         self._launching = launching
         for size in (size for size in SIZES if size <= min(longest, end)):
             prompt = self._captured(size, end - size)
-            most = LEAST_SHORTER * launching.seconds(size, 0)
+            most = MOST_OF_LAUNCHING * launching.seconds(size, 0)
             if prompt is None or prompt.seconds.first > most:
                 del prompt
                 memory.give_back(self._cache.device)
@@ -177,13 +176,11 @@ class PromptGraphs:
         """Timed without and behind `start` tokens; None where the model cannot be captured, or
         there is no memory."""
         device = self._cache.device
-        vocabulary = int(self._model.config.vocab_size)  # type: ignore[union-attr, arg-type]
-        # Tokens that differ: of one token alone a GPU needs less power, and is faster.
-        tokens = [token % vocabulary for token in range(size)]
+        tokens = various(self._model, size)
 
         def timed(prompt: CapturedPrompt, start: int) -> float:
             prompt.fill(tokens, start)
-            return min(replay_seconds(prompt.graph, device) for _ in range(ROUNDS))
+            return min(memory.measured(device, prompt.graph.replay)[0] for _ in range(ROUNDS))
 
         try:
             prompt = CapturedPrompt(self._model, self._cache, size)
@@ -200,14 +197,6 @@ class PromptGraphs:
             _log.info("prompts of %d tokens are not captured: %s", size, reason(error))
         fusion.forget(self._model)
         return None
-
-
-def replay_seconds(graph: Any, device: torch.device) -> float:
-    torch.cuda.synchronize(device)
-    begin = time.perf_counter()
-    graph.replay()
-    torch.cuda.synchronize(device)
-    return time.perf_counter() - begin
 
 
 def possible(cache: KVCache) -> bool:

@@ -16,6 +16,7 @@ from engine import catalog, chunks, generation, memory, thinking
 from engine.attention import choice, facts, interface, probe, trial
 from engine.attention.choice import Choice
 from engine.errors import HearthError, PromptError, reason
+from engine.forward import various
 from engine.loading.template import encode_chat
 from engine.opening import Open, Opening, no_room, notes
 from engine.protocol import (
@@ -132,15 +133,13 @@ class Session:
             ready.chunk = chunk
         longest = max(1, ready.cache.capacity - probe.UNOBSERVED_STEPS - 2)
         count = min(chunk, longest)
-        # Tokens that differ: those of a prompt go to all of a model's experts.
-        prompt = [token % opened.checkpoint.config.vocab_size for token in range(count)]
+        prompt = various(ready.model, count)
         free = memory.free_bytes(self._device)
         try:
             prefill = probe.observe(partial(ready.forward, prompt))
             launching = None
             if self._on_gpu:
-                vocabulary = opened.checkpoint.config.vocab_size
-                launching = chunks.settle(ready, vocabulary, longest, free)
+                launching = chunks.settle(ready, longest, free)
                 ready.forward(prompt)
             steps = ready.decode(SamplingOptions(temperature=0), (), lambda: False)
             seen = (prefill, probe.observe_step(steps))

@@ -66,7 +66,7 @@ class Subject:
         ready = checked(self.model, cache, self.rope)
         if self.device.type == "cuda":
             free = memory.allowed_bytes()
-            launching = chunks.settle(ready, self.vocabulary, max(1, capacity - 1), free)
+            launching = chunks.settle(ready, max(1, capacity - 1), free)
             chunks.capture_prompts(ready, launching, free)
         return ready
 

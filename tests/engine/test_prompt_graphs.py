@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from engine import prompt_graphs
+from engine import memory, prompt_graphs
 from engine.attention import interface, kernels
 from engine.attention.kernels import LayerStep, Scoring
 from engine.kv_cache import KVCache
@@ -30,6 +29,20 @@ def flash(query: Tensor, key: Tensor, value: Tensor, step: LayerStep, scoring: S
     return kernels.math(query, key, value, replace(step, start=start), scoring)
 
 
+class Graph:
+    def __init__(self, run: Any, replayed: list[int]) -> None:
+        self.prompt = run.__self__
+        self._run = run
+        self._replayed = replayed
+
+    def replay(self) -> None:
+        self._replayed.append(self.prompt.size)
+        self._run()
+
+    def pool(self) -> str:
+        return "a pool"
+
+
 class Gpu:
     """What capturing would do, and the seconds of a replay by size."""
 
@@ -38,21 +51,17 @@ class Gpu:
         self.faults: dict[int, Exception] = {}
         self.replayed: list[int] = []
 
-    def replay_seconds(self, graph: Any, _: object) -> float:
+    def measured(self, _: object, replay: Any) -> tuple[float, int]:
         """Behind 20 tokens and more twice as long."""
-        start = int(graph.prompt._given[-2])
-        return self.seconds[graph.size] * (1 + min(1, start / 20))
+        prompt = replay.__self__.prompt
+        start = int(prompt._given[-2])
+        return self.seconds[prompt.size] * (1 + min(1, start / 20)), 0
 
-    def captured(self, run: Any, pool: object) -> Any:
-        size = run.__self__.size
-        if size in self.faults:
-            raise self.faults[size]
-
-        def replay() -> None:
-            self.replayed.append(size)
-            run()
-
-        return SimpleNamespace(replay=replay, pool=lambda: "a pool", size=size, prompt=run.__self__)
+    def captured(self, run: Any, pool: object) -> Graph:
+        graph = Graph(run, self.replayed)
+        if graph.prompt.size in self.faults:
+            raise self.faults[graph.prompt.size]
+        return graph
 
 
 @pytest.fixture
@@ -60,7 +69,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
     made = Gpu()
     monkeypatch.setattr(prompt_graphs, "captured", made.captured)
     monkeypatch.setattr(prompt_graphs, "SIZES", tuple(made.seconds))
-    monkeypatch.setattr(prompt_graphs, "replay_seconds", made.replay_seconds)
+    monkeypatch.setattr(memory, "measured", made.measured)
     monkeypatch.setitem(kernels.KERNELS, "flash_attn", flash)
     return made
 

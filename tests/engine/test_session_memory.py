@@ -291,7 +291,7 @@ def test_how_large_chunks_are_is_settled_by_one_that_is_run(
     runner.forward([1, 2, 3])
     monkeypatch.setattr(runner, "forward", counted)
     monkeypatch.setattr(runner, "chunk", 512)
-    chunks.settle(runner, 200, runner.cache.capacity - 6, free=10**10)
+    chunks.settle(runner, runner.cache.capacity - 6, free=10**10)
     assert ran == [16, 16, 512, 512, 256, 256], "each once before it is timed"
     assert (runner.chunk, runner.chunk_bytes) == (256, 40_000 * 256)
     assert runner.cache.tokens == []
