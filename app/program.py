@@ -15,6 +15,7 @@ from app.folders import data_folder
 from app.look import Look
 from app.store.store import open_store
 from app.window import MainWindow
+from ground import private
 
 NO_PLATFORM: Final = (
     "hearth: the display cannot be opened. Check DISPLAY or WAYLAND_DISPLAY, and whether the "
@@ -24,6 +25,7 @@ NO_PLATFORM: Final = (
 
 
 def application() -> QApplication:
+    private.restrict_process()
     before = qInstallMessageHandler(_while_opening)
     made = QApplication(sys.argv[:1])
     qInstallMessageHandler(before)

@@ -13,6 +13,7 @@ from engine.errors import CheckpointError, HearthError, StorageError
 from engine.loading import gguf_parts
 from engine.packaged import PACKAGED, Packaged
 from engine.protocol import ModelInfo
+from ground import private
 
 _log = logging.getLogger(__name__)
 
@@ -81,9 +82,9 @@ def default_model() -> str:
 
 def models_folder() -> Path:
     """Whatever lies here is listed. Raises StorageError when it cannot be made."""
-    folder = folders.data() / "models"
+    folder = folders.data() / folders.MODELS
     try:
-        folder.mkdir(exist_ok=True)
+        private.make_folder(folder)
     except OSError as error:
         raise StorageError(f"The folder {folder} cannot be made: {error.strerror}.") from error
     return folder

@@ -15,10 +15,12 @@ from typing import Any, Final, TypeVar, get_args
 import msgspec
 
 import engine
+from engine import folders
 from engine.bench.settings import ATTENTIONS, NEW_TOKENS, ROUNDS
 from engine.bench.shapes import SHAPES
 from engine.errors import HearthError
 from engine.protocol import Dtype, Flash, Generate, Load, Message, ModelInfo, Sampling
+from ground import private
 
 OK: Final = 0
 FAILED: Final = 1
@@ -34,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     _print_any_character()
+    folders.close_to_others()
     try:
         code = run(options)
         sys.stdout.flush()
@@ -139,6 +142,7 @@ def _ask(options: argparse.Namespace) -> int:
 def _serve(_: argparse.Namespace) -> int:
     from engine import server
 
+    private.restrict_process()
     server.serve()
 
 

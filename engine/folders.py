@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -11,8 +12,11 @@ from typing import Final
 import platformdirs
 
 from engine.errors import StorageError
+from ground import private
 
 NAME = "hearth"
+MODELS: Final = "models"
+"""In the data folder: what lies here is listed."""
 _HINT: Final = "Check its permissions, or set HEARTH_HOME to a folder that can be written."
 ABANDONED: Final = 3600.0
 """Seconds without a change after which nobody is making a thing any more."""
@@ -38,6 +42,18 @@ def log() -> Path:
     return _made(_home("log") or platformdirs.user_log_path(NAME, appauthor=False))
 
 
+def close_to_others() -> None:
+    """Closes what older versions, or another umask, left open to other users of this computer.
+
+    The folder that HEARTH_HOME names is left alone: it may hold, and share, more than Hearth's.
+    So are files in `models`: the user put them there, and no chat is among them.
+    """
+    for place in (data, cache, config, log):
+        with contextlib.suppress(StorageError):
+            folder = place()
+            private.close_tree(folder, apart_from=(folder / MODELS,))
+
+
 def forget_abandoned(parent: Path, prefix: str) -> None:
     """Removes what ended processes left half made: cancelling a load ends one wherever it is."""
     for left in parent.glob(f"{prefix}*"):
@@ -57,7 +73,7 @@ def _home(kind: str) -> Path | None:
 
 def _made(folder: Path) -> Path:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private.make_folder(folder)
     except OSError as error:
         raise StorageError(
             f"The folder {folder} cannot be made: {error.strerror}.", _HINT

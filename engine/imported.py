@@ -9,6 +9,7 @@ import msgspec
 
 from engine import folders
 from engine.errors import StorageError
+from ground import private
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ def _file() -> Path:
 def _write(paths: list[Path]) -> None:
     made = _file().with_suffix(".new")
     try:
-        made.write_bytes(msgspec.json.format(msgspec.json.encode(_List(list(map(str, paths))))))
+        text = msgspec.json.format(msgspec.json.encode(_List(list(map(str, paths)))))
+        private.write(made, text)
         made.replace(_file())
     except OSError as error:
         raise StorageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import logging.handlers
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Final
 
 from engine import folders
 from engine.errors import StorageError
+from ground import private
 
 MAX_BYTES: Final = 1_000_000
 KEPT_FILES: Final = 3
@@ -37,9 +39,15 @@ def set_up() -> None:
         logging.getLogger(__name__).warning("No log file can be written (%s); going on.", error)
 
 
+class _PrivateFile(logging.handlers.RotatingFileHandler):
+    """No other user may read it, nor those that it was before."""
+
+    def _open(self) -> io.TextIOWrapper:
+        stream = open(self.baseFilename, "ab", opener=private.opener)  # noqa: SIM115
+        return io.TextIOWrapper(stream, encoding=self.encoding)
+
+
 def _file() -> logging.Handler:
-    handler = logging.handlers.RotatingFileHandler(
-        path(), maxBytes=MAX_BYTES, backupCount=KEPT_FILES, encoding="utf-8"
-    )
+    handler = _PrivateFile(path(), maxBytes=MAX_BYTES, backupCount=KEPT_FILES, encoding="utf-8")
     handler.setFormatter(logging.Formatter(_FORMAT))
     return handler

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from engine import folders
 from engine.errors import CheckpointError, StorageError
+from ground import private
 
 MAKING: Final = ".making-"
 
@@ -88,7 +89,7 @@ def _join(parts: list[Path], joined: Path, sha256: str) -> None:
     """Writes beside the target and renames, so that half a file is never used."""
     made = None
     try:
-        joined.parent.mkdir(parents=True, exist_ok=True)
+        private.make_folder(joined.parent)
         folders.forget_abandoned(joined.parent, MAKING)
         with tempfile.NamedTemporaryFile(dir=joined.parent, prefix=MAKING, delete=False) as file:
             made = Path(file.name)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from engine import folders
 from engine.capture import captured
+from ground import private
 
 LINEAR: Final = "linear"
 GATE_UP: Final = "gate_up"
@@ -123,7 +124,7 @@ def _read(file: Path, machine: str) -> dict[Shape, Blocks]:
 def _write(file: Path, machine: str, table: Mapping[Shape, Blocks]) -> None:
     rows = [[*shape, *blocks] for shape, blocks in table.items()]
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({"machine": machine, "table": rows}), "utf-8")
+        private.make_folder(file.parent)
+        private.write(file, json.dumps({"machine": machine, "table": rows}).encode())
     except OSError as error:
         _log.warning("block sizes are not kept: %s", error)

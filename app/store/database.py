@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 from typing import Final
 
 from app.store.migrations import MIGRATIONS, VERSION
+from ground import private
 
 BUSY_MS: Final = 2000
 
@@ -18,12 +20,16 @@ class StoreError(Exception):
 def open_database(path: Path) -> sqlite3.Connection:
     """A connection to the database of this version. Raises StoreError."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private.make_folder(path.parent)
     except OSError as error:
         raise StoreError(
             f"The folder {path.parent} cannot be made: {error.strerror or error}. "
             "Check its permissions, then start Hearth again."
         ) from error
+    with contextlib.suppress(OSError):  # SQLite says it
+        private.make_file(path)
+    for beside in path.parent.glob(f"{path.name}*"):  # its journals, its copies
+        private.close(beside)
     try:
         return _prepare(_connect(str(path)), path)
     except sqlite3.DatabaseError as error:

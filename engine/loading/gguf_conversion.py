@@ -24,6 +24,7 @@ from engine.loading import gguf_config, gguf_pretokenizers
 from engine.loading.families import Config
 from engine.loading.gguf_families import GGUF
 from engine.loading.gguf_header import GGUFHeader
+from ground import private
 
 VERSION: Final = 5
 """Raised when a conversion comes out differently, so that older ones are made again."""
@@ -97,7 +98,7 @@ def _digest(contents: Iterable[bytes]) -> str:
 
 def _write(folder: Path, header: GGUFHeader, row: GGUF) -> None:
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        private.make_folder(folder.parent)
         folders.forget_abandoned(folder.parent, MAKING)
         made = Path(tempfile.mkdtemp(prefix=MAKING, dir=folder.parent))
     except OSError as error:
@@ -125,8 +126,8 @@ def _fill(made: Path, header: GGUFHeader, row: GGUF) -> None:
     }
     contents = {name: files[name].encode() for name in FILES}
     for name, content in contents.items():
-        (made / name).write_bytes(content)
-    (made / MARKER).write_text(_digest(contents.values()), "ascii")
+        private.write(made / name, content)
+    private.write(made / MARKER, _digest(contents.values()).encode("ascii"))
 
 
 def _tokenizer_config(header: GGUFHeader, config: Config, tokenizer: Any) -> Config:

@@ -15,6 +15,7 @@ from engine import folders
 from engine.errors import StorageError
 from engine.loading import gguf_conversion, gguf_families, gguf_header
 from engine.loading.gguf_conversion import CONFIG, KEPT, MAKING, MARKER, TOKENIZER, Conversion
+from ground import private
 from tests.engine import tiny
 
 pytestmark = pytest.mark.usefixtures("empty_home")
@@ -127,15 +128,13 @@ def test_a_damaged_conversion_is_made_again(damage: object, file: Path) -> None:
 def test_the_marker_is_written_last(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ended at any of the writes before, nothing is there that would be used."""
     writes: list[str] = []
-    for name in ("write_bytes", "write_text"):
-        real = getattr(Path, name)
+    real = private.write
 
-        def write(self: Path, *args: object, real: object = real) -> object:
-            writes.append(self.name)
-            assert callable(real)
-            return real(self, *args)
+    def write(path: Path, content: bytes) -> None:
+        writes.append(path.name)
+        real(path, content)
 
-        monkeypatch.setattr(Path, name, write)
+    monkeypatch.setattr(private, "write", write)
     Makings()(file)
     assert writes[-1] == MARKER
     assert set(writes[:-1]) == set(gguf_conversion.FILES)
@@ -214,10 +213,14 @@ def test_a_full_disk_says_so_and_keeps_nothing(file: Path, full_disk: Path) -> N
 def test_a_disk_that_fills_at_the_last_write(
     number: int, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Path, *_: object) -> None:
-        raise OSError(number, os.strerror(number))
+    real = private.write
 
-    monkeypatch.setattr(Path, "write_text", full)
+    def full(path: Path, content: bytes) -> None:
+        if path.name == MARKER:
+            raise OSError(number, os.strerror(number))
+        real(path, content)
+
+    monkeypatch.setattr(private, "write", full)
     with pytest.raises(StorageError, match="no room left"):
         Makings()(file)
     assert kept() == []
@@ -226,7 +229,7 @@ def test_a_disk_that_fills_at_the_last_write(
 def test_once_there_is_room_it_is_made(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     converted = Makings()
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+        patch.setattr(private, "write", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
         with pytest.raises(StorageError):
             converted(file)
     assert converted(file).config["num_hidden_layers"] == 6

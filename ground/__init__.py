@@ -1,0 +1,1 @@
+"""What both processes stand on: files, streams, the terminal. Knows neither `app` nor `engine`."""
