@@ -23,5 +23,8 @@ def engine_command(arguments: Sequence[str]) -> list[str]:
 
 
 def engine_environment() -> dict[str, str]:
-    """Our own environment; only what lies beside `app` is importable besides the interpreter's."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+    """Our own environment; only what lies beside `app` is importable besides the interpreter's.
+
+    HEARTH_PARENT names the process with which the engine ends; `engine/watchdog.py` reads it.
+    """
+    return {**os.environ, "PYTHONPATH": str(ROOT), "HEARTH_PARENT": str(os.getpid())}

@@ -14,7 +14,7 @@ from typing import IO, TextIO
 import msgspec
 
 import engine
-from engine import protocol
+from engine import protocol, watchdog
 from engine.errors import CheckpointError, HearthError
 from engine.protocol import (
     AnyEvent,
@@ -178,7 +178,7 @@ def _engine() -> Iterator[subprocess.Popen[bytes]]:
             [sys.executable, *SERVE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, watchdog.PARENT: str(os.getpid())},
         )
     finally:
         signal.signal(signal.SIGINT, before)

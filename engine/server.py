@@ -17,7 +17,7 @@ from typing import BinaryIO, Final, NoReturn
 import psutil
 
 import engine
-from engine import catalog, folders, log, nvml, protocol, telemetry, worker
+from engine import catalog, folders, log, nvml, protocol, telemetry, watchdog, worker
 from engine.errors import StorageError
 from engine.faults import as_event
 from engine.outbox import Outbox
@@ -28,6 +28,9 @@ from engine.worker import Session, Worker
 FIRST_LIST: Final = 0.3
 """Seconds that the engine thread lets the first list of models go before it imports torch."""
 
+GRACE: Final = 1.0
+"""Seconds that this process has to end by itself after the end of its input."""
+
 LAST_WORDS: Final = 1.0
 """Seconds that a reader has to take what is pending before the process ends."""
 
@@ -35,6 +38,7 @@ LAST_WORDS: Final = 1.0
 def serve(open_session: Callable[[], Session] = worker.open_session) -> NoReturn:
     """Serves until the end of the input or `Shutdown`; does not return."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever holds the other end
+    watchdog.end_with_input(GRACE)
     commands, events = claim_pipes()
     log.set_up()
     Server(commands, events, open_session).run()

@@ -15,6 +15,7 @@ import weakref
 from pathlib import Path
 from typing import Any, Final
 
+from engine import watchdog
 from engine.errors import reason
 
 ROOT: Final = Path(__file__).parents[2]
@@ -60,7 +61,12 @@ class Child:
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "RUST_BACKTRACE": "0"},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "RUST_BACKTRACE": "0",
+                watchdog.PARENT: str(os.getpid()),
+            },
             creationflags=NO_WINDOW,
         )
         weakref.finalize(self, _end, process)  # at the latest when this program ends

@@ -1,43 +1,36 @@
 """The inside of a child process: one JSON line in, one out. Imports nothing of strangers' programs.
 
-Whoever starts it ends it when a request takes too long; should that one have died, it ends itself.
+Whoever starts it ends it when a request takes too long; it ends with its input at the latest.
 """
 
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-ABANDONED: Final = 10.0
-"""Seconds beyond every limit after which nobody can be waiting for an answer any more."""
+from engine import watchdog
+
+GRACE: Final = 0.2
+"""Seconds that this process has to end by itself after the end of its input."""
 
 
 def nothing() -> None:
     pass
 
 
-def serve(
-    answer: Callable[[Any], Any], limit: float, prepare: Callable[[], None] = nothing
-) -> None:
-    """Answers until the input ends; `limit` is the longest that anybody waits, in seconds.
-
-    At the request None, which is the first, it prepares itself.
-    """
+def serve(answer: Callable[[Any], Any], prepare: Callable[[], None] = nothing) -> None:
+    """Answers until the input ends. At the request None, which is the first, it prepares itself."""
     # Ctrl-C in a terminal goes to every process of it; this one ends with its stdin.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-        for line in sys.stdin.buffer:
-            faulthandler.dump_traceback_later(limit + ABANDONED, exit=True, file=nowhere)
-            said = json.dumps(_answered(answer, prepare, json.loads(line)))
-            faulthandler.cancel_dump_traceback_later()
-            sys.stdout.buffer.write(said.encode() + b"\n")
-            sys.stdout.buffer.flush()
+    watchdog.end_with_input(GRACE)
+    for line in sys.stdin.buffer:
+        said = json.dumps(_answered(answer, prepare, json.loads(line)))
+        sys.stdout.buffer.write(said.encode() + b"\n")
+        sys.stdout.buffer.flush()
 
 
 def _answered(

@@ -18,8 +18,6 @@ from engine.loading import child_loop
 
 MEMORY = 1 << 30
 """Bytes of address space."""
-LONGEST = 2.0
-"""Seconds that a rendering is waited for."""
 MAX_TEXT = 20_000_000
 """Characters that a rendering may have; a long conversation has half a million."""
 
@@ -124,4 +122,4 @@ def render(request: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     child_loop.limit_memory(MEMORY)
-    child_loop.serve(render, LONGEST)
+    child_loop.serve(render)

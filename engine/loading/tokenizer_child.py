@@ -16,8 +16,6 @@ from engine.loading import child_loop
 
 MEMORY: Final = 2 << 30
 """Bytes of address space; Gemma 3's vocabulary, the largest of today's, takes a tenth."""
-LONGEST: Final = 30.0
-"""Seconds that an answer is waited for."""
 MAX_VOCABULARY: Final = 1_000_000
 """Tokens; Gemma 3 has 262,145."""
 MAX_ADDED: Final = 20_000
@@ -90,4 +88,4 @@ def _grows(step: dict[str, Any]) -> bool:
 if __name__ == "__main__":
     child_loop.limit_memory(MEMORY)
     encoder = Encoder(Path(sys.argv[1]))
-    child_loop.serve(encoder.encode, LONGEST, encoder.open)
+    child_loop.serve(encoder.encode, encoder.open)

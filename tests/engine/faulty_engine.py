@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import subprocess
 import sys
 import time
@@ -141,6 +142,13 @@ def die(_: Callable[[], bool]) -> Iterator[str]:
     os._exit(9)
 
 
+def hold_gil(_: Callable[[], bool]) -> Iterator[str]:
+    """For hours, in one call of C that lets no other thread run."""
+    yield "x"
+    os.write(2, b"holds the GIL\n")
+    re.match("(a+)+b", "a" * 99)
+
+
 faults: dict[str, Fault] = {
     "chatter": chatter,
     "flood": flood,
@@ -151,6 +159,7 @@ faults: dict[str, Fault] = {
     "lose the device": lose_device,
     "fail": fail,
     "die": die,
+    "hold the GIL": hold_gil,
 }
 
 if __name__ == "__main__":
