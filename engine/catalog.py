@@ -20,24 +20,20 @@ _log = logging.getLogger(__name__)
 
 def scan() -> tuple[ModelInfo, ...]:
     """Every model, the embedded one first; those that cannot be used say why."""
-    carried = [_packaged_card(model) for model in PACKAGED if model.paths()]
-    added = _unless_unreadable(imported.paths)
-    found = [path for path in _unless_unreadable(_in_models_folder) if path not in added]
-    return (
-        *carried,
-        *(_card(path, "imported", str(path)) for path in added),
-        *(_card(path, "folder", _id_in_models_folder(path)) for path in found),
-    )
+    return tuple(map(model_card.read, _unread()))
 
 
 def find(model: str) -> ModelInfo:
-    """By id, or by the path of a folder or GGUF file. Raises CheckpointError for neither."""
-    for card in scan():
+    """By id, or by the path of a folder or GGUF file. Raises CheckpointError for neither.
+
+    Reads the headers of this model alone: no other one delays or prevents that it is opened.
+    """
+    for card in _unread():
         if model in (card.id, card.path):
-            return card
+            return model_card.read(card)
     path = _existing(model)
     if path is not None:
-        return _card(path, "imported", str(path))
+        return model_card.read(_card(path, "imported", str(path)))
     raise CheckpointError(
         f"There is no model or file named {model!r}.",
         "`python3 start.py models` lists those that are here; a folder or a .gguf file works too.",
@@ -60,7 +56,7 @@ def add(path: str) -> ModelInfo:
     chosen = _existing(path)
     if chosen is None:
         raise CheckpointError(f"There is no file or folder {path}.", "Choose another one.")
-    card = _card(chosen, "imported", str(chosen))
+    card = model_card.read(_card(chosen, "imported", str(chosen)))
     if card.problem:
         raise CheckpointError(card.problem, "It was not added.")
     imported.add(chosen)
@@ -77,7 +73,7 @@ def default_model() -> str:
     for model in PACKAGED:
         if model.source == "embedded" and model.paths():
             return model.id
-    return next((card.id for card in scan() if not card.problem), "")
+    return next((card.id for card in map(model_card.read, _unread()) if not card.problem), "")
 
 
 def models_folder() -> Path:
@@ -88,6 +84,18 @@ def models_folder() -> Path:
     except OSError as error:
         raise StorageError(f"The folder {folder} cannot be made: {error.strerror}.") from error
     return folder
+
+
+def _unread() -> list[ModelInfo]:
+    """The cards of all models as `model_card.read` fills them: with name and path alone."""
+    carried = [_packaged_card(model) for model in PACKAGED if model.paths()]
+    added = _unless_unreadable(imported.paths)
+    found = [path for path in _unless_unreadable(_in_models_folder) if path not in added]
+    return [
+        *carried,
+        *(_card(path, "imported", str(path)) for path in added),
+        *(_card(path, "folder", _id_in_models_folder(path)) for path in found),
+    ]
 
 
 def _unless_unreadable(listed: Callable[[], list[Path]]) -> list[Path]:
@@ -145,9 +153,7 @@ def _card(path: Path, source: model_card.Source, id: str) -> ModelInfo:  # noqa:
     part = gguf_parts.part_of(path)
     name = part.model if part else path.stem if path.suffix == ".gguf" else path.name
     card = ModelInfo(id=id, name=name, path=str(path), source=source, format="unknown")
-    if not _is_text(str(path)):
-        return _without_text(card)
-    return model_card.read(card)
+    return card if _is_text(str(path)) else _without_text(card)
 
 
 def _is_text(name: str) -> bool:
@@ -170,7 +176,7 @@ def _without_text(card: ModelInfo) -> ModelInfo:
 
 def _packaged_card(model: Packaged) -> ModelInfo:
     paths = model.paths()
-    card = ModelInfo(
+    return ModelInfo(
         id=model.id,
         name=model.name,
         path=str(paths[0]),
@@ -178,4 +184,3 @@ def _packaged_card(model: Packaged) -> ModelInfo:
         format="unknown",
         size_bytes=sum(path.stat().st_size for path in paths),
     )
-    return model_card.read(card)

@@ -5,6 +5,7 @@ Imports neither torch nor transformers: the catalog reads folders too.
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import stat
@@ -14,6 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from engine.errors import CheckpointError, UnsupportedError, shown
 from engine.loading import families, pickle_files, safetensors_header
 from engine.loading.families import Config, Family
@@ -21,8 +24,15 @@ from engine.loading.safetensors_header import StoredTensor
 
 MAX_FILE: Final = 64_000_000
 """Bytes; the largest tokenizer.json of the supported families has 34 million."""
-MAX_JSON: Final = 16_000_000
-"""Bytes of what is read as objects; the largest index has 9 million."""
+MAX_JSON: Final = 4_000_000
+"""Bytes of what is read as objects; Gemma 3's tokenizer_config.json has 1.2 million."""
+MAX_VALUES: Final = 250_000
+"""Of a JSON file, counted by its brackets and commas; Gemma 3's tokenizer_config.json has 60,000.
+Lists of nothing would take gigabytes as objects, and seconds."""
+MAX_INDEX: Final = 16_000_000
+"""Bytes; DeepSeek V3's index has 9 million."""
+MAX_FILES: Final = 2000
+"""Of weights; DeepSeek V3 has 163."""
 CODE_KEYS: Final = ("auto_map", "attn_implementation", "custom_pipelines")
 CODE_PREFIX: Final = "_attn_implementation"
 """Keys that make transformers fetch and run code: CVE-2026-4372."""
@@ -45,7 +55,24 @@ class ModelFolder:
     @cached_property
     def shards(self) -> dict[Path, dict[str, StoredTensor]]:
         """Tensors by file, every header checked. Raises CheckpointError."""
-        return {path: safetensors_header.read(path) for path in _shard_paths(self.path)}
+        return {path: safetensors_header.read(path) for path in self.weights_files()}
+
+    def header_bytes(self) -> int:
+        """Bytes of what must be read to know the tensors: headers, and the index if there is one.
+
+        Raises CheckpointError.
+        """
+        index = self.path / INDEX
+        size = index.stat().st_size if exists(index) else 0
+        return size + sum(safetensors_header.length(path) for path in self.weights_files())
+
+    def file_bytes(self) -> int:
+        """Bytes of the files of weights."""
+        return sum(path.stat().st_size for path in self.weights_files())
+
+    def weights_files(self) -> list[Path]:
+        """Raises CheckpointError when one is missing."""
+        return _shard_paths(self.path)
 
     @property
     def tensors(self) -> list[StoredTensor]:
@@ -94,6 +121,8 @@ def config_of(path: Path) -> Config:
 def read_json(path: Path) -> Config:
     """An object, cleaned of all that asks for code. Raises CheckpointError."""
     content = read_bytes(path, MAX_JSON)
+    if sum(map(content.count, (b"[", b"{", b","))) > MAX_VALUES:
+        raise CheckpointError(f"{path.name} has too much in it.")
     try:
         found = clean(json.loads(content))
     except (ValueError, RecursionError) as error:
@@ -195,12 +224,16 @@ def _names_in(folder: Path) -> set[str]:
         raise unreadable(folder, error) from error
 
 
+class _Index(msgspec.Struct):
+    weight_map: dict[str, str]
+
+
 def _shard_paths(folder: Path) -> list[Path]:
     single = folder / "model.safetensors"
     present = _names_in(folder)
     paths = []
     if INDEX in present:
-        paths = _indexed(folder, read_json(folder / INDEX).get("weight_map"))
+        paths = _indexed(folder, present)
     elif single.name in present:
         paths = [single]
     for path in paths:
@@ -210,12 +243,9 @@ def _shard_paths(folder: Path) -> list[Path]:
     raise CheckpointError(f"The folder {folder.name} has no weights (model.safetensors).")
 
 
-def _indexed(folder: Path, weight_map: object) -> list[Path]:
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise CheckpointError(f"{INDEX} is damaged: it names no weights.")
-    names = sorted({str(name) for name in weight_map.values()})
-    _check_names(names)
-    missing = [name for name in names if not (folder / name).is_file()]
+def _indexed(folder: Path, present: set[str]) -> list[Path]:
+    names = _named_by_index(folder)
+    missing = [name for name in names if name not in present]
     if missing:
         raise CheckpointError(
             f"The folder {folder.name} lacks {len(missing)} of {len(names)} files of weights, "
@@ -223,6 +253,22 @@ def _indexed(folder: Path, weight_map: object) -> list[Path]:
             "Download the missing files into it.",
         )
     return [folder / name for name in names]
+
+
+def _named_by_index(folder: Path) -> list[str]:
+    content = read_bytes(folder / INDEX, MAX_INDEX).removeprefix(codecs.BOM_UTF8)
+    try:
+        names = sorted(set(msgspec.json.decode(content, type=_Index).weight_map.values()))
+    except msgspec.ValidationError as error:
+        raise CheckpointError(f"{INDEX} is damaged: it names no weights.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise CheckpointError(f"{INDEX} is damaged: it is no JSON.") from error
+    if not names:
+        raise CheckpointError(f"{INDEX} is damaged: it names no weights.")
+    if len(names) > MAX_FILES:
+        raise CheckpointError(f"{INDEX} names {len(names):,} files, which no model has.")
+    _check_names(names)
+    return names
 
 
 def _check_names(names: Iterable[str]) -> None:

@@ -1,30 +1,40 @@
-"""The header of a safetensors file, every number checked before anything is mapped.
+"""The header of a safetensors file, every number checked before anything is read by it.
 
 Format: https://github.com/huggingface/safetensors#format. Imports neither torch nor numpy.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import stat
-from collections import Counter
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, BinaryIO, Final
+
+import msgspec
 
 from engine.errors import CheckpointError, UnsupportedError, shown
 
 MAX_HEADER: Final = 16_000_000
-"""Bytes: a hundred thousand tensors. The safetensors library's limit of 100 million would let lists
-of nothing take gigabytes as objects."""
+"""Bytes: a hundred thousand tensors."""
+MAX_NAME: Final = 512
+"""Characters of a tensor's name."""
+MAX_ENTRY: Final = 4096
+"""Bytes of what a header says about one tensor: a list of millions of dimensions is not read."""
+MAX_DIMENSIONS: Final = 64
+"""Of a tensor: torch computes with no more."""
 BITS: Final = {
+    "F4": 4,
+    "F6_E2M3": 6,
+    "F6_E3M2": 6,
     "BOOL": 8,
     "U8": 8,
     "I8": 8,
     "F8_E4M3": 8,
+    "F8_E4M3FNUZ": 8,
     "F8_E5M2": 8,
+    "F8_E5M2FNUZ": 8,
+    "F8_E8M0": 8,
     "I16": 16,
     "U16": 16,
     "F16": 16,
@@ -35,92 +45,148 @@ BITS: Final = {
     "I64": 64,
     "U64": 64,
     "F64": 64,
+    "C64": 64,
 }
 
 
-@dataclass(frozen=True)
-class StoredTensor:
+class StoredTensor(msgspec.Struct, frozen=True):
     name: str
     dtype: str
     shape: tuple[int, ...]
     begin: int
-    """Bytes from the end of the header."""
+    """Bytes from the file's beginning."""
     end: int
+    parameters: int
+    """The product of its dimensions."""
 
     @property
     def size(self) -> int:
+        """Bytes."""
         return self.end - self.begin
 
-    @property
-    def parameters(self) -> int:
-        return math.prod(self.shape)
+
+class _Name:
+    """A key that equals no other: msgspec keeps the last of two equal ones, and says nothing."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+_Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class _Entry(msgspec.Struct):
+    dtype: str
+    shape: Annotated[tuple[_Natural, ...], msgspec.Meta(max_length=MAX_DIMENSIONS)]
+    data_offsets: tuple[_Natural, _Natural]
+
+
+_HEADER: Final = msgspec.json.Decoder(
+    dict[_Name, msgspec.Raw], dec_hook=lambda _, text: _Name(text)
+)
+_ENTRY: Final = msgspec.json.Decoder(_Entry)
 
 
 def read(path: Path) -> dict[str, StoredTensor]:
     """Tensors by name. Raises CheckpointError for what is cut off or contradicts itself."""
+    with _opened(path) as (file, size):
+        header = _length(path, file, size)
+        text = file.read(header)
+    return _tensors(path, text, 8 + header, size)
+
+
+def length(path: Path) -> int:
+    """Of the header, in bytes, which is not read. Raises CheckpointError as `read` does."""
+    with _opened(path) as (file, size):
+        return _length(path, file, size)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """The file and its size in bytes."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise _broken(path, "it is not a file")  # a pipe would be waited on
-        size = status.st_size
         with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not size:
-                raise CheckpointError(f"{path.name} is empty.")
-            if size < 8 or length > size - 8:
-                raise _cut_off(path, "its header is not all there")
-            if length > MAX_HEADER:
-                raise _broken(path, "its header is too long")
-            text = file.read(length)
+            yield file, status.st_size
     except OSError as error:
         raise CheckpointError(
             f"{path} cannot be read: {error.strerror}.", "Check the permissions of the file."
         ) from error
+
+
+def _length(path: Path, file: BinaryIO, size: int) -> int:
+    said = int.from_bytes(file.read(8), "little")
+    if not size:
+        raise CheckpointError(f"{path.name} is empty.")
+    if size < 8 or said > size - 8:
+        raise _cut_off(path, "its header is not all there")
+    if said > MAX_HEADER:
+        raise _broken(path, "its header is too long")
+    return said
+
+
+def _tensors(path: Path, text: bytes, data: int, size: int) -> dict[str, StoredTensor]:
+    """`data` is where the tensors begin, `size` where the file ends, in bytes."""
+    found: dict[str, StoredTensor] = {}
+    for name, entry in _entries(path, text).items():
+        if name.text == "__metadata__":
+            continue
+        if len(name.text) > MAX_NAME:
+            raise _broken(path, f"the name {shown(name.text)} is too long")
+        if name.text in found:
+            raise _broken(path, f"{shown(name.text)} occurs twice")
+        found[name.text] = _tensor(path, name.text, entry, data, size)
+    _check_layout(path, found, data, size)
+    return found
+
+
+def _entries(path: Path, text: bytes) -> dict[_Name, msgspec.Raw]:
+    """What is no tensor is refused where it begins: as objects it could take gigabytes."""
     try:
-        entries = json.loads(text, object_pairs_hook=partial(_once, path))
-    except (ValueError, RecursionError) as error:
+        return _HEADER.decode(text)
+    except msgspec.ValidationError as error:
+        raise _broken(path, "its header is no list of tensors") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _broken(path, "its header is no JSON") from error
-    if not isinstance(entries, dict):
-        raise _broken(path, "its header is no list of tensors")
-    entries.pop("__metadata__", None)
-    found = {name: _tensor(path, name, entry) for name, entry in entries.items()}
-    _check_layout(path, found, size - 8 - length)
-    return found
 
 
-def _once(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Which of two would be meant, two readers may see differently."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise _broken(path, f"{shown(name)} occurs twice")
-    return found
-
-
-def _tensor(path: Path, name: str, entry: Any) -> StoredTensor:
+def _tensor(path: Path, name: str, raw: msgspec.Raw, data: int, size: int) -> StoredTensor:
     try:
-        begin, end = map(_natural, entry["data_offsets"])
-        shape = tuple(map(_natural, entry["shape"]))
-        dtype = str(entry["dtype"])
-    except (KeyError, TypeError, ValueError) as error:
+        if memoryview(raw).nbytes > MAX_ENTRY:
+            raise _broken(path, f"tensor {shown(name)} is described by too much")
+        entry = _ENTRY.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _broken(path, f"tensor {shown(name)} is not described") from error
-    if dtype not in BITS:
+    if entry.dtype not in BITS:
         raise UnsupportedError(
-            f"{path.name} has weights of a type that is not known: {shown(dtype)}."
+            f"{path.name} has weights of a type that is not known: {shown(entry.dtype)}."
         )
-    if (end - begin) * 8 != math.prod(shape) * BITS[dtype]:
+    begin, end = entry.data_offsets
+    parameters = _product(entry.shape, 8 * size)
+    if parameters is None or (end - begin) * 8 != parameters * BITS[entry.dtype]:
         raise _broken(path, f"tensor {shown(name)} has not the size of its shape")
-    return StoredTensor(name, dtype, shape, begin, end)
+    return StoredTensor(name, entry.dtype, entry.shape, data + begin, data + end, parameters)
 
 
-def _natural(value: object) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(value)
-    return value
+def _product(shape: tuple[int, ...], largest: int) -> int | None:
+    """None where it, or a dimension of an empty tensor, is larger than a file of so many bits."""
+    if max(shape, default=0) > largest:
+        return None
+    if 0 in shape:
+        return 0
+    product = 1
+    for dimension in shape:
+        product *= dimension
+        if product > largest:
+            return None
+    return product
 
 
-def _check_layout(path: Path, tensors: dict[str, StoredTensor], size: int) -> None:
-    reached = 0
+def _check_layout(path: Path, tensors: dict[str, StoredTensor], reached: int, size: int) -> None:
     for tensor in sorted(tensors.values(), key=lambda tensor: (tensor.begin, tensor.end)):
         if tensor.end > size:
             raise _cut_off(path, f"tensor {shown(tensor.name)} lies outside of it")

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine import catalog, folders, imported
+from engine import catalog, folders, imported, model_card
 from engine.errors import CheckpointError, StorageError, UnsupportedError
 from engine.loading import families, gguf_header
 from engine.packaged import PACKAGED
@@ -105,6 +105,34 @@ def test_a_folder_named_as_a_packaged_model_is_not_taken_for_it(models: Path, ma
     (card,) = others()
     assert catalog.resolve(card.id) == folder
     assert catalog.resolve("smollm2-135m-instruct") == PACKAGED[0].file()
+
+
+def test_no_other_model_is_read_to_find_one(
+    models: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file whose header takes time would delay every load."""
+    for name in ("first", "second"):
+        shutil.copytree(made / "tiny", models / name)
+    read, of_card = [], model_card.read
+
+    def recorded(card: ModelInfo) -> ModelInfo:
+        read.append(card.id)
+        return of_card(card)
+
+    monkeypatch.setattr(model_card, "read", recorded)
+    assert catalog.find("second").problem == ""
+    assert catalog.resolve("smollm2-135m-instruct") == PACKAGED[0].file()
+    assert read == ["second"]
+
+
+def test_headers_of_many_megabytes_are_not_read_for_a_list(models: Path, made: Path) -> None:
+    shutil.copytree(made / "tiny", models / "tiny")
+    file = models / "tiny" / "model.safetensors"
+    header = json.dumps({"__metadata__": {"a": "b" * model_card.MAX_HEADERS}}).encode()
+    file.write_bytes(len(header).to_bytes(8, "little") + header)
+    (card,) = others()
+    assert (card.problem, card.parameters) == ("", 0)
+    assert card.size_bytes == file.stat().st_size
 
 
 def test_default_is_the_embedded_model(empty_home: Path) -> None:

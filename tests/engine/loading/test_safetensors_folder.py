@@ -159,6 +159,13 @@ def test_a_config_of_gigabytes_is_not_read(folder: Path) -> None:
     assert refusal(folder) == "config.json is too large."
 
 
+@pytest.mark.parametrize("text", [b"[],", b"{},", b'"",', b"1e999,"])
+def test_a_config_of_a_million_values_is_not_read(text: bytes, folder: Path) -> None:
+    """As objects they take gigabytes, and every listing would wait."""
+    (folder / "config.json").write_bytes(b'{"a":[' + text * 500_000 + b"0]}")
+    assert refusal(folder) == "config.json has too much in it."
+
+
 @pytest.mark.parametrize(
     "architectures", [["MambaForCausalLM"], "MambaForCausalLM", [["MambaForCausalLM"]], 7]
 )
@@ -238,19 +245,32 @@ def test_shard_that_is_missing(sharded: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     ["../model.safetensors", "/etc/model.safetensors", "a\\b.safetensors", "c:d.safetensors",
-     "..", "", "a\0b.safetensors", "pytorch_model.bin", 7, None],
+     "..", "", "a\0b.safetensors", "pytorch_model.bin"],
 )  # fmt: skip
-def test_index_that_names_what_is_no_part_of_it(name: object, sharded: Path) -> None:
+def test_index_that_names_what_is_no_part_of_it(name: str, sharded: Path) -> None:
     """A file outside of the folder, or one that is no safetensors."""
     (sharded.parent / "model.safetensors").touch()
     write_json(sharded / INDEX, {"weight_map": {"model.norm.weight": name}})
     assert "no part of it" in refusal(sharded)
 
 
-@pytest.mark.parametrize("index", [{}, {"weight_map": {}}, {"weight_map": ["a"]}])
+@pytest.mark.parametrize(
+    "index", [{}, {"weight_map": {}}, {"weight_map": ["a"]}, {"weight_map": {"a": 7}}]
+)
 def test_index_that_names_nothing(index: object, sharded: Path) -> None:
     write_json(sharded / INDEX, index)
     assert "names no weights" in refusal(sharded)
+
+
+def test_index_that_names_more_files_than_a_model_has(sharded: Path) -> None:
+    named = {str(i): f"{i}.safetensors" for i in range(10_000)}
+    write_json(sharded / INDEX, {"weight_map": named})
+    assert "names 10,000 files" in refusal(sharded)
+
+
+def test_index_that_is_no_json(sharded: Path) -> None:
+    (sharded / INDEX).write_bytes(b"{")
+    assert refusal(sharded) == f"{INDEX} is damaged: it is no JSON."
 
 
 def rewritten(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
