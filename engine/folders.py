@@ -57,12 +57,13 @@ def close_to_others() -> None:
 def forget_abandoned(parent: Path, prefix: str) -> None:
     """Removes what ended processes left half made: cancelling a load ends one wherever it is."""
     for left in parent.glob(f"{prefix}*"):
-        if time.time() - left.stat().st_mtime < ABANDONED:
-            continue
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another process has removed it
+            if time.time() - left.stat().st_mtime < ABANDONED:
+                continue
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink()
 
 
 def _home(kind: str) -> Path | None:

@@ -3,20 +3,29 @@
 The marker is written last and the folder renamed into place, so that half of one is never used. It
 has the other files' digest: a computer that lost power keeps the names of files without what was
 in them.
+
+Several processes use one cache. The first that renames its conversion into place is right, and the
+others take it. A complete conversion is removed only if no running process has used it: each leaves
+its number in the folder, as it may read the tokenizer again for as long as it runs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
 import logging
+import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import psutil
 
 from engine import folders
 from engine.errors import StorageError
@@ -36,6 +45,8 @@ FILES: Final = (CONFIG, TOKENIZER, TOKENIZER_CONFIG)
 KEPT: Final = 16
 """Conversions of that many files are kept, the latest used."""
 MAKING: Final = ".making-"
+USED_BY: Final = "used-by-"
+"""Begins the name of an empty file; the number of the process that uses the folder ends it."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,17 +61,14 @@ class Conversion:
 def converted(header: GGUFHeader, row: GGUF, begin: Callable[[], None]) -> Conversion:
     """The conversion of this file, made now when there is none; `begin` is called before making it.
 
-    Raises StorageError when the cache cannot be written, CheckpointError and UnsupportedError for
-    what cannot be converted.
+    Its files stay where they are for as long as this process runs. Raises StorageError when the
+    cache cannot be written, CheckpointError and UnsupportedError for what cannot be converted.
     """
     folder = folders.cache() / "gguf" / key(header.paths)
     found = _read(folder)
     if found is None:
         begin()
-        _write(folder, header, row)
-        found = _read(folder)
-    if found is None:
-        raise StorageError(f"The folder {folder} cannot be read.")
+        found = _made(folder, header, row)
     return found
 
 
@@ -78,7 +86,7 @@ def _read(folder: Path) -> Conversion | None:
     try:
         if not (folder / MARKER).exists():
             return None
-        (folder / MARKER).touch()
+        _use(folder)
         content = {name: (folder / name).read_bytes() for name in FILES}
         if (folder / MARKER).read_text("ascii") != _digest(content.values()):
             raise ValueError("its files are not what was written")
@@ -89,6 +97,26 @@ def _read(folder: Path) -> Conversion | None:
     return Conversion(config, folder / TOKENIZER, tokenizer_config)
 
 
+def _use(folder: Path) -> None:
+    """Says that this process reads the folder, and no longer names those that have ended."""
+    with contextlib.suppress(OSError):  # a full disk, or one that is only read, can be read from
+        (folder / MARKER).touch()
+        (folder / f"{USED_BY}{os.getpid()}").touch()
+        for left in folder.glob(f"{USED_BY}*"):
+            if not _runs(left):
+                left.unlink(missing_ok=True)
+
+
+def _used_by_others(folder: Path) -> bool:
+    own = f"{USED_BY}{os.getpid()}"
+    return any(left.name != own and _runs(left) for left in folder.glob(f"{USED_BY}*"))
+
+
+def _runs(left: Path) -> bool:
+    number = left.name.removeprefix(USED_BY)
+    return number.isdecimal() and psutil.pid_exists(int(number))
+
+
 def _digest(contents: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
     for content in contents:
@@ -96,21 +124,22 @@ def _digest(contents: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _write(folder: Path, header: GGUFHeader, row: GGUF) -> None:
+def _made(folder: Path, header: GGUFHeader, row: GGUF) -> Conversion:
     try:
         private.make_folder(folder.parent)
         folders.forget_abandoned(folder.parent, MAKING)
-        made = Path(tempfile.mkdtemp(prefix=MAKING, dir=folder.parent))
+        making = Path(tempfile.mkdtemp(prefix=MAKING, dir=folder.parent))
     except OSError as error:
         raise _storage_error(error, folder) from error
     try:
-        _fill(made, header, row)
-        _put(made, folder)
+        _fill(making, header, row)
+        found = _put(making, folder)
         _forget_old(folder.parent)
     except OSError as error:
         raise _storage_error(error, folder) from error
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(making, ignore_errors=True)
+    return found
 
 
 def _fill(made: Path, header: GGUFHeader, row: GGUF) -> None:
@@ -146,21 +175,47 @@ def _tokenizer_config(header: GGUFHeader, config: Config, tokenizer: Any) -> Con
     }
 
 
-def _put(made: Path, folder: Path) -> None:
-    """Where another process has put the same conversion in the meantime, its is as good."""
-    shutil.rmtree(folder, ignore_errors=True)
+def _put(made: Path, folder: Path) -> Conversion:
+    """Renames `made` to `folder`, or takes the complete one that another process has put there."""
     try:
         made.rename(folder)
     except OSError:
-        if _read(folder) is None:
+        if not folder.is_dir():
             raise
+        found = _read(folder)
+        if found is not None:
+            return found
+        _repair(made, folder)
+    found = _read(folder)
+    if found is None:
+        raise StorageError(f"The folder {folder} cannot be read.")
+    return found
+
+
+def _repair(made: Path, folder: Path) -> None:
+    """File by file: should others repair it too, nobody misses one, as theirs are the same."""
+    for name in (*FILES, MARKER):
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
+        (made / name).replace(folder / name)
 
 
 def _forget_old(parent: Path) -> None:
-    complete = [folder for folder in parent.iterdir() if (folder / MARKER).exists()]
-    complete.sort(key=lambda folder: (folder / MARKER).stat().st_mtime, reverse=True)
-    for folder in complete[KEPT:]:
-        shutil.rmtree(folder, ignore_errors=True)
+    """Removes all but the latest used, under another name first: nobody sees half of one."""
+    used: dict[Path, float] = {}
+    for folder in parent.iterdir():
+        with contextlib.suppress(OSError):  # not complete, or being removed by another process
+            used[folder] = (folder / MARKER).stat().st_mtime
+    for folder in sorted(used, key=lambda folder: used[folder], reverse=True)[KEPT:]:
+        if not _used_by_others(folder):
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    aside = folder.with_name(f"{MAKING}{secrets.token_hex(8)}")
+    with contextlib.suppress(OSError):  # on Windows while one of its files is open
+        folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _storage_error(error: OSError, folder: Path) -> StorageError:

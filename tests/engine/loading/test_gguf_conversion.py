@@ -6,6 +6,10 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +73,8 @@ def test_whether_texts_begin_with_bos_is_kept(begins: bool, tmp_path: Path) -> N
 def test_nothing_but_the_conversion_is_left(file: Path) -> None:
     Makings()(file)
     assert len(kept()) == 1
-    assert {path.name for path in kept()[0].iterdir()} == {*gguf_conversion.FILES, MARKER}
+    user = f"used-by-{os.getpid()}"
+    assert {path.name for path in kept()[0].iterdir()} == {*gguf_conversion.FILES, MARKER, user}
 
 
 def test_half_a_conversion_is_made_again(file: Path) -> None:
@@ -155,21 +160,43 @@ def test_another_file_at_the_same_path_is_converted_anew(change: str, file: Path
     assert converted.count == 2
 
 
-def test_another_process_may_put_it_first(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("before", ["nothing", "damaged"])
+def test_all_who_convert_a_file_at_once_get_it(before: str, file: Path) -> None:
+    """Threads stand for processes: they meet in the same folder, by the same calls."""
+    at_once, rounds = 8, 4
     converted = Makings()
-    whole = converted(file)
+    for _ in range(rounds):
+        if before == "damaged" and converted.count:
+            damage_cut(kept()[0])
+        else:
+            shutil.rmtree(folders.cache() / "gguf", ignore_errors=True)
+        begin = threading.Barrier(at_once)
+
+        def load(begin: threading.Barrier = begin) -> tuple[Conversion, bytes]:
+            begin.wait()
+            made = converted(file)
+            return made, made.tokenizer_file.read_bytes()
+
+        with ThreadPoolExecutor(at_once) as pool:
+            loads = [pool.submit(load) for _ in range(at_once)]
+        assert len({content for _, content in [load.result() for load in loads]}) == 1
+        assert len(kept()) == 1
+
+
+def test_what_another_process_puts_there_meanwhile_is_taken(file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    whole = Makings()(file)
     target = kept()[0]
-    spare = target.with_name("spare")
-    target.rename(spare)
-    real = shutil.rmtree
+    target.rename(other)
+    files: list[int] = []
 
-    def rmtree(path: Path, ignore_errors: bool = False) -> None:
-        real(path, ignore_errors=ignore_errors)
-        if path == target:
-            shutil.copytree(spare, target)
+    def another_process() -> None:
+        shutil.copytree(other, target)
+        files.extend(sorted(path.stat().st_ino for path in target.iterdir()))
 
-    monkeypatch.setattr(shutil, "rmtree", rmtree)
-    assert converted(file) == whole
+    header = gguf_header.read(file)
+    assert gguf_conversion.converted(header, gguf_families.of(header), another_process) == whole
+    assert files == sorted(path.stat().st_ino for path in target.iterdir())
 
 
 def test_only_the_latest_used_are_kept(file: Path) -> None:
@@ -183,6 +210,34 @@ def test_only_the_latest_used_are_kept(file: Path) -> None:
         converted(other)
     assert len(kept()) == KEPT
     assert not oldest.tokenizer_file.exists()
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_conversion_that_a_running_process_uses_is_kept(runs: bool, file: Path) -> None:
+    converted = Makings()
+    used = converted(file).tokenizer_file
+    process = os.getppid() if runs else ended_process()
+    (used.parent / f"used-by-{process}").touch()
+    os.utime(used.parent / MARKER, (1, 1))
+    for number in range(KEPT):
+        other = file.with_name(f"{number}.gguf")
+        shutil.copy(file, other)
+        converted(other)
+    assert used.exists() == runs
+
+
+def ended_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_process_that_has_ended_is_no_longer_named(file: Path) -> None:
+    converted = Makings()
+    left = converted(file).tokenizer_file.with_name(f"used-by-{ended_process()}")
+    left.touch()
+    converted(file)
+    assert not left.exists()
 
 
 def test_what_an_ended_process_left_is_removed(file: Path) -> None:
