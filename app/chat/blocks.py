@@ -65,9 +65,16 @@ class Prose(QTextEdit):
             cursor.movePosition(QTextCursor.MoveOperation.End)
             cursor.insertText(text[len(self._shown) :])
         else:
-            self.setPlainText(text)
-            self._space_lines()
+            self._fill(text)
         self._shown = text
+
+    def _fill(self, text: str) -> None:
+        """Puts in the text and its line spacing, and lays both out once."""
+        document = self.document()
+        document.setLayoutEnabled(False)
+        self.setPlainText(text)
+        self._space_lines()
+        document.setLayoutEnabled(True)
 
     @property
     def lead(self) -> int:
@@ -81,13 +88,18 @@ class Prose(QTextEdit):
             self._streams = streams
             self.viewport().update()
 
+    def wrap_at(self, width: int) -> None:
+        """Ends lines at this width, px. Qt lays the text out again even at the same width."""
+        if width != self.lineWrapColumnOrWidth():
+            self.setLineWrapColumnOrWidth(width)
+
     def natural_width(self, limit: int) -> int:
         """Px that the text takes when it may be as wide as the limit."""
-        self.setLineWrapColumnOrWidth(limit)
+        self.wrap_at(limit)
         return min(limit, math.ceil(self.document().idealWidth()) + 1)
 
     def height_at(self, width: int) -> int:
-        self.setLineWrapColumnOrWidth(width)
+        self.wrap_at(width)
         return math.ceil(self.document().size().height())
 
     def position_at(self, x: int, y: int) -> int:

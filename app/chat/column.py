@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from app.chat import segments
@@ -36,11 +36,14 @@ REASONS: Final = {
 
 @dataclass(eq=False)
 class Block:
-    """One piece of a message, a widget's worth; equal only to itself."""
+    """One piece of a message, a widget's worth; equal only to itself.
+
+    Its repr, which errors and logs print, has none of the conversation's words.
+    """
 
     kind: Kind
     message: int
-    text: str = ""
+    text: str = field(default="", repr=False)
     """Of a head, all of the thinking."""
     above: int = 0
     below: int = 0
@@ -51,7 +54,7 @@ class Block:
     """Whether it is the last segment of its message."""
     alone: bool = True
     """Whether it is the only one."""
-    trouble: Trouble = NO_TROUBLE
+    trouble: Trouble = field(default=NO_TROUBLE, repr=False)
     streaming: bool = False
     note: str = ""
     seconds: float = 0.0

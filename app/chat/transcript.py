@@ -70,6 +70,9 @@ INDENT: Final = 20
 RULE: Final = (7, 2)
 """Px from the column's edge to the rule beside what was thought, and its width."""
 
+NAMES: Final[dict[Kind, str]] = {"prompt": "You wrote", "thought": "Thinking", "reply": "Reply"}
+"""Of texts, for screen readers."""
+
 HEIGHTS: Final[dict[Kind, int]] = {
     "thinking": HEAD_HEIGHT,
     "footer": FOOTER_HEIGHT,
@@ -85,9 +88,6 @@ NEAR: Final = 600
 
 POOL: Final = 24
 """Text widgets kept for the next use."""
-
-ROUNDS: Final = 6
-"""Heights are estimates until a block is real; each round makes those in sight real."""
 
 
 class Transcript(QAbstractScrollArea):
@@ -392,25 +392,26 @@ class Transcript(QAbstractScrollArea):
         self._to_end.setVisible(not self._following and bool(self._blocks))
 
     def _settle(self) -> int:
-        top = self._wanted_top()
+        """The top of the viewport, px, when every block near it is real.
+
+        Heights are estimates until a block is real, so each round may bring other blocks near.
+        It ends: each round makes a block real that was not, and none is released before.
+        """
         made = False
-        for _ in range(ROUNDS):
-            changed = False
-            first, last = self._near(top)
-            for index in range(first, last):
+        while fresh := self._not_real(*self._near(top := self._wanted_top())):
+            for index in fresh:
                 block = self._blocks[index]
-                if block not in self._live:
-                    self._live[block] = self._made(block)
-                    self._show_block(block)
-                    changed |= self._measure(index)
-                    made = True
-            self._let_go(first, last)
-            top = self._wanted_top()
-            if not changed:
-                break
+                self._live[block] = self._made(block)
+                self._show_block(block)
+                self._measure(index)
+            made = True
+        self._let_go(*self._near(top))
         if made:
             self._order_keys()
         return top
+
+    def _not_real(self, first: int, last: int) -> list[int]:
+        return [i for i in range(first, last) if self._blocks[i] not in self._live]
 
     def _order_keys(self) -> None:
         """Tab goes through what can be pressed as it stands, whenever it was made."""
@@ -518,13 +519,9 @@ class Transcript(QAbstractScrollArea):
     # ------------------------------------------------------------------ widgets
 
     def _made(self, block: Block) -> QWidget:
-        if block.kind == "thought":
-            thought = Thought(self.viewport())
-            thought.setAccessibleName("Thinking")
-            return thought
         if block.is_text:
-            prose = self._pool.pop() if self._pool else Prose(self.viewport())
-            prose.setAccessibleName("You wrote" if block.kind == "prompt" else "Reply")
+            prose = self._made_prose(block.kind)
+            prose.wrap_at(self._text_width(block.kind))
             return prose
         if block.kind == "thinking":
             head = ThinkingHead(self.viewport())
@@ -537,6 +534,14 @@ class Transcript(QAbstractScrollArea):
         footer.regenerate_requested.connect(self.regenerate_requested)
         footer.copy_requested.connect(lambda: self._copy_message(block.message))
         return footer
+
+    def _made_prose(self, kind: Kind) -> Prose:
+        if kind == "thought":
+            prose: Prose = Thought(self.viewport())
+        else:
+            prose = self._pool.pop() if self._pool else Prose(self.viewport())
+        prose.setAccessibleName(NAMES[kind])
+        return prose
 
     def _show_block(self, block: Block) -> None:
         """Brings the widget of a block, if it has one, up to date."""
@@ -571,6 +576,7 @@ class Transcript(QAbstractScrollArea):
         if type(widget) is Prose and len(self._pool) < POOL:
             widget.select(0, 0)
             widget.set_streams(False)
+            widget.show_text("")
             self._pool.append(widget)
         else:
             widget.deleteLater()

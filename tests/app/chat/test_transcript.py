@@ -7,7 +7,9 @@ from PySide6.QtTest import QSignalSpy, QTest
 from PySide6.QtWidgets import QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
+from app.chat import segments
 from app.chat.blocks import Footer, Prose, ThinkingHead, Thought, TroubleCard
+from app.chat.column import Block
 from app.chat.transcript import COLUMN, SIDE, Transcript
 from app.look import Look
 from app.store.records import StoredMessage, Thinking, Trouble
@@ -55,6 +57,12 @@ def live(transcript: Transcript, kind: type[QWidget]) -> list[QWidget]:
 def words(widget: QWidget) -> str:
     assert isinstance(widget, Prose)
     return widget.toPlainText()
+
+
+def near(transcript: Transcript) -> list[Block]:
+    """Blocks that should have a widget where the transcript is scrolled to."""
+    first, last = transcript._near(transcript.verticalScrollBar().value())
+    return transcript._blocks[first:last]
 
 
 def in_view(transcript: Transcript, widget: QWidget) -> bool:
@@ -178,6 +186,63 @@ def test_another_font_is_measured_anew(qtbot: QtBot, transcript: Transcript) -> 
     qtbot.waitUntil(lambda: answer.height() > 2 * before)
     assert isinstance(answer, Prose)
     assert answer.document().size().height() <= answer.height()
+
+
+STRANGE = {
+    "joined emoji": "\U0001f468\u200d",
+    "accents": "e\u0301\u0302",
+    "accents alone": "\u0301",
+    "zero width": "\u200b",
+    "right to left overrides": "\u202eab\u202c",
+    "NULs": "a\0",
+    "lines of Windows": "line\r\n",
+    "line separators": "a\u2028",
+    "one word": "x",
+}
+"""Each is far higher or lower than its number of letters lets one expect."""
+
+
+@pytest.mark.parametrize("unit", STRANGE.values(), ids=STRANGE)
+def test_strange_text_is_shown_whole_near_the_viewport(transcript: Transcript, unit: str) -> None:
+    text = unit * (60_000 // len(unit))
+    transcript.show_messages([user(1, text), reply(2, text)])
+    for place in (1.0, 0.5, 0.0):
+        transcript.verticalScrollBar().setValue(
+            round(place * transcript.verticalScrollBar().maximum())
+        )
+        assert near(transcript)
+        for block in near(transcript):
+            widget = transcript._live[block]
+            assert isinstance(widget, Footer) or words(widget)
+    assert transcript.text() == f"{text}\n\n{text}"
+
+
+def test_an_error_names_a_block_without_its_words(transcript: Transcript) -> None:
+    trouble = Trouble("secret", "secret", "secret")
+    transcript.show_messages([user(1, "secret"), reply(2, "secret", trouble=trouble)])
+    assert "secret" not in repr(transcript._blocks)
+
+
+def test_what_is_selected_is_exact_in_text_with_line_ends_of_windows(
+    transcript: Transcript,
+) -> None:
+    text = "".join(f"line {n}\r\n" for n in range(400))
+    transcript.show_messages([reply(1, text)])
+    (answer,) = (w for w in live(transcript, Prose) if "line 399" in words(w))
+    assert isinstance(answer, Prose)
+    cursor = answer.document().find("399")
+    where = answer.cursorRect(cursor).center() + answer.pos() - QPoint(4, 0)
+    QTest.mouseDClick(transcript.viewport(), Qt.MouseButton.LeftButton, pos=where)
+    assert transcript.selected_text() == "399"
+    assert all("\n\n" not in words(w).strip("\n") for w in live(transcript, Prose))
+
+
+@pytest.mark.parametrize("cluster", ["e\u0301", "\U0001f468\u200d\U0001f469\u200d\U0001f467"])
+def test_a_letter_is_not_parted_from_its_accents(cluster: str) -> None:
+    text = "x" + cluster * 3000
+    pieces = segments.split(text)
+    assert "".join(pieces) == text
+    assert all(piece.startswith(cluster) for piece in pieces[1:])
 
 
 # ---------------------------------------------------------------------------- streaming
@@ -569,6 +634,28 @@ def test_home_and_end_keys(transcript: Transcript) -> None:
     assert at_end(transcript)
 
 
+def places(transcript: Transcript) -> dict[str, int]:
+    """Where each message in sight is, px from the top of the viewport."""
+    return {words(w): w.y() for w in live(transcript, Prose) if in_view(transcript, w)}
+
+
+def moves(before: dict[str, int], after: dict[str, int]) -> set[int]:
+    """By how many px what is in sight both times was moved."""
+    return {after[text] - y for text, y in before.items() if text in after}
+
+
+@pytest.mark.parametrize("step", [120, -120])
+def test_text_moves_by_as_much_as_one_scrolls(transcript: Transcript, step: int) -> None:
+    """Also while estimated heights beside the viewport are replaced by true ones."""
+    transcript.show_messages(many(60))
+    bar = transcript.verticalScrollBar()
+    bar.setValue(bar.maximum() // 2)
+    for _ in range(40):
+        before = places(transcript)
+        bar.setValue(bar.value() + step)
+        assert moves(before, places(transcript)) == {-step}
+
+
 def test_a_resize_keeps_the_line_that_is_read(transcript: Transcript) -> None:
     transcript.show_messages(many(60))
     transcript.verticalScrollBar().setValue(3000)
@@ -697,8 +784,9 @@ def test_a_double_click_takes_a_word_beside_characters_of_two_units(
 def test_dragging_beyond_the_edge_scrolls(transcript: Transcript) -> None:
     transcript.show_messages(many(60))
     transcript.verticalScrollBar().setValue(1000)
+    before = places(transcript)
     drag(transcript, QPoint(200, 300), QPoint(200, 640))
-    assert transcript.verticalScrollBar().value() > 1000
+    assert moves(before, places(transcript)) == {-40}
     assert transcript.selected_text()
 
 
