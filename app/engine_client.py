@@ -29,11 +29,26 @@ TURN_MS: Final = 6
 KEPT_LINES: Final = 20
 """Last lines of the engine's stderr that are kept for a report."""
 
-PATIENCE_MS: Final = 2000
+PATIENCE_MS: Final = 1000
 """How long a closed engine may take to leave before it is killed."""
 
 HELLO_MS: Final = 60_000
 """How long an engine may take to say hello; ample for a cold disk and a virus scanner."""
+
+TICK_MS: Final = 1000
+"""How often the engine's silence is looked at."""
+
+LONGEST_SILENCE: Final[dict[type[protocol.Event], int]] = {
+    protocol.Hello: 15,
+    protocol.Device: 10,
+    protocol.Loading: 15,
+    protocol.Loaded: 10,
+    protocol.Error: 10,
+}
+"""Ticks without a line, from such an event on, after which the engine does not answer. Telemetry
+comes twice a second, but no thread of the engine runs while another imports torch (after Hello) or
+builds a tokenizer (after Loading): the longest silences were 2.7 and 8.1 s, on two cores that had
+nine programs to run; 0.9 s in a reply."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,10 +81,12 @@ class _Greeting(msgspec.Struct, frozen=True):
 class EngineClient(QObject):
     """Starts the engine, sends commands, and says what comes back.
 
-    `state_changed(EngineState)`, `event_received(protocol.Event)`, `died(Death)`, `closed()`.
+    `state_changed(EngineState)`, `event_received(protocol.Event)`, `died(Death)`, `closed()`;
+    `answers_changed(bool)`: an engine that is ready has been silent for too long, or is no more.
     """
 
     state_changed = Signal(object)
+    answers_changed = Signal(bool)
     event_received = Signal(object)
     died = Signal(object)
     closed = Signal()
@@ -81,6 +98,17 @@ class EngineClient(QObject):
         self._leaving: set[QProcess] = set()
         self._state = EngineState.CLOSED
         self._stderr: deque[str] = deque(maxlen=KEPT_LINES)
+        self._answers = True
+        self._silent_ticks = 0
+        self._longest_silence = 0
+        self._ticker = QTimer(self)
+        self._ticker.setInterval(TICK_MS)
+        self._ticker.timeout.connect(self._tick)
+
+    @property
+    def answers(self) -> bool:
+        """False while an engine that is ready has been silent for too long: it hangs."""
+        return self._answers
 
     @property
     def state(self) -> EngineState:
@@ -119,9 +147,14 @@ class EngineClient(QObject):
         self._dismiss(patience_ms=0)
         self.start()
 
+    def replace(self) -> None:
+        """Ends an engine that does not answer, which `died` tells, and starts a fresh one."""
+        self._fail("The engine did not answer", "It was ended, and another one started.")
+        self.start()
+
     def close(self) -> None:
         """Ends the engine by closing its input; `closed` follows when no process is left."""
-        self._dismiss(patience_ms=PATIENCE_MS)
+        self._dismiss(patience_ms=PATIENCE_MS if self._answers else 0)
         self._set_state(EngineState.CLOSED)
         if not self._leaving:
             QTimer.singleShot(0, self, self.closed.emit)
@@ -148,7 +181,17 @@ class EngineClient(QObject):
                 signal.disconnect(slot)
         return process
 
+    def _tick(self) -> None:
+        """Counts ticks, not seconds: none come while the computer sleeps or the window hangs."""
+        self._silent_ticks += 1
+        self._set_answers(self._silent_ticks < self._longest_silence)
+
+    def _hear(self) -> None:
+        self._silent_ticks = 0
+        self._set_answers(True)
+
     def _read(self) -> None:
+        self._hear()
         deadline = QDeadlineTimer(TURN_MS)
         process = self._process
         while process is not None and process is self._process and process.canReadLine():
@@ -171,6 +214,7 @@ class EngineClient(QObject):
                 self._fail_version(event.protocol)
                 return
             self._set_state(EngineState.READY)
+        self._longest_silence = LONGEST_SILENCE.get(type(event), self._longest_silence)
         self.event_received.emit(event)
 
     def _take_unreadable(self, line: bytes, error: str) -> None:
@@ -266,7 +310,17 @@ class EngineClient(QObject):
     def _set_state(self, state: EngineState) -> None:
         if state is not self._state:
             self._state = state
+            self._hear()
+            if state is EngineState.READY:
+                self._ticker.start()
+            else:
+                self._ticker.stop()
             self.state_changed.emit(state)
+
+    def _set_answers(self, answers: bool) -> None:
+        if answers is not self._answers:
+            self._answers = answers
+            self.answers_changed.emit(answers)
 
 
 def _environment() -> QProcessEnvironment:

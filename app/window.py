@@ -92,6 +92,7 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         self.engine.event_received.connect(self.status.take)
         self.engine.state_changed.connect(self._on_engine_state)
+        self.engine.answers_changed.connect(self._on_answers)
         self.engine.died.connect(self._on_death)
         self.engine.closed.connect(self.closed)
         self.loader.state_changed.connect(self._on_model_state)
@@ -200,6 +201,21 @@ class MainWindow(QMainWindow):
             stays=True,
         )
 
+    def _on_answers(self, answers: bool) -> None:
+        """Nobody else uses the banner while the engine does not answer."""
+        self._refresh_composer()
+        if answers:
+            self.page.banner.hide()
+            return
+        self.page.banner.say(
+            "The engine does not answer",
+            "It has sent nothing for a while: it hangs, or the computer is very busy.",
+            "Wait, or start it again: your chats and the reply so far are kept.",
+            "Start the engine again",
+            self.engine.replace,
+            stays=True,
+        )
+
     def _on_model_state(self, state: ModelState) -> None:
         self.header.show_model(state)
         self.page.welcome.show_model(state)
@@ -217,8 +233,9 @@ class MainWindow(QMainWindow):
                 self.page.banner.say("About this model", "\n".join(state.loaded.notes))
 
     def _on_trouble(self, error: protocol.Error) -> None:
-        """In the picker while it is open. A banner that starts a dead engine stays."""
-        if self._picker is None and self.engine.state is not EngineState.DEAD:
+        """In the picker while it is open. A banner that starts an engine anew stays."""
+        dead = self.engine.state is EngineState.DEAD
+        if self._picker is None and self.engine.answers and not dead:
             self.page.banner.say(error.title, error.detail, error.hint)
 
     def _list(self) -> None:
@@ -271,6 +288,8 @@ class MainWindow(QMainWindow):
             return "The engine has stopped"
         if engine is not EngineState.READY:
             return "The engine is starting"
+        if not self.engine.answers:
+            return "The engine does not answer"
         match self.loader.state:
             case ReadyModel():
                 elsewhere = self.dialogue.answers_in not in (None, self.dialogue.conversation)

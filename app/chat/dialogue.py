@@ -170,9 +170,12 @@ class Dialogue(QObject):
         return True
 
     def stop(self) -> None:
-        """Asks the engine to end the reply; it ends with `finished`."""
+        """Ends the reply, with `finished`: at once if the engine does not answer, which stops it
+        should it come back."""
         if self._reply:
             self._engine.send(protocol.Stop(request=self._reply.request))
+            if not self._engine.answers:
+                self._finish(self._reply, "stopped", Figures())
 
     # ------------------------------------------------------------------ the reply
 
@@ -238,7 +241,7 @@ class Dialogue(QObject):
     def _on_death(self, death: Death) -> None:
         if self._reply:
             self._reply.trouble = Trouble(
-                death.title, death.detail, "Start the engine again, then regenerate the reply."
+                death.title, death.detail, "Regenerate the reply once the engine runs again."
             )
             self._finish(self._reply, "error", Figures())
 

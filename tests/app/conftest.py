@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +25,8 @@ from resources.theme import LIGHT
 STAND_IN = Path(__file__).parent / "stand_in.py"
 TIMEOUT_MS = 15000
 """How long a test waits for a signal: ample, as nothing here measures time."""
+
+FREEZES = pytest.mark.skipif(sys.platform == "win32", reason="no process is frozen there")
 
 POPUP = pytest.mark.qt_log_ignore(r"This plugin does not support (raise\(\)|grabbing)")
 """For tests that open a window above another: the offscreen platform says what it lacks."""
@@ -85,6 +89,21 @@ def end(qtbot: QtBot, client: EngineClient) -> None:
     """Ends the engine and waits until its process is gone."""
     with qtbot.waitSignal(client.closed, timeout=TIMEOUT_MS):
         client.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients for which an engine hangs after half a second of silence in a reply."""
+    monkeypatch.setattr("app.engine_client.TICK_MS", 20)
+    silence = {protocol.Hello: 10_000, protocol.Text: 25}
+    monkeypatch.setattr("app.engine_client.LONGEST_SILENCE", silence)
+
+
+def freeze(qtbot: QtBot, client: EngineClient) -> None:
+    """The engine does nothing any more, in the middle of a reply, and the client notices."""
+    with qtbot.waitSignal(client.answers_changed, timeout=TIMEOUT_MS):
+        os.kill(client.process_id, signal.SIGSTOP)
+    assert not client.answers
 
 
 @pytest.fixture

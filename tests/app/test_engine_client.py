@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import time
 
 import pytest
 from PySide6.QtTest import QSignalSpy
@@ -8,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from app.engine_client import Death, EngineClient, EngineState
 from engine import protocol
-from tests.app.conftest import TIMEOUT_MS, MakeEngine, end, stop_of, wait_for
+from tests.app.conftest import FREEZES, TIMEOUT_MS, MakeEngine, end, freeze, stop_of, wait_for
 
 PROMPT = (protocol.Message(role="user", content="Why?"),)
 
@@ -235,6 +238,67 @@ def test_an_engine_that_does_not_leave_is_killed(
     client = started(qtbot, make_engine(command=[sys.executable, "-c", script]))
     process = client.process_id
     end(qtbot, client)
+    assert not is_running(process)
+
+
+# ---------------------------------------------------------------------------- one that hangs
+
+
+@pytest.fixture
+def replying(qtbot: QtBot, make_engine: MakeEngine, impatient: None) -> EngineClient:
+    """An engine whose reply does not end."""
+    client = started(qtbot, make_engine("endless"))
+    client.send(protocol.Generate(request="r", messages=PROMPT))
+    wait_for(qtbot, client.event_received, protocol.Text)
+    return client
+
+
+@FREEZES
+def test_an_engine_that_speaks_again_after_a_silence_answers(
+    qtbot: QtBot, replying: EngineClient
+) -> None:
+    states = QSignalSpy(replying.state_changed)
+    freeze(qtbot, replying)
+    with qtbot.waitSignal(replying.answers_changed, timeout=TIMEOUT_MS):
+        os.kill(replying.process_id, signal.SIGCONT)
+    assert replying.answers
+    assert states.count() == 0
+
+
+@FREEZES
+def test_a_silence_while_the_window_itself_does_nothing_is_not_counted(
+    qtbot: QtBot, replying: EngineClient
+) -> None:
+    changes = QSignalSpy(replying.answers_changed)
+    os.kill(replying.process_id, signal.SIGSTOP)
+    time.sleep(1)  # the window: asleep with its computer, for one
+    os.kill(replying.process_id, signal.SIGCONT)
+    wait_for(qtbot, replying.event_received, protocol.Text)
+    assert changes.count() == 0
+
+
+@FREEZES
+def test_a_hung_engine_is_replaced_by_another(qtbot: QtBot, replying: EngineClient) -> None:
+    first = replying.process_id
+    freeze(qtbot, replying)
+    with qtbot.waitSignal(replying.died, timeout=TIMEOUT_MS) as died:
+        replying.replace()
+    assert died.args
+    assert died.args[0].title == "The engine did not answer"
+    wait_for(qtbot, replying.event_received, protocol.Hello)
+    assert replying.answers
+    assert replying.process_id not in (0, first)
+    qtbot.waitUntil(lambda: not is_running(first), timeout=TIMEOUT_MS)
+
+
+@FREEZES
+def test_a_hung_engine_is_not_waited_for_at_the_end(
+    qtbot: QtBot, replying: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.engine_client.PATIENCE_MS", 10 * TIMEOUT_MS)
+    process = replying.process_id
+    freeze(qtbot, replying)
+    end(qtbot, replying)
     assert not is_running(process)
 
 

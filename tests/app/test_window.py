@@ -37,7 +37,7 @@ from app.sidebar import WIDTH
 from app.store.records import NO_TROUBLE, Figures
 from app.store.store import Store, open_store
 from app.window import FOLD_WIDTH, MainWindow
-from tests.app.conftest import POPUP, TIMEOUT_MS, MakeWindow
+from tests.app.conftest import FREEZES, POPUP, TIMEOUT_MS, MakeWindow, freeze
 from tests.app.stand_in import IMPORTED
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -252,6 +252,43 @@ def test_a_dead_engine_keeps_everything_and_is_started_again(
         "What happened?",
         "A rainbow is ",
     ]
+
+
+@FREEZES
+def test_a_hung_engine_is_said_and_replaced_and_nothing_is_lost(
+    qtbot: QtBot, impatient: None, ready: MakeWindow, store: Store
+) -> None:
+    window = ready("endless")
+    streams(qtbot, window, "What happened?")
+    freeze(qtbot, window.engine)
+    banner = window.page.banner
+    assert banner.title.text() == "The engine does not answer"
+    assert "your chats and the reply so far are kept" in banner.detail.text()
+    assert not banner.dismiss.isVisible()
+    assert window.page.composer._hint.text() == "The engine does not answer"
+    shown = window.page.transcript.text()
+    QTest.keyClicks(window.page.composer.field, "Still there?")
+    QTest.mouseClick(banner.button, Qt.MouseButton.LeftButton)
+    until_ready(qtbot, window)
+    assert not banner.isVisible()
+    assert window.page.composer.field.toPlainText() == "Still there?"
+    prompt, reply = store.messages(current(window))
+    assert f"{prompt.content}\n\n{reply.content}" == shown
+    assert reply.trouble.title == "The engine did not answer"
+
+
+@FREEZES
+def test_a_hung_engine_that_comes_back_goes_on_with_its_reply(
+    qtbot: QtBot, impatient: None, ready: MakeWindow
+) -> None:
+    window = ready("endless")
+    streams(qtbot, window, "What happened?")
+    freeze(qtbot, window.engine)
+    with qtbot.waitSignal(window.dialogue.text_added, timeout=TIMEOUT_MS):
+        os.kill(window.engine.process_id, signal.SIGCONT)
+    assert window.dialogue.answering
+    assert not window.page.banner.isVisible()
+    assert window._model_id()
 
 
 def test_the_way_to_start_a_dead_engine_stays(qtbot: QtBot, ready: MakeWindow) -> None:

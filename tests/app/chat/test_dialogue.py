@@ -352,11 +352,24 @@ def test_an_engine_that_dies_keeps_everything_and_can_go_on(
     assert prompt.content == "Why?"
     assert (reply.content, reply.state) == ("A rainbow is ", "failed")
     assert reply.trouble.title == "The engine has stopped"
-    assert "Start the engine again" in reply.trouble.hint
+    assert reply.trouble.hint == "Regenerate the reply once the engine runs again."
     assert not dialogue.answering
     client.start()
     wait_for(qtbot, client.event_received, protocol.Hello)
     assert dialogue.regenerate()
+
+
+def test_a_reply_of_a_hung_engine_is_stopped_at_once(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    dialogue.send("Why?")
+    engine.say("Becau")
+    engine._answers = False
+    dialogue.stop()
+    assert not dialogue.answering
+    assert engine.sent[-1] == protocol.Stop(request=engine.last.request)
+    reply = store.messages(current(dialogue))[1]
+    assert (reply.content, reply.state, reply.finish_reason) == ("Becau", "complete", "stopped")
 
 
 def test_an_engine_ended_on_purpose_leaves_a_stopped_reply(
