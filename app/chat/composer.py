@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent
+from PySide6.QtCore import QEvent, QMimeData, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QTextCursor
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -17,16 +17,34 @@ from PySide6.QtWidgets import (
 )
 
 from app import look
+from app.chat.pasted import KIND, OBJECT, Pill, number_of, pill
 
 ENTER_SENDS: Final = "Enter sends, Shift+Enter begins a new line"
 ESC_STOPS: Final = "Esc stops the reply"
+PASTED: Final = "Long texts are sent whole; Backspace takes one out again"
 
 MOST_LINES: Final = 8
 """Lines that the field grows to before it scrolls."""
 
+MOST_TEXT: Final = 40_000
+"""Characters of the field's text that can be edited without a stall."""
+
+LONGEST_LINE: Final = 5000
+"""The same of one line: Qt lays out all of it at every key, in a time that grows as its square."""
+
+SHORT: Final = 1000
+"""Characters that are inserted as text however much is there."""
+
+LINE_ENDS: Final = str.maketrans(dict.fromkeys("\u2028\u2029\ufdd0\ufdd1", "\n"))
+"""What stands for the end of a line in a document."""
+
 
 class PromptField(QPlainTextEdit):
-    """Grows with its text. `submitted()` on Enter, `focused(bool)`, `grown()`."""
+    """Grows with its text. `submitted()` on Enter, `focused(bool)`, `grown()`.
+
+    A text too long to be edited is shown as a pill, and is whole in `toPlainText` and on the
+    clipboard. To Qt it is one letter: it is deleted by one key and comes back with undo.
+    """
 
     submitted = Signal()
     focused = Signal(bool)
@@ -39,8 +57,72 @@ class PromptField(QPlainTextEdit):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setTabChangesFocus(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._pasted: list[str] = []
+        """Texts of the pills, also of deleted ones: undo brings them back."""
+        self._pill = Pill(self)
+        self.document().documentLayout().registerHandler(KIND, self._pill)
         self.document().setDocumentMargin(0)
         self.document().documentLayout().documentSizeChanged.connect(lambda _: self._fit())
+
+    def toPlainText(self) -> str:
+        """What was written, pasted texts in it. No-break spaces stay what they are."""
+        return self._whole(self.document().toRawText(), QTextCursor(self.document()))
+
+    def setPlainText(self, text: str) -> None:
+        super().setPlainText("")
+        self._pasted.clear()
+        self.insertPlainText(text)
+
+    def insertPlainText(self, text: str) -> None:
+        cursor = self.textCursor()
+        if self._is_too_long(text, cursor):
+            self._pasted.append(text)
+            cursor.insertText(OBJECT, pill(len(self._pasted) - 1, text))
+        else:
+            cursor.insertText(text)
+
+    def insertFromMimeData(self, source: QMimeData) -> None:
+        if source.hasText():
+            self.insertPlainText(source.text())
+            self.ensureCursorVisible()
+
+    def createMimeDataFromSelection(self) -> QMimeData:
+        cursor = self.textCursor()
+        start = QTextCursor(self.document())
+        start.setPosition(cursor.selectionStart())
+        # Qt's own object: it would outlive one of Python's on the clipboard, and crash at exit.
+        selected = super().createMimeDataFromSelection()
+        selected.text()  # which is made when it is first asked for
+        selected.clear()
+        selected.setText(self._whole(cursor.selectedText(), start))
+        return selected
+
+    def is_blank(self) -> bool:
+        letters = self.document().toRawText().replace(OBJECT, "")
+        return not letters.strip() and not self.toPlainText().strip()
+
+    def has_pasted(self) -> bool:
+        """Whether there is a pill."""
+        return bool(self._pasted) and OBJECT in self.document().toRawText()
+
+    def _whole(self, raw: str, cursor: QTextCursor) -> str:
+        """The document's text from the cursor on, with what its pills stand for."""
+        first, *rest = raw.translate(LINE_ENDS).split(OBJECT)
+        parts = [first]
+        for part in rest:
+            cursor = self.document().find(OBJECT, cursor)
+            number = number_of(cursor.charFormat())
+            parts += [OBJECT if number is None else self._pasted[number], part]
+        return "".join(parts)
+
+    def _is_too_long(self, text: str, cursor: QTextCursor) -> bool:
+        """Whether the field would be slow with this text in it."""
+        if len(text) <= SHORT:
+            return False
+        if self.document().characterCount() + len(text) > MOST_TEXT:
+            return True
+        lines = text.replace("\r", "\n").replace("\u2029", "\n").split("\n")
+        return cursor.block().length() + max(map(len, lines)) > LONGEST_LINE
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
@@ -64,8 +146,7 @@ class PromptField(QPlainTextEdit):
 
     def _fit(self) -> None:
         lines = round(self.document().size().height())
-        shown = max(1, min(lines, MOST_LINES))
-        height = shown * self.fontMetrics().lineSpacing() + 4
+        height = max(1, min(lines, MOST_LINES)) * self._line_height() + 4
         scrolls = lines > MOST_LINES
         self.setVerticalScrollBarPolicy(
             Qt.ScrollBarPolicy.ScrollBarAsNeeded
@@ -75,6 +156,11 @@ class PromptField(QPlainTextEdit):
         if height != self.maximumHeight():
             self.setFixedHeight(height)
             self.grown.emit()
+
+    def _line_height(self) -> int:
+        """Px; of the line of a pill where there is one, which is a little higher than others."""
+        metrics = self.fontMetrics()
+        return metrics.lineSpacing() + (metrics.descent() if self.has_pasted() else 0)
 
 
 class Composer(QFrame):
@@ -135,7 +221,7 @@ class Composer(QFrame):
         self.field.moveCursor(self.field.textCursor().MoveOperation.End)
 
     def clear(self) -> None:
-        self.field.clear()
+        self.field.setPlainText("")
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if (
@@ -160,14 +246,18 @@ class Composer(QFrame):
             self._submit()
 
     def _refresh(self) -> None:
-        empty = not self.field.toPlainText().strip()
-        self._button.setEnabled(self._answering or (self.can_send and not empty))
+        ready = self.can_send and not self.field.is_blank()
+        self._button.setEnabled(self._answering or ready)
         self._button.setIcon(look.icon("stop" if self._answering else "send", "on_accent"))
         name = "Stop the reply" if self._answering else "Send"
         self._button.setAccessibleName(name)
         self._button.setToolTip(f"{name} ({'Esc' if self._answering else 'Enter'})")
-        keys = ESC_STOPS if self._answering else ENTER_SENDS
-        self._hint.setText(self._reason or keys)
+        self._hint.setText(self._reason or self._said())
+
+    def _said(self) -> str:
+        if self._answering:
+            return ESC_STOPS
+        return PASTED if self.field.has_pasted() else ENTER_SENDS
 
     def _show_focus(self, focused: bool) -> None:
         self.setProperty("focused", focused)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QGuiApplication, QInputMethodEvent, QPaintEvent, QRegion
 from PySide6.QtTest import QSignalSpy, QTest
 from pytestqt.qtbot import QtBot
 
-from app.chat.composer import MOST_LINES, Composer
+from app.chat.composer import MOST_LINES, PASTED, Composer
 from app.look import Look
 
 
@@ -174,3 +176,99 @@ def test_another_placeholder_is_painted_whole(composer: Composer, qtbot: QtBot) 
     painted = Painted(viewport)
     composer.set_model("")
     qtbot.waitUntil(lambda: painted.region.boundingRect() == viewport.rect())
+
+
+# ---------------------------------------------------------------------------- long texts
+
+MONSTERS = {
+    "one line": "x",
+    "words": "word ",
+    "lines": "line\n",
+    "accents": "e\u0301\u0302",
+    "joined emoji": "\U0001f468\u200d",
+    "right to left overrides": "\u202eab\u202c",
+    "NULs": "a\0",
+    "no-break spaces": "\u00a0a",
+    "Thai": "\u0e01",
+}
+
+
+def put(composer: Composer, text: str) -> float:
+    """Pastes a text and writes a letter behind it; the CPU time of both, s."""
+    QGuiApplication.clipboard().setText(text)
+    start = time.process_time()
+    composer.field.paste()
+    typed(composer, "!")
+    composer.field.viewport().repaint()
+    return time.process_time() - start
+
+
+@pytest.mark.parametrize("unit", MONSTERS.values(), ids=MONSTERS)
+@pytest.mark.parametrize("size", [4_500, 1_000_000])
+def test_a_text_of_any_kind_is_pasted_without_a_stall_and_sent_whole(
+    composer: Composer, unit: str, size: int
+) -> None:
+    text = unit * (size // len(unit))
+    sent = QSignalSpy(composer.sent)
+    assert put(composer, text) < 0.5
+    QTest.keyClick(composer.field, Qt.Key.Key_Return)
+    assert sent.at(0)[0] == text + "!"
+
+
+def test_long_texts_stand_where_they_were_pasted(composer: Composer) -> None:
+    one, other = "1" * 100_000, "2" * 50_000
+    typed(composer, "first ")
+    put(composer, one)
+    typed(composer, " then ")
+    put(composer, other)
+    assert composer.field.toPlainText() == f"first {one}! then {other}!"
+    assert composer._hint.text() == PASTED
+
+
+def test_many_pastes_into_one_line_do_not_add_up_to_a_stall(composer: Composer) -> None:
+    piece = "x" * 4_000
+    assert max(put(composer, piece) for _ in range(10)) < 0.5
+    assert composer.field.toPlainText() == (piece + "!") * 10
+
+
+def test_a_long_text_is_one_letter_to_the_keys(composer: Composer) -> None:
+    text = "word " * 20_000
+    put(composer, text)
+    for _ in range(2):
+        QTest.keyClick(composer.field, Qt.Key.Key_Backspace)
+    assert composer.field.toPlainText() == ""
+    assert "Enter sends" in composer._hint.text()
+    composer.field.undo()
+    assert text in composer.field.toPlainText()
+
+
+def test_a_long_text_is_copied_whole(composer: Composer) -> None:
+    text = "word " * 20_000
+    put(composer, text)
+    composer.field.selectAll()
+    QTest.keyClick(composer.field, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert QGuiApplication.clipboard().text() == text + "!"
+
+
+def test_a_long_text_of_spaces_is_not_sent(composer: Composer) -> None:
+    sent = QSignalSpy(composer.sent)
+    composer.set_text(" " * 100_000)
+    QTest.keyClick(composer.field, Qt.Key.Key_Return)
+    assert sent.count() == 0
+    assert not composer._button.isEnabled()
+
+
+def test_a_letter_that_stands_for_objects_is_only_a_letter(composer: Composer) -> None:
+    put(composer, "a\ufffcb")
+    put(composer, "x" * 100_000)
+    assert composer.field.toPlainText() == "a\ufffcb!" + "x" * 100_000 + "!"
+
+
+def test_a_long_text_is_drawn_as_high_as_the_text_beside_it(composer: Composer) -> None:
+    """In a line of its own and beside letters, no higher than the field has room for."""
+    composer.set_text("word " * 20_000)
+    typed(composer, "and")
+    field = composer.field
+    assert field.document().size().height() == 1
+    block = field.document().firstBlock()
+    assert field.blockBoundingRect(block).height() <= field.viewport().height()
