@@ -10,7 +10,7 @@ import msgspec
 
 from engine import folders, imported, model_card
 from engine.errors import CheckpointError, HearthError, StorageError
-from engine.loading import gguf_parts
+from engine.loading import gguf_parts, model_paths
 from engine.packaged import PACKAGED, Packaged
 from engine.protocol import ModelInfo
 from ground import private
@@ -110,37 +110,18 @@ def _unless_unreadable(listed: Callable[[], list[Path]]) -> list[Path]:
 def _existing(text: str) -> Path | None:
     """None also for what can be no path: too long, with a NUL, in the home of nobody.
 
-    Of a model in several files, the one that stands for all.
+    Of a model in several files, the one that stands for all; of a folder with one GGUF model, that.
+    Raises CheckpointError for a folder with several.
     """
     try:
         path = Path(text).expanduser().absolute()
-        return gguf_parts.first(path) if path.exists() else None
+        return model_paths.meant(path) if path.exists() else None
     except (OSError, RuntimeError, ValueError):
         return None
 
 
 def _in_models_folder() -> list[Path]:
-    """GGUF files, and folders with a config, at the top and one level below."""
-    inside = _listed(models_folder())
-    below = [path for folder in inside if folder.is_dir() for path in _listed(folder)]
-    found = [path for path in (*inside, *below) if _looks_like_a_model(path)]
-    return gguf_parts.one_each(found)
-
-
-def _looks_like_a_model(path: Path) -> bool:
-    try:
-        return path.suffix == ".gguf" or (path / "config.json").exists()
-    except OSError:  # a folder that may not be entered
-        return False
-
-
-def _listed(folder: Path) -> list[Path]:
-    """One that may not be read is passed over: its neighbours may."""
-    try:
-        return sorted(folder.iterdir())
-    except OSError as error:
-        _log.warning("models in %s are not listed: %s", folder, error.strerror)
-        return []
+    return model_paths.models_below(models_folder())
 
 
 def _id_in_models_folder(path: Path) -> str:
@@ -151,7 +132,13 @@ def _id_in_models_folder(path: Path) -> str:
 
 def _card(path: Path, source: model_card.Source, id: str) -> ModelInfo:  # noqa: A002
     part = gguf_parts.part_of(path)
-    name = part.model if part else path.stem if path.suffix == ".gguf" else path.name
+    name = (
+        part.model
+        if part
+        else path.stem
+        if path.suffix.lower() == model_paths.SUFFIX
+        else path.name
+    )
     card = ModelInfo(id=id, name=name, path=str(path), source=source, format="unknown")
     return card if _is_text(str(path)) else _without_text(card)
 

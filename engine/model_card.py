@@ -13,6 +13,7 @@ from engine.errors import SHOWN, HearthError
 from engine.loading import (
     gguf_config,
     gguf_families,
+    gguf_kinds,
     gguf_parts,
     gguf_pretokenizers,
     gguf_types,
@@ -45,6 +46,7 @@ def read(card: ModelInfo) -> ModelInfo:
             return _of_folder(filled, path)
         header = gguf_parts.read(path, card.size_bytes or None)
         filled = _of_gguf(card, header)
+        gguf_kinds.check(header)
         gguf_config.check(header, gguf_families.of(header))
         gguf_types.check(tensor.type for tensor in header.tensors.values())
         gguf_pretokenizers.check(header)

@@ -10,7 +10,14 @@ import torch
 from torch import nn
 
 from engine.errors import CheckpointError
-from engine.loading import encoding, gguf_families, gguf_parts, gguf_types, gguf_weights
+from engine.loading import (
+    encoding,
+    gguf_families,
+    gguf_kinds,
+    gguf_parts,
+    gguf_types,
+    gguf_weights,
+)
 from engine.loading.assembly import Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
@@ -32,6 +39,7 @@ def load(
 ) -> Checkpoint:
     """As `engine.loading.load`."""
     header = gguf_parts.read(path)
+    gguf_kinds.check(header)
     row = gguf_families.of(header)
     gguf_types.check(tensor.type for tensor in header.tensors.values())
     conversion = converted(header, row, lambda: progress("converting", 0, 0))

@@ -24,6 +24,8 @@ from engine.loading import pickle_files
 from engine.loading.gguf_types import TENSOR_TYPES, TensorType
 
 MAGIC: Final = b"GGUF"
+OLDER_MAGICS: Final = (b"lmgg", b"fmgg", b"tjgg", b"algg")
+"""Of the formats before it: GGML, GGMF, GGJT and GGLA."""
 VERSIONS: Final = (2, 3)
 LONG_ARRAY: Final = 64
 """Arrays of more items are stepped over."""
@@ -147,6 +149,17 @@ def read(path: Path, size: int | None = None) -> GGUFHeader:
         return _Cursor(data, size or len(data), path.name).header(path)
 
 
+def begins_as_one(path: Path) -> bool:
+    """Whether it is a file that begins as a GGUF file does, whatever its name is."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited on
+            return False
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
 @contextmanager
 def _mapped(path: Path) -> Iterator[mmap.mmap]:
     try:
@@ -208,6 +221,11 @@ class _Cursor:
         return self._take(length).decode("utf-8", "backslashreplace")
 
     def _version(self) -> int:
+        if self.data[:4] in OLDER_MAGICS:
+            raise UnsupportedError(
+                f"{self.name} has the format that models had before GGUF, until August 2023.",
+                "Choose a GGUF file of this model.",
+            )
         if self.data[:4] != MAGIC:
             if self.name.endswith(pickle_files.SUFFIXES):
                 raise pickle_files.refusal(self.name)

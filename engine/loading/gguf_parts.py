@@ -18,7 +18,10 @@ from engine.errors import CheckpointError, shown
 from engine.loading import gguf_header
 from engine.loading.gguf_header import GGUFHeader, TensorInfo
 
-_NAME: Final = re.compile(r"(?P<model>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.DOTALL)
+_NAME: Final = re.compile(
+    r"(?P<model>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.gguf)",
+    re.DOTALL | re.IGNORECASE,
+)
 _MISSING: Final = "Download the missing files into the same folder."
 
 
@@ -30,9 +33,11 @@ class Part:
     number: int
     """From 1."""
     count: int
+    suffix: str
+    """`.gguf`, in capitals where the name has them."""
 
     def file(self, number: int) -> str:
-        return f"{self.model}-{number:05}-of-{self.count:05}.gguf"
+        return f"{self.model}-{number:05}-of-{self.count:05}{self.suffix}"
 
 
 def part_of(path: Path) -> Part | None:
@@ -40,7 +45,7 @@ def part_of(path: Path) -> Part | None:
     found = _NAME.fullmatch(path.name)
     if found is None:
         return None
-    part = Part(found["model"], int(found["number"]), int(found["count"]))
+    part = Part(found["model"], int(found["number"]), int(found["count"]), found["suffix"])
     return part if 1 <= part.number <= part.count > 1 else None
 
 

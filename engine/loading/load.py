@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from engine.errors import CheckpointError
-from engine.loading import gguf_file, safetensors_folder
+from engine.loading import gguf_file, model_paths, safetensors_folder
 from engine.loading.assembly import Progress
 from engine.loading.checkpoint import Checkpoint
 
@@ -20,13 +20,14 @@ def load(
     attn_implementation: str,
     progress: Progress,
 ) -> Checkpoint:
-    """Loads a GGUF file, or a folder with config.json and safetensors.
+    """Loads a GGUF file, or a folder with config.json and safetensors, or with one GGUF model.
 
     `progress(stage, done, total)` has bytes; stage is "converting" or "weights". Raises
     CheckpointError, UnsupportedError, StorageError or OutOfMemoryError.
     """
     if not path.exists():
         raise CheckpointError(f"There is no file or folder {path}.", "Choose another model.")
+    path = model_paths.meant(path)
     opened = safetensors_folder.load if path.is_dir() else gguf_file.load
     return opened(
         path,
