@@ -9,14 +9,12 @@ from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QLabel,
-    QPushButton,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from app import look
+from app import look, plain
 
 TOAST_MS: Final = 10000
 
@@ -37,14 +35,9 @@ class Banner(QWidget):
         self.card = QFrame()
         self.card.setObjectName("banner")
         self._action: Callable[[], None] | None = None
-        self.title = QLabel()
-        self.title.setObjectName("cardTitle")
-        self.detail = QLabel()
-        for label in (self.title, self.detail):
-            label.setTextFormat(Qt.TextFormat.PlainText)
-            label.setWordWrap(True)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.button = QPushButton()
+        self.title = plain.SelectableLabel("", "cardTitle")
+        self.detail = plain.SelectableLabel()
+        self.button = plain.Button()
         self.button.clicked.connect(self._act)
         self.dismiss = dismiss = QToolButton()
         dismiss.setIcon(look.icon("close", "text"))
@@ -109,10 +102,8 @@ class Toast(QFrame):
         self.setObjectName("toast")
         self._undo: Callable[[], None] | None = None
         self._whole = ""
-        self._words = QLabel()
-        self._words.setTextFormat(Qt.TextFormat.PlainText)
-        self.button = QPushButton("Undo")
-        self.button.setObjectName("link")
+        self._words = plain.Label()
+        self.button = plain.Button("Undo", "link")
         self.button.clicked.connect(self._on_undo)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(16, 8, 12, 8)
@@ -137,7 +128,9 @@ class Toast(QFrame):
         around = self._around.rect()
         room = min(MOST_WORDS, around.width() - 160)
         metrics = self._words.fontMetrics()
-        self._words.setText(metrics.elidedText(self._whole, Qt.TextElideMode.ElideMiddle, room))
+        self._words.setText(
+            metrics.elidedText(plain.one_line(self._whole), Qt.TextElideMode.ElideMiddle, room)
+        )
         self.adjustSize()
         floor = self._above.mapTo(self._around, self._above.rect().topLeft()).y()
         self.move((around.width() - self.width()) // 2, floor - self.height() - 12)

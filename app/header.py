@@ -9,14 +9,12 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
-    QPushButton,
     QToolButton,
     QWidget,
 )
 
-from app import amounts, look
+from app import amounts, look, plain
 from app.elided import ElidedLabel
 from app.models.loader import FailedModel, LoadingModel, ModelState, NoModel, ReadyModel
 
@@ -42,6 +40,11 @@ def loading_text(state: LoadingModel) -> str:
     return f"{stage} {amounts.progress(state.done, state.total)}" if state.total else stage
 
 
+def thousandths(done: int, total: int) -> int:
+    """0 to 1000, also of numbers that Qt cannot hold; 0 if the total is not known."""
+    return max(0, min(1000 * done // total, 1000)) if total > 0 else 0
+
+
 class Header(QFrame):
     sidebar_requested = Signal()
     picker_requested = Signal()
@@ -54,20 +57,16 @@ class Header(QFrame):
         self._loading = False
         self._name = ""
         self.menu = _menu_button()
-        self.title = ElidedLabel("New chat")
-        self.title.setObjectName("title")
+        self.title = ElidedLabel("New chat", "title")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedWidth(120)
         self.bar.setAccessibleName("Loading progress")
-        self.cancel = QPushButton("Cancel")
-        self.cancel.setObjectName("accentLink")
+        self.cancel = plain.Button("Cancel", "accentLink")
         self.cancel.setAccessibleName("Cancel loading")
-        self.model = QPushButton("Choose a model")
-        self.model.setObjectName("modelButton")
-        self.model.setToolTip("Choose a model (Ctrl+M)")
-        self.progress_words = QLabel()
-        self.progress_words.setObjectName("secondary")
+        self.model = plain.Button("Choose a model", "modelButton")
+        plain.set_tool_tip(self.model, "Choose a model (Ctrl+M)")
+        self.progress_words = plain.Label("", "secondary")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(16, 0, 16, 0)
         layout.setSpacing(12)
@@ -90,8 +89,8 @@ class Header(QFrame):
         match state:
             case LoadingModel():
                 self.progress_words.setText(loading_text(state))
-                self.bar.setRange(0, 1000 if state.total else 0)
-                self.bar.setValue(1000 * state.done // state.total if state.total else 0)
+                self.bar.setRange(0, 1000 if state.total > 0 else 0)
+                self.bar.setValue(thousandths(state.done, state.total))
                 self._name_model(state.name)
             case ReadyModel():
                 self._name_model(state.loaded.model.name)
@@ -114,7 +113,7 @@ class Header(QFrame):
         self._show_name()
 
     def _show_name(self) -> None:
-        name, shown = self._name, self._name or "Choose a model"
+        name, shown = self._name, plain.one_line(self._name) or "Choose a model"
         self.model.ensurePolished()
         metrics = self.model.fontMetrics()
         room = min(NAME, self.width() // 3)
@@ -130,5 +129,5 @@ def _menu_button() -> QToolButton:
     button.setIconSize(QSize(16, 16))
     button.setFixedSize(32, 32)
     button.setAccessibleName("Show the chats")
-    button.setToolTip("Chats (Ctrl+B)")
+    plain.set_tool_tip(button, "Chats (Ctrl+B)")
     return button

@@ -1,13 +1,39 @@
-"""The one place that makes a stranger's words safe to show: a model's name, a title, an error."""
+"""The one place that makes labels, buttons and tooltips, which may hold a stranger's words.
+
+A model's name, a GPU's, a title or an error may hold markup, ampersands, ends of lines, characters
+that are not seen or that turn the direction of text, or a megabyte. Qt takes for HTML what looks
+like it, and reads the images that it names.
+"""
 
 from __future__ import annotations
 
+import re
+import textwrap
 import unicodedata
 from typing import Final
 
-MOST: Final = 300
-"""Characters of a name or title that are shown."""
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import QLabel, QListWidgetItem, QMenu, QPushButton, QWidget
 
+LONGEST_LINE: Final = 300
+"""Characters of a text of one line that are shown."""
+
+LONGEST_TEXT: Final = 2000
+"""Characters of a text of several lines that are shown; the rest is counted."""
+
+TIP_WIDTH: Final = 100
+"""Characters in a line of a tooltip: Qt breaks no lines of plain ones."""
+
+LONGEST_TIP: Final = 1000
+
+_BREAK: Final = "\u200b"
+"""A space without width: a line may end there, and no tag goes on behind it."""
+
+_UNBROKEN: Final = re.compile(r"([^\s/\\\-,;:!?()\[\]{}\u200b]{40})(?=\S)")
+"""Characters between which no line would end, and which may be wider than the window."""
+
+_LINE_ENDS: Final = re.compile(r"[^\S ]+")
 _UNSEEN: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories of characters that are not drawn: controls, half surrogate pairs, unassigned ones."""
 
@@ -15,14 +41,92 @@ _TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2
 """Characters that turn the direction of what follows, also of our own words."""
 
 
-def one_line(words: str, most: int = MOST) -> str:
-    """Words for a place of one line: no ends of lines, nothing unseen, and not without end."""
-    shown = " ".join(words[: 4 * most].split())
-    cut = len(words) > 4 * most or len(shown) > most
-    return "".join(map(_seen, shown[:most])) + ("…" if cut else "")
+def one_line(words: str, most: int = LONGEST_LINE) -> str:
+    """Words for a place of one line."""
+    cut = len(words) > most
+    return _seen(_LINE_ENDS.sub(" ", words[:most])) + ("…" if cut else "")
 
 
-def _seen(letter: str) -> str:
+def several_lines(words: str, most: int = LONGEST_TEXT) -> str:
+    """Words for a place of several lines, each of which can be broken."""
+    rest = len(words) - most
+    shown = "\n".join(map(_seen, words[:most].splitlines()))
+    more = f"… ({rest:,} more characters)" if rest > 0 else ""
+    return _UNBROKEN.sub(rf"\1{_BREAK}", shown) + more
+
+
+def tool_tip(words: str) -> str:
+    """Words for a tooltip, such that Qt takes them for what they are."""
+    lines = several_lines(words, LONGEST_TIP).replace(_BREAK, "").split("\n")
+    shown = "\n".join("\n".join(textwrap.wrap(line, TIP_WIDTH)) for line in lines)
+    return shown.replace("<", f"<{_BREAK}").replace("&lt;", f"&{_BREAK}lt;")
+
+
+def set_tool_tip(target: QWidget | QListWidgetItem, words: str) -> None:
+    target.setToolTip(tool_tip(words))
+
+
+class Label(QLabel):
+    """Plain text in one line, or in as many as it takes if it wraps."""
+
+    def __init__(
+        self, text: str = "", name: str = "", *, wraps: bool = False, parent: QWidget | None = None
+    ) -> None:
+        """`name`: the style's."""
+        super().__init__(parent)
+        self.setObjectName(name)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWordWrap(wraps)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:
+        super().setText(several_lines(text) if self.wordWrap() else one_line(text))
+
+
+class SelectableLabel(Label):
+    """A label that wraps, from which can be copied what was written: without places to break."""
+
+    def __init__(self, text: str = "", name: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(text, name, wraps=True, parent=parent)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.matches(QKeySequence.StandardKey.Copy):
+            self._copy()
+        else:
+            super().keyPressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction("Copy", self._copy).setEnabled(self.hasSelectedText())
+        menu.popup(event.globalPos())
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self.selectedText().replace(_BREAK, ""))
+
+
+class Button(QPushButton):
+    """Words without a mnemonic: an ampersand is an ampersand, and no letter becomes a shortcut."""
+
+    def __init__(self, text: str = "", name: str = "", parent: QWidget | None = None) -> None:
+        """`name`: the style's."""
+        super().__init__(parent)
+        self.setObjectName(name)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:
+        super().setText(one_line(text).replace("&", "&&"))
+
+    def text(self) -> str:
+        return super().text().replace("&&", "&")
+
+
+def _seen(words: str) -> str:
+    return "".join(map(_seen_letter, words))
+
+
+def _seen_letter(letter: str) -> str:
     if letter in _TURNING:
         return ""
     return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(letter) in _UNSEEN else letter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from typing import Final
 
@@ -13,16 +13,14 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QInputDialog,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QMenu,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
-from app import look
+from app import look, plain
 from app.store.records import Conversation
 
 WIDTH: Final = 264
@@ -31,13 +29,16 @@ ID: Final = Qt.ItemDataRole.UserRole
 
 
 def day_group(updated_at: float, today: date) -> str:
-    """The heading under which a conversation stands."""
-    day = datetime.fromtimestamp(updated_at).astimezone().date()
-    if day >= today:
-        return "Today"
-    if day == today - timedelta(days=1):
-        return "Yesterday"
-    return "Last 7 days" if day > today - timedelta(days=7) else "Older"
+    """The heading under which a conversation stands, whatever its time is said to be."""
+    for heading, days in (("Today", 0), ("Yesterday", 1), ("Last 7 days", 6)):
+        if updated_at >= _midnight(today - timedelta(days=days)):
+            return heading
+    return "Older"
+
+
+def _midnight(day: date) -> float:
+    """When a day begins here, seconds since the epoch."""
+    return datetime.combine(day, time()).astimezone().timestamp()
 
 
 class ChatList(QListWidget):
@@ -91,15 +92,14 @@ class ChatList(QListWidget):
         item = QListWidgetItem(self)
         item.setFlags(Qt.ItemFlag.NoItemFlags)
         item.setSizeHint(QSize(0, ROW))
-        label = QLabel(text)
-        label.setObjectName("columnName")
+        label = plain.Label(text, "columnName")
         label.setContentsMargins(3, 8, 0, 0)
         self.setItemWidget(item, label)
 
     def _add(self, conversation: Conversation, *, selected: bool) -> None:
-        item = QListWidgetItem(conversation.title, self)
+        item = QListWidgetItem(plain.one_line(conversation.title), self)
         item.setData(ID, conversation.id)
-        item.setToolTip(conversation.title)
+        plain.set_tool_tip(item, conversation.title)
         item.setSizeHint(QSize(0, ROW))
         if selected:
             self.setCurrentItem(item)
@@ -166,8 +166,7 @@ class Sidebar(QFrame):
 
 
 def _name_row() -> QHBoxLayout:
-    name = QLabel("Hearth")
-    name.setObjectName("name")
+    name = plain.Label("Hearth", "name")
     row = QHBoxLayout()
     row.setContentsMargins(4, 0, 0, 0)
     row.setSpacing(8)
@@ -178,12 +177,10 @@ def _name_row() -> QHBoxLayout:
     return row
 
 
-def _new_chat_button() -> QPushButton:
-    button = QPushButton()
-    button.setObjectName("newChat")
+def _new_chat_button() -> plain.Button:
+    button = plain.Button("", "newChat")
     button.setAccessibleName("New chat")
-    words, key = QLabel("New chat"), QLabel("Ctrl N")
-    key.setObjectName("secondary")
+    words, key = plain.Label("New chat"), plain.Label("Ctrl N", "secondary")
     for label in (words, key):
         label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
     row = QHBoxLayout(button)

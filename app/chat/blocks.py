@@ -19,14 +19,12 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QLabel,
-    QPushButton,
     QTextEdit,
     QVBoxLayout,
     QWidget,
 )
 
-from app import amounts, look
+from app import amounts, look, plain
 from app.store.records import Trouble
 
 LINE_HEIGHT: Final = 1.5
@@ -171,14 +169,15 @@ class ThinkingHead(QWidget):
         layout.addStretch()
 
     @property
-    def buttons(self) -> list[QPushButton]:
+    def buttons(self) -> list[plain.Button]:
         return [self._button]
 
     def show_words(self, words: str, *, expanded: bool) -> None:
         self._button.setText(words)
         self._button.setIcon(look.icon("down" if expanded else "right"))
         self._button.setAccessibleName(f"{words} ({'expanded' if expanded else 'collapsed'})")
-        self._button.setToolTip(f"{'Hide' if expanded else 'Show'} what the model thought")
+        does = "Hide" if expanded else "Show"
+        plain.set_tool_tip(self._button, f"{does} what the model thought")
 
     def height_at(self, width: int) -> int:  # noqa: ARG002
         return HEAD_HEIGHT
@@ -194,10 +193,10 @@ class TroubleCard(QFrame):
         self._rows = layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 12, 16, 12)
         layout.setSpacing(4)
-        for name, text in (("cardTitle", trouble.title), ("cardText", trouble.detail)):
-            layout.addWidget(_wrapped(name, text))
+        layout.addWidget(plain.Label(trouble.title, "cardTitle", wraps=True))
+        layout.addWidget(plain.Label(trouble.detail, "cardText", wraps=True))
         if trouble.hint:
-            layout.addWidget(_wrapped("cardText", trouble.hint))
+            layout.addWidget(plain.Label(trouble.hint, "cardText", wraps=True))
 
     def height_at(self, width: int) -> int:
         return self._rows.totalHeightForWidth(width)
@@ -213,12 +212,10 @@ class Footer(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._stop = _link("Stop", "accentLink", "Stop the reply")
-        self._key = QLabel("Esc")
+        self._key = plain.Label("Esc", "secondary")
         self._copy = _link("Copy", "link", "Copy the reply")
         self._regenerate = _link("Regenerate", "link", "Regenerate the reply")
-        self._note = QLabel()
-        for label in (self._key, self._note):
-            label.setObjectName("secondary")
+        self._note = plain.Label("", "secondary")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(12)
@@ -230,7 +227,7 @@ class Footer(QWidget):
         self._regenerate.clicked.connect(self.regenerate_requested)
 
     @property
-    def buttons(self) -> list[QPushButton]:
+    def buttons(self) -> list[plain.Button]:
         """In the order of the Tab key."""
         return [self._stop, self._copy, self._regenerate]
 
@@ -266,17 +263,8 @@ def line_spacing_percent(font: QFont) -> float:
     return 100 * LINE_HEIGHT * QFontInfo(font).pixelSize() / height
 
 
-def _wrapped(name: str, text: str) -> QLabel:
-    label = QLabel(text)
-    label.setObjectName(name)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    return label
-
-
-def _link(text: str, name: str, accessible: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setObjectName(name)
+def _link(text: str, name: str, accessible: str) -> plain.Button:
+    button = plain.Button(text, name)
     button.setAccessibleName(accessible)
     button.setCursor(Qt.CursorShape.PointingHandCursor)
     return button

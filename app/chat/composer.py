@@ -9,14 +9,13 @@ from PySide6.QtGui import QFocusEvent, QKeyEvent, QTextCursor
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QLabel,
     QPlainTextEdit,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from app import look
+from app import look, plain
 from app.chat.pasted import KIND, OBJECT, Pill, number_of, pill
 
 ENTER_SENDS: Final = "Enter sends, Shift+Enter begins a new line"
@@ -34,6 +33,9 @@ LONGEST_LINE: Final = 5000
 
 SHORT: Final = 1000
 """Characters that are inserted as text however much is there."""
+
+LONGEST_NAME: Final = 60
+"""Characters of a model's name in the empty field."""
 
 LINE_ENDS: Final = str.maketrans(dict.fromkeys("\u2028\u2029\ufdd0\ufdd1", "\n"))
 """What stands for the end of a line in a document."""
@@ -175,8 +177,7 @@ class Composer(QFrame):
         self._answering = False
         self._reason = ""
         self.field = PromptField()
-        self._hint = QLabel()
-        self._hint.setObjectName("secondary")
+        self._hint = plain.Label("", "secondary")
         self._button = QToolButton()
         self._button.setObjectName("send")
         self._button.setIconSize(QSize(16, 16))
@@ -203,7 +204,8 @@ class Composer(QFrame):
         return not self._answering and not self._reason
 
     def set_model(self, name: str) -> None:
-        self.field.setPlaceholderText(f"Message {name}…" if name else "Write a message…")
+        shown = plain.one_line(name, LONGEST_NAME)
+        self.field.setPlaceholderText(f"Message {shown}…" if name else "Write a message…")
         self.field.viewport().update()  # Qt repaints the cursor's width alone
 
     def set_reason(self, reason: str) -> None:
@@ -251,7 +253,7 @@ class Composer(QFrame):
         self._button.setIcon(look.icon("stop" if self._answering else "send", "on_accent"))
         name = "Stop the reply" if self._answering else "Send"
         self._button.setAccessibleName(name)
-        self._button.setToolTip(f"{name} ({'Esc' if self._answering else 'Enter'})")
+        plain.set_tool_tip(self._button, f"{name} ({'Esc' if self._answering else 'Enter'})")
         self._hint.setText(self._reason or self._said())
 
     def _said(self) -> str:

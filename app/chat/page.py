@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
+from app import amounts
 from app.banner import Banner
 from app.chat.composer import Composer
 from app.chat.dialogue import Dialogue, Progress
@@ -65,7 +66,8 @@ class ChatPage(QWidget):
     def _on_progress(self, message: int, progress: Progress) -> None:
         note = ""
         if progress.done < progress.total:
-            note = f"Reading the prompt, {progress.done:,} of {progress.total:,} tokens"
+            done, total = amounts.count(progress.done), amounts.count(progress.total)
+            note = f"Reading the prompt, {done} of {total} tokens"
         self.transcript.set_progress(message, note)
 
     def _take_example(self, text: str) -> None:

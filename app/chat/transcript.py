@@ -27,7 +27,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QMenu, QToolButton, QWidget
 
-from app import look
+from app import look, plain
 from app.chat.blocks import (
     FOOTER_HEIGHT,
     HEAD_HEIGHT,
@@ -585,7 +585,7 @@ class Transcript(QAbstractScrollArea):
         button = QToolButton(self)
         button.setObjectName("toEnd")
         button.setAccessibleName("Go to the end of the conversation")
-        button.setToolTip("Go to the end")
+        plain.set_tool_tip(button, "Go to the end")
         button.setIcon(look.icon("end"))
         button.setIconSize(QSize(16, 16))
         button.setFixedSize(32, 32)

@@ -6,9 +6,9 @@ from typing import Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app import look
+from app import look, plain
 from app.header import loading_text
 from app.models.loader import FailedModel, LoadingModel, ModelState, NoModel, ReadyModel
 
@@ -28,14 +28,11 @@ class Welcome(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._flame = look.IconLabel("flame", "accent", 40)
-        heading = QLabel("What would you like to know?")
-        heading.setObjectName("heading")
-        self._lead = lead = QLabel("The model runs on this computer. What you write stays here.")
-        lead.setObjectName("lead")
-        self.model = QLabel()
-        self.model.setObjectName("secondary")
+        heading = plain.Label("What would you like to know?", "heading", wraps=True)
+        said = "The model runs on this computer. What you write stays here."
+        self._lead = lead = plain.Label(said, "lead", wraps=True)
+        self.model = plain.Label("", "secondary", wraps=True)
         for label in (lead, self.model, heading):
-            label.setWordWrap(True)
             label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self._rows = layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -71,9 +68,8 @@ class Welcome(QWidget):
                 words = "No model is loaded."
         self.model.setText(words)
 
-    def _example(self, text: str) -> QPushButton:
-        button = QPushButton(text)
-        button.setObjectName("example")
+    def _example(self, text: str) -> plain.Button:
+        button = plain.Button(text, "example")
         button.setCursor(Qt.CursorShape.PointingHandCursor)
         button.clicked.connect(lambda: self.example_chosen.emit(text))
         return button

@@ -23,9 +23,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QLineEdit,
-    QPushButton,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableView,
@@ -33,7 +31,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import look
+from app import look, plain
 from app.models.loader import ModelLoader, ReadyModel
 from app.models.table import LAST, Index, ModelTable
 from engine import protocol
@@ -120,22 +118,14 @@ class ModelPicker(QDialog):
         self.filter.setMaximumWidth(280)
         self.filter.installEventFilter(self)
         self.view = self._view()
-        self.empty = QLabel()
-        self.empty.setObjectName("lead")
-        self.empty.setWordWrap(True)
+        self.empty = plain.Label("", "lead", wraps=True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.reason = QLabel()
-        self.reason.setObjectName("secondary")
-        self.reason.setWordWrap(True)
-        self.trouble = QLabel()
-        self.trouble.setObjectName("trouble")
-        self.trouble.setTextFormat(Qt.TextFormat.PlainText)
-        self.trouble.setWordWrap(True)
+        self.reason = plain.Label("", "secondary", wraps=True)
+        self.trouble = plain.Label("", "trouble", wraps=True)
         self.trouble.hide()
         self.flash = self._flash_choice()
-        self.remove = QPushButton("Remove from the list")
-        self.load = QPushButton("Load")
-        self.load.setObjectName("primary")
+        self.remove = plain.Button("Remove from the list")
+        self.load = plain.Button("Load", "primary")
         self.load.setDefault(True)
         self._build()
         self._connect()
@@ -174,18 +164,17 @@ class ModelPicker(QDialog):
     def _flash_choice(self) -> QComboBox:
         choice = Choice()
         choice.setAccessibleName("Flash attention")
-        choice.setToolTip("Used for the next model that is loaded")
+        plain.set_tool_tip(choice, "Used for the next model that is loaded")
         for flash in get_args(protocol.Flash):
             choice.addItem(FLASH_WORDS[flash], flash)
         choice.setCurrentIndex(choice.findData(self._loader.flash))
         return choice
 
     def _build(self) -> None:
-        title = QLabel("Models")
-        title.setObjectName("name")
-        self.add_folder = QPushButton("Add folder…")
-        self.add_file = QPushButton("Add GGUF file…")
-        self.cancel = QPushButton("Cancel")
+        title = plain.Label("Models", "name")
+        self.add_folder = plain.Button("Add folder…")
+        self.add_file = plain.Button("Add GGUF file…")
+        self.cancel = plain.Button("Cancel")
         for button in (self.add_folder, self.add_file, self.cancel, self.remove):
             button.setAutoDefault(False)
         head, foot = QHBoxLayout(), QHBoxLayout()

@@ -8,7 +8,7 @@ from typing import Final
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QFont
 
-from app import amounts
+from app import amounts, plain
 from engine import protocol
 
 Index = QModelIndex | QPersistentModelIndex
@@ -20,12 +20,12 @@ LAST: Final = len(COLUMNS) - 1
 
 def cells(model: protocol.ModelInfo) -> tuple[str, ...]:
     return (
-        model.name,
-        family(model.architecture),
+        plain.one_line(model.name),
+        plain.one_line(family(model.architecture)),
         amounts.parameters(model.parameters),
-        model.weights,
+        plain.one_line(model.weights),
         amounts.disk(model.size_bytes) if model.size_bytes else "",
-        f"{model.context_length:,}" if model.context_length else "",
+        amounts.count(model.context_length) if model.context_length else "",
         "Cannot be used" if model.problem else "Ready to load",
     )
 
@@ -71,7 +71,8 @@ class ModelTable(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return cells(model)[index.column()]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return model.problem if index.column() == LAST and model.problem else model.path
+            told = model.problem if index.column() == LAST and model.problem else model.path
+            return plain.tool_tip(told)
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(index.column())
         if role == Qt.ItemDataRole.FontRole and index.column() == 0:

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
-from app import amounts, look
+from app import amounts, look, plain
 from app.status.popover import AttentionPopover
 from app.status.verdict import CHECK_FAULTS, CHECKING, NO_MODEL, Check, Verdict, verdict
 from engine import protocol
 
 HEIGHT: Final = 32
 DOT: Final = 7
+LONGEST_NAME: Final = 32
+"""Characters of a GPU's name."""
+
 TONES: Final = {"good": "good", "caution": "caution", "neutral": "muted"}
 
 
-class Badge(QPushButton):
+class Badge(plain.Button):
     """A pill with a dot in its tone."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setObjectName("badge")
+        super().__init__("", "badge", parent)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.show_verdict(NO_MODEL)
 
@@ -59,17 +61,22 @@ class StatusLine(QFrame):
         self.badge = Badge()
         self.badge.clicked.connect(self._toggle_popover)
         self._popover: AttentionPopover | None = None
-        self._rate = 0.0
         self.memory = _words("Memory")
-        self.rate = _words("Speed of the reply")
-        self.rate.setTextFormat(Qt.TextFormat.RichText)
+        self.rate = _words("Speed of the reply", "figure")
+        self.unit = _words("Speed of the reply")
         self.reply = _words("Last reply")
         self.machine = _words("Computer")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 0, 12, 0)
         layout.setSpacing(20)
-        for widget in (self.badge, self.memory, self.rate, self.reply):
-            layout.addWidget(widget)
+        speed = QHBoxLayout()
+        speed.setSpacing(4)
+        speed.addWidget(self.rate)
+        speed.addWidget(self.unit)
+        layout.addWidget(self.badge)
+        layout.addWidget(self.memory)
+        layout.addLayout(speed)
+        layout.addWidget(self.reply)
         layout.addStretch()
         layout.addWidget(self.machine)
 
@@ -102,9 +109,8 @@ class StatusLine(QFrame):
     def clear(self) -> None:
         """There is no engine any more."""
         self._loaded = self._attention = None
-        for label in (self.memory, self.rate, self.reply, self.machine):
+        for label in (self.memory, self.rate, self.unit, self.reply, self.machine):
             label.clear()
-        self._rate = 0.0
         self._refresh_badge()
 
     def show_narrow(self, narrow: bool) -> None:
@@ -138,14 +144,14 @@ class StatusLine(QFrame):
 
     def _show_telemetry(self, event: protocol.Telemetry) -> None:
         if event.gpu_memory_total_bytes:
-            name = event.gpu_name.removeprefix("NVIDIA ")
+            name = plain.one_line(event.gpu_name.removeprefix("NVIDIA "), LONGEST_NAME)
             used, total = event.gpu_memory_used_bytes, event.gpu_memory_total_bytes
             self.memory.setText(f"{name}  {amounts.gb(used)} / {amounts.gb(total)} GB")
         else:
             used, total = event.ram_used_bytes, event.ram_total_bytes
             self.memory.setText(f"RAM  {amounts.gb(used)} / {amounts.gb(total)} GB")
         ram = amounts.gb(event.engine_ram_bytes)
-        self.machine.setText(f"CPU {event.cpu_percent:.0f} % · Engine {ram} GB")
+        self.machine.setText(f"CPU {amounts.count(event.cpu_percent)} % · Engine {ram} GB")
         if event.tokens_per_second > 0:
             self._show_rate(event.tokens_per_second)
 
@@ -153,23 +159,15 @@ class StatusLine(QFrame):
         if event.decode_tokens_per_second > 0:
             self._show_rate(event.decode_tokens_per_second)
         if event.new_tokens:
-            first = f"first token {event.time_to_first_token_ms:,.0f} ms"
-            self.reply.setText(f"{first} · {event.reused_tokens:,} reused")
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() is QEvent.Type.StyleChange and self._rate:
-            self._show_rate(self._rate)  # its colour stands in its text
+            first = f"first token {amounts.count(event.time_to_first_token_ms)} ms"
+            self.reply.setText(f"{first} · {amounts.count(event.reused_tokens)} reused")
 
     def _show_rate(self, rate: float) -> None:
-        self._rate = rate
-        number = f"{rate:.1f}" if rate < 10 else f"{rate:,.0f}"
-        text = look.theme().text
-        self.rate.setText(f'<b style="color:{text}">{number}</b> tokens/s')
+        self.rate.setText(f"{rate:.1f}" if rate < 10 else amounts.count(rate))
+        self.unit.setText("tokens/s")
 
 
-def _words(name: str) -> QLabel:
-    label = QLabel()
-    label.setObjectName("status")
+def _words(name: str, style: str = "status") -> plain.Label:
+    label = plain.Label("", style)
     label.setAccessibleDescription(name)
     return label

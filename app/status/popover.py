@@ -11,13 +11,12 @@ from PySide6.QtWidgets import (
     QFrame,
     QGraphicsDropShadowEffect,
     QGridLayout,
-    QLabel,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 from shiboken6 import isValid
 
+from app import plain
 from app.status.verdict import Check, Verdict, report
 from engine import protocol
 
@@ -54,8 +53,7 @@ class AttentionPopover(QFrame):
         if isinstance(attention, protocol.Attention):
             layout.addLayout(_table(attention))
         layout.addWidget(_label(_reason(loaded, attention), "secondary"))
-        self.copy = QPushButton("Copy report")
-        self.copy.setObjectName("accentLink")
+        self.copy = plain.Button("Copy report", "accentLink")
         self.copy.clicked.connect(self._copy)
         layout.addWidget(self.copy, 0, Qt.AlignmentFlag.AlignLeft)
 
@@ -151,9 +149,5 @@ def _reason(loaded: protocol.Loaded | None, attention: Check) -> str:
     return " ".join(reason for reason in reasons if reason) + checked
 
 
-def _label(text: str, name: str) -> QLabel:
-    label = QLabel(text)
-    label.setObjectName(name)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(name in ("secondary", "cell"))
-    return label
+def _label(text: str, name: str) -> plain.Label:
+    return plain.Label(text, name, wraps=name in ("secondary", "cell"))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import time
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -115,6 +116,19 @@ def test_a_long_title_is_cut_in_the_middle_and_whole_in_the_tooltip(sidebar: Sid
     assert item.toolTip() == LONG
     assert sidebar.chats.textElideMode() is Qt.TextElideMode.ElideMiddle
     assert not sidebar.chats.horizontalScrollBar().isVisible()
+
+
+@pytest.mark.parametrize(
+    ("updated_at", "heading"),
+    [
+        *((9e18, "Today"), (math.inf, "Today")),
+        *((-9e18, "Older"), (-math.inf, "Older"), (math.nan, "Older")),
+    ],
+)
+def test_a_time_that_no_calendar_has_stands_under_a_heading(
+    updated_at: float, heading: str
+) -> None:
+    assert day_group(updated_at, date(2026, 7, 1)) == heading
 
 
 def test_a_title_is_never_markup(sidebar: Sidebar) -> None:
