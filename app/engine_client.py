@@ -219,7 +219,7 @@ class EngineClient(QObject):
 
     def _take_unreadable(self, line: bytes, error: str) -> None:
         start = line[:200].decode("utf-8", "replace").strip()
-        _log.warning("unreadable line from the engine: %s (%s)", start, error)
+        _log.warning("unreadable line of %d bytes from the engine: %s", len(line), error)
         if self._state is EngineState.STARTING:
             version = _greeted_version(line)
             if version:

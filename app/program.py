@@ -14,6 +14,7 @@ from app.engine_client import EngineClient
 from app.folders import data_folder
 from app.look import Look
 from app.store.store import open_store
+from app.uncaught import Uncaught
 from app.window import MainWindow
 from ground import private
 
@@ -47,9 +48,12 @@ def _while_opening(kind: QtMsgType, context: QMessageLogContext, message: str) -
 
 def open_window(running: QApplication) -> MainWindow:
     """Shows the window; the engine starts right after it is painted."""
+    uncaught = Uncaught()
+    uncaught.install()
     Look(running)
     store, problem = open_store(data_folder())
     window = MainWindow(store, EngineClient(parent=running), problem)
+    uncaught.tell = window.tell_fault
     window.painted.connect(window.start_engine)
     # What is there now stays: left out, the collector stops for 14 ms less each time.
     window.painted.connect(gc.freeze)

@@ -232,6 +232,15 @@ class MainWindow(QMainWindow):
             if state.loaded.notes:
                 self.page.banner.say("About this model", "\n".join(state.loaded.notes))
 
+    def tell_fault(self, where: str) -> None:
+        """An error of our own that nobody caught. The banner of a dead engine stays."""
+        if self.engine.state is not EngineState.DEAD:
+            self.page.banner.say(
+                "Something went wrong in the window",
+                f"{where}. Your chats are kept.",
+                "If it does not go on, close Hearth and open it again; please report this line.",
+            )
+
     def _on_trouble(self, error: protocol.Error) -> None:
         """In the picker while it is open. A banner that starts an engine anew stays."""
         dead = self.engine.state is EngineState.DEAD
