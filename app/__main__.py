@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from app.interpreter import engine_command, engine_environment
+from ground import streams, terminal
 
 VERBS: Final = {
     "ask": "answer one prompt on the terminal",
@@ -31,6 +32,12 @@ LONGEST_S: Final = 24 * 3600.0
 
 
 def main(arguments: list[str]) -> int:
+    streams.prepare()
+    with terminal.guarded_stderr():
+        return run(arguments)
+
+
+def run(arguments: list[str]) -> int:
     if arguments and arguments[0] in VERBS:
         return run_engine(arguments)
     options = parsed(arguments)

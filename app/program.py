@@ -11,12 +11,12 @@ from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from app.engine_client import EngineClient
-from app.folders import data_folder
 from app.look import Look
-from app.store.store import open_store
+from app.store.database import open_in_memory
+from app.store.store import Store, open_store
 from app.uncaught import Uncaught
 from app.window import MainWindow
-from ground import private
+from ground import places, private
 
 NO_PLATFORM: Final = (
     "hearth: the display cannot be opened. Check DISPLAY or WAYLAND_DISPLAY, and whether the "
@@ -51,7 +51,7 @@ def open_window(running: QApplication) -> MainWindow:
     uncaught = Uncaught()
     uncaught.install()
     Look(running)
-    store, problem = open_store(data_folder())
+    store, problem = opened_store()
     window = MainWindow(store, EngineClient(parent=running), problem)
     uncaught.tell = window.tell_fault
     window.painted.connect(window.start_engine)
@@ -60,6 +60,14 @@ def open_window(running: QApplication) -> MainWindow:
     window.closed.connect(store.close)
     window.show()
     return window
+
+
+def opened_store() -> tuple[Store, str]:
+    """The user's chats and ""; or an empty store in memory, and why nothing will be saved."""
+    try:
+        return open_store(places.place("data"))
+    except places.NoPlaceError as error:
+        return Store(open_in_memory()), " ".join(error.args)
 
 
 def run_window() -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TextIO
+from typing import IO, Final, TextIO
 
 import msgspec
 
@@ -28,7 +30,10 @@ from engine.protocol import (
     Text,
     Thinking,
 )
+from ground import terminal
 
+LAST_WORDS: Final = 1.0
+"""Seconds in which what an engine that has ended said on stderr is shown."""
 SERVE = ["-P", "-m", "engine", "serve"]
 DIM, NOT_DIM = ("\x1b[2m", "\x1b[22m") if os.name == "posix" else ("", "")
 """ECMA-48, SGR. A console of Windows may print them as they are."""
@@ -50,7 +55,9 @@ def ask(load: Load, generate: Generate, show: Show) -> int:
 
 
 def show_events(line: bytes, _: AnyEvent) -> None:
-    """The engine's events as they came."""
+    """The engine's events as they came; the same JSON, safe to show, on a terminal."""
+    if sys.stdout.isatty():
+        line = terminal.json(line.decode()).encode()
     sys.stdout.buffer.write(line)
     sys.stdout.buffer.flush()
 
@@ -62,24 +69,28 @@ class Answer:
         """Thinking goes to `err` where that is a terminal, else nowhere."""
         self._out = out
         self._err = err
+        self._answer = terminal.Reply(out)
+        self._thoughts = terminal.Reply(err, DIM, NOT_DIM)
         self._watched = err.isatty()
         self._thinking = False
 
     def __call__(self, _: bytes, event: AnyEvent) -> None:
         if isinstance(event, Thinking) and self._watched:
             self._thinking = True
-            _print(self._err, f"{DIM}{event.text}{NOT_DIM}")
+            self._thoughts.write(event.text)
         elif isinstance(event, Text):
             self._end_thinking()
-            _print(self._out, event.text)
+            self._answer.write(event.text)
         elif isinstance(event, Finished):
             self._end_thinking()
+            self._answer.end()
             if event.finish_reason != "error":
                 _print(self._out, "\n")
 
     def _end_thinking(self) -> None:
         if self._thinking:
             self._thinking = False
+            self._thoughts.end()
             _print(self._err, "\n\n")
 
 
@@ -160,7 +171,8 @@ def _print(stream: TextIO, text: str) -> None:
 
 
 def sentence(error: Error | HearthError) -> str:
-    return f"{error.title}: {error.detail} {error.hint}"
+    """One line, whatever names and words of strangers it quotes."""
+    return terminal.line(f"{error.title}: {error.detail} {error.hint}")
 
 
 @contextlib.contextmanager
@@ -178,10 +190,13 @@ def _engine() -> Iterator[subprocess.Popen[bytes]]:
             [sys.executable, *SERVE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path, watchdog.PARENT: str(os.getpid())},
         )
     finally:
         signal.signal(signal.SIGINT, before)
+    relay = threading.Thread(target=_relay, args=(_pipe(process.stderr),), daemon=True)
+    relay.start()
     try:
         yield process
     finally:
@@ -193,6 +208,15 @@ def _engine() -> Iterator[subprocess.Popen[bytes]]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        relay.join(timeout=LAST_WORDS)
+
+
+def _relay(errors: IO[bytes]) -> None:
+    """Shows what the engine says on stderr by way of ours, which is guarded: a library written in C
+    may quote what a stranger's file says, and knows nothing of terminals."""
+    with io.TextIOWrapper(errors, encoding="utf-8", errors="backslashreplace") as lines:
+        for text in lines:
+            sys.stderr.write(text)
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

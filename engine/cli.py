@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import math
 import os
 import sys
@@ -20,7 +19,7 @@ from engine.bench.settings import ATTENTIONS, NEW_TOKENS, ROUNDS
 from engine.bench.shapes import SHAPES
 from engine.errors import HearthError
 from engine.protocol import Dtype, Flash, Generate, Load, Message, ModelInfo, Sampling
-from ground import private
+from ground import private, streams, terminal
 
 OK: Final = 0
 FAILED: Final = 1
@@ -33,26 +32,35 @@ INT64: Final = 2**63
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0, 1 for what went wrong, 2 for usage, 130 for Ctrl-C."""
-    options = parser().parse_args(arguments)
+    streams.prepare()
+    with terminal.guarded_stderr():
+        try:
+            return _run(parser().parse_args(arguments))
+        except HearthError as error:
+            return _failed(f"{error.title}: {error.detail} {error.hint}")
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except BrokenPipeError:
+            streams.drop(sys.stdout)
+            return FAILED
+        except OSError as error:
+            streams.drop(sys.stdout)
+            return _failed(f"hearth: {error.strerror}")
+
+
+def _run(options: argparse.Namespace) -> int:
     run: Callable[[argparse.Namespace], int] = options.run
-    _print_any_character()
+    if run is not _bench and not streams.can_write(1):  # its results are files
+        return _failed("hearth: stdout is closed, so there is nowhere to answer. Use `> FILE`.")
     folders.close_to_others()
-    try:
-        code = run(options)
-        sys.stdout.flush()
-        return code
-    except HearthError as error:
-        print(f"{error.title}: {error.detail} {error.hint}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        _drop_stdout()
-        return FAILED
-    except OSError as error:
-        _drop_stdout()
-        print(f"hearth: {error.strerror}", file=sys.stderr)
-        return FAILED
+    code = run(options)
+    sys.stdout.flush()
+    return code
+
+
+def _failed(sentence: str) -> int:
+    print(terminal.line(sentence), file=sys.stderr)
+    return FAILED
 
 
 def parser() -> argparse.ArgumentParser:
@@ -229,7 +237,8 @@ def _models(options: argparse.Namespace) -> int:
 
     models = catalog.scan()
     if options.json:
-        print(msgspec.json.encode(models).decode())
+        text = msgspec.json.encode(models).decode()
+        print(terminal.json(text) if sys.stdout.isatty() else text)
     else:
         print(table(models))
     return OK
@@ -240,10 +249,10 @@ def table(models: Sequence[ModelInfo]) -> str:
     if not models:
         return "No models were found. `python3 start.py doctor` says what to do."
     header = ("ID", "ARCHITECTURE", "PARAMETERS", "WEIGHTS", "SIZE", "CONTEXT")
-    rows = [header, *map(_row, models)]
+    rows = [header, *(tuple(map(terminal.line, _row(model))) for model in models)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
-    problems = [f"{model.id}: {model.problem}" for model in models if model.problem]
+    problems = [terminal.line(f"{model.id}: {model.problem}") for model in models if model.problem]
     return "\n".join([*lines, *([""] if problems else []), *problems])
 
 
@@ -262,19 +271,6 @@ def _prompt(argument: str) -> str:
     """As valid Unicode, whatever bytes the shell handed over."""
     raw = sys.stdin.buffer.read() if argument == "-" else os.fsencode(argument)
     return raw.decode("utf-8", errors="replace")
-
-
-def _print_any_character() -> None:
-    """A reply has characters that a Windows code page lacks."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="replace")
-
-
-def _drop_stdout() -> None:
-    """The reader has gone; without this, Python says so once more at exit."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 N = TypeVar("N", int, float)

@@ -18,6 +18,7 @@ import engine
 from engine import catalog, folders, log, nvml
 from engine.errors import HearthError
 from engine.protocol import Gpu
+from ground import terminal
 
 if TYPE_CHECKING:
     from engine.attention.facts import DeviceFacts
@@ -49,9 +50,10 @@ class Report:
 
     def __str__(self) -> str:
         width = max(len(name) for name, _ in self.lines)
-        parts = ["\n".join(f"{name.ljust(width)}  {value}" for name, value in self.lines)]
-        parts += [f"Problem: {text}" for text in self.problems]
-        parts += [f"Hint: {text}" for text in self.hints]
+        lines = (f"{name.ljust(width)}  {terminal.line(value)}" for name, value in self.lines)
+        parts = ["\n".join(lines)]
+        parts += [f"Problem: {terminal.line(text)}" for text in self.problems]
+        parts += [f"Hint: {terminal.line(text)}" for text in self.hints]
         if not self.problems:
             parts.append("No problems were found.")
         return "\n\n".join(parts)

@@ -1,4 +1,4 @@
-"""Where Hearth keeps its files: one folder each for data, cache, configuration and logs."""
+"""The folders of Hearth's files, ready to be used: data, cache, configuration and logs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
 from engine.errors import StorageError
-from ground import private
+from ground import places, private
 
-NAME = "hearth"
 MODELS: Final = "models"
 """In the data folder: what lies here is listed."""
 _HINT: Final = "Check its permissions, or set HEARTH_HOME to a folder that can be written."
@@ -24,22 +21,22 @@ ABANDONED: Final = 3600.0
 
 def data() -> Path:
     """Models, conversations. Created when missing; raises StorageError when it cannot be used."""
-    return _made(_home("data") or platformdirs.user_data_path(NAME, appauthor=False))
+    return _made("data")
 
 
 def cache() -> Path:
     """What can be made again. Created when missing; raises StorageError when it cannot be used."""
-    return _made(_home("cache") or platformdirs.user_cache_path(NAME, appauthor=False))
+    return _made("cache")
 
 
 def config() -> Path:
     """Settings. Created when missing; raises StorageError when it cannot be used."""
-    return _made(_home("config") or platformdirs.user_config_path(NAME, appauthor=False))
+    return _made("config")
 
 
 def log() -> Path:
     """Log files. Created when missing; raises StorageError when it cannot be used."""
-    return _made(_home("log") or platformdirs.user_log_path(NAME, appauthor=False))
+    return _made("log")
 
 
 def close_to_others() -> None:
@@ -66,13 +63,11 @@ def forget_abandoned(parent: Path, prefix: str) -> None:
                 left.unlink()
 
 
-def _home(kind: str) -> Path | None:
-    """HEARTH_HOME puts all four under one folder: for tests and for programs on a stick."""
-    home = os.environ.get("HEARTH_HOME")
-    return Path(home).absolute() / kind if home else None
-
-
-def _made(folder: Path) -> Path:
+def _made(kind: places.Kind) -> Path:
+    try:
+        folder = places.place(kind)
+    except places.NoPlaceError as error:
+        raise StorageError(*error.args) from error
     try:
         private.make_folder(folder)
     except OSError as error:

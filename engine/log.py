@@ -10,7 +10,7 @@ from typing import Final
 
 from engine import folders
 from engine.errors import StorageError
-from ground import private
+from ground import private, terminal
 
 MAX_BYTES: Final = 1_000_000
 KEPT_FILES: Final = 3
@@ -30,13 +30,21 @@ def set_up() -> None:
     root = logging.getLogger()
     stderr = logging.StreamHandler()
     stderr.setLevel(logging.WARNING)
-    stderr.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    stderr.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
     root.addHandler(stderr)
     logging.getLogger("engine").setLevel(logging.INFO)
     try:
         root.addHandler(_file())
     except (OSError, StorageError) as error:
         logging.getLogger(__name__).warning("No log file can be written (%s); going on.", error)
+
+
+class _Formatter(logging.Formatter):
+    """Messages name files and quote libraries, which quote files."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A message of several lines is indented, so that none of them looks like another one."""
+        return terminal.paragraphs(super().format(record)).replace("\n", "\n    ")
 
 
 class _PrivateFile(logging.handlers.RotatingFileHandler):
@@ -49,5 +57,5 @@ class _PrivateFile(logging.handlers.RotatingFileHandler):
 
 def _file() -> logging.Handler:
     handler = _PrivateFile(path(), maxBytes=MAX_BYTES, backupCount=KEPT_FILES, encoding="utf-8")
-    handler.setFormatter(logging.Formatter(_FORMAT))
+    handler.setFormatter(_Formatter(_FORMAT))
     return handler
