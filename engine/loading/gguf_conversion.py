@@ -101,7 +101,7 @@ def _use(folder: Path) -> None:
     """Says that this process reads the folder, and no longer names those that have ended."""
     with contextlib.suppress(OSError):  # a full disk, or one that is only read, can be read from
         (folder / MARKER).touch()
-        (folder / f"{USED_BY}{os.getpid()}").touch()
+        (folder / f"{USED_BY}{os.getpid()}").touch(private.FILE)
         for left in folder.glob(f"{USED_BY}*"):
             if not _runs(left):
                 left.unlink(missing_ok=True)
