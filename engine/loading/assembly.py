@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,10 +14,10 @@ from torch import nn
 from engine import experts, rope
 from engine.attention import shapes
 from engine.attention.shapes import LayerShape
-from engine.errors import CheckpointError, OutOfMemoryError, UnsupportedError, reason
+from engine.errors import CheckpointError, OutOfMemoryError, UnsupportedError, reason, shown
 from engine.loading import config_gate
 from engine.loading.families import Config, Family
-from engine.loading.weights import Extremes, Weight, whole
+from engine.loading.weights import Extremes, Weight
 from engine.rope import LongRope
 
 Progress = Callable[[str, int, int], None]
@@ -150,14 +151,12 @@ class _State:
         self.model = model
         self.device = device
         self.extremes = Extremes()
+        self.dtype = dtype
         stored = model.state_dict().keys()
-        # Buffers keep their own dtype: a router's corrections are float32.
-        dtypes = {name: buffer.dtype for name, buffer in model.named_buffers() if name in stored}
-        self.dtypes = {name: dtype for name, _ in model.named_parameters()} | dtypes
-        self.shapes = {
-            name: model.get_parameter(name).shape for name in self.dtypes.keys() - dtypes
-        }
-        self.shapes |= {name: model.get_buffer(name).shape for name in dtypes}
+        # They keep their own dtype: a router's corrections are float32.
+        self.buffers = {name for name, _ in model.named_buffers() if name in stored}
+        self.shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+        self.shapes |= {name: model.get_buffer(name).shape for name in self.buffers}
         self.parts: dict[str, dict[int, int]] = {}
         """Elements that are filled of each, by where in it they begin."""
 
@@ -165,18 +164,15 @@ class _State:
         if weight.name not in self.shapes:
             if weight.name == "lm_head.weight":
                 return
-            raise CheckpointError(f"This model has a weight too many: {weight.name}.")
+            raise CheckpointError(f"This model has a weight too many: {shown(weight.name)}.")
         begin = self._check(weight)
         parts = self.parts.setdefault(weight.name, {})
         if begin in parts:
             raise CheckpointError(f"This model has a weight twice: {weight.name}.")
-        parts[begin] = weight.tensor.numel()
-        if weight.into is whole:
-            placed = weight.tensor.to(device=self.device, dtype=self.dtypes[weight.name])
-            self._set(weight.name, placed)
-        else:
-            placed = weight.into(self._room(weight.name))
-            placed.copy_(weight.tensor)
+        parts[begin] = math.prod(weight.shape)
+        placed = weight.into(self._room(weight.name))
+        with torch.no_grad():
+            weight.fill(placed)
         self.extremes.add(weight.name, placed)
 
     def _check(self, weight: Weight) -> int:
@@ -186,27 +182,26 @@ class _State:
             view = weight.into(room)
         except (IndexError, RuntimeError) as error:
             raise CheckpointError(f"This model has a weight too many: {weight.name}.") from error
-        if weight.tensor.shape != view.shape:
+        if weight.shape != view.shape:
             raise CheckpointError(
-                f"The weight {weight.name} is {list(weight.tensor.shape)}, not {list(view.shape)}."
+                f"The weight {weight.name} is {list(weight.shape)}, not {list(view.shape)}."
             )
         return int(view.storage_offset())
 
     def _room(self, name: str) -> torch.Tensor:
-        """The parameter to fill in parts, allocated at the first of them."""
+        """The parameter or buffer to fill, allocated at the first of its parts."""
+        if name in self.buffers:
+            return self.model.get_buffer(name)
         held: torch.Tensor = self.model.get_parameter(name).data
         if held.is_meta:
-            held = torch.empty(self.shapes[name], device=self.device, dtype=self.dtypes[name])
+            held = torch.empty(self.shapes[name], device=self.device, dtype=self.dtype)
             self._set(name, held)
         return held
 
     def _set(self, name: str, tensor: torch.Tensor) -> None:
         owner, _, attribute = name.rpartition(".")
-        module = self.model.get_submodule(owner)
-        if attribute in dict(module.named_buffers(recurse=False)):
-            setattr(module, attribute, tensor)
-        else:
-            setattr(module, attribute, nn.Parameter(tensor, requires_grad=False))
+        parameter = nn.Parameter(tensor, requires_grad=False)
+        setattr(self.model.get_submodule(owner), attribute, parameter)
 
     def missing(self) -> list[str]:
         """Parameters and buffers without all of their elements, tied ones being another's."""

@@ -10,18 +10,16 @@ Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, versions 2 an
 from __future__ import annotations
 
 import math
-import mmap
 import stat
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from engine.errors import CheckpointError, UnsupportedError, shown
-from engine.loading import pickle_files
+from engine.loading import pickle_files, steady_file
 from engine.loading.gguf_types import TENSOR_TYPES, TensorType
+from engine.loading.steady_file import SteadyFile, Version
 
 MAGIC: Final = b"GGUF"
 OLDER_MAGICS: Final = (b"lmgg", b"fmgg", b"tjgg", b"algg")
@@ -32,6 +30,8 @@ LONG_ARRAY: Final = 64
 MAX_DIMENSIONS: Final = 4
 MAX_HEADER: Final = 128_000_000
 """Bytes; Gemma's vocabulary, the largest of the supported families, makes one of 12 million."""
+AHEAD: Final = 1 << 20
+"""Bytes of a header that are read at once."""
 MAX_ENTRIES: Final = 65_536
 """Tensors, and pairs of metadata; a mixture of experts has two thousand tensors."""
 MAX_NAME: Final = 65_535
@@ -95,7 +95,10 @@ class GGUFHeader:
 
     paths: tuple[Path, ...]
     """The first has the metadata."""
+    files: tuple[Version, ...]
+    """Each as it was when its header was read."""
     version: int
+    """Of the format."""
     metadata: dict[str, Value]
     tensors: dict[str, TensorInfo]
 
@@ -115,6 +118,10 @@ class GGUFHeader:
     def tensor_bytes(self) -> int:
         return sum(tensor.size for tensor in self.tensors.values())
 
+    def file_of(self, tensor: TensorInfo) -> Version:
+        """The version of the file that `tensor` lies in."""
+        return self.files[self.paths.index(tensor.path)]
+
     def number(self, key: str) -> float | None:
         """The value of `<architecture>.<key>`, or None; raises CheckpointError for a non-number."""
         value = self.metadata.get(f"{self.architecture}.{key}")
@@ -133,9 +140,8 @@ class GGUFHeader:
             return list(value)
         if not isinstance(value, LongArray):
             raise CheckpointError(f"{self.path.name} has one value where {key} must be a list.")
-        with _mapped(self.path) as data:
-            cursor = _Cursor(data, len(data), self.path.name, value.offset)
-            return cursor.array_items(value.kind, value.count)
+        with steady_file.opened(self.path, self.files[0]) as file:
+            return _Cursor(file, file.size, value.offset).array_items(value.kind, value.count)
 
 
 def read(path: Path, size: int | None = None) -> GGUFHeader:
@@ -145,8 +151,8 @@ def read(path: Path, size: int | None = None) -> GGUFHeader:
     CheckpointError for what is no GGUF file, is cut off or contradicts itself, and
     UnsupportedError for what is one that Hearth cannot read.
     """
-    with _mapped(path) as data:
-        return _Cursor(data, size or len(data), path.name).header(path)
+    with steady_file.opened(path) as file:
+        return _Cursor(file, size or file.size).header()
 
 
 def begins_as_one(path: Path) -> bool:
@@ -160,39 +166,18 @@ def begins_as_one(path: Path) -> bool:
         return False
 
 
-@contextmanager
-def _mapped(path: Path) -> Iterator[mmap.mmap]:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise CheckpointError(f"{path.name} is not a file.")  # a pipe would be waited on
-        if not status.st_size:
-            raise CheckpointError(f"{path.name} is empty.")
-        with (
-            path.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        ):
-            yield data
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"There is no file {path}.", "Check the path, or choose another model."
-        ) from error
-    except OSError as error:
-        raise CheckpointError(
-            f"{path} cannot be read: {error.strerror}.", "Check the permissions of the file."
-        ) from error
-
-
 class _Cursor:
-    """A place in the file that never leaves it."""
+    """A place in the file that never leaves it; what lies before it has been read."""
 
-    def __init__(self, data: mmap.mmap, size: int, name: str, position: int = 0) -> None:
-        self.data = data
+    def __init__(self, file: SteadyFile, size: int, position: int = 0) -> None:
+        self.file = file
         self.size = size
-        self.name = name
+        self.name = file.path.name
         self.position = position
+        self.data = bytearray()
+        """The file's beginning."""
 
-    def header(self, path: Path) -> GGUFHeader:
+    def header(self) -> GGUFHeader:
         version = self._version()
         tensor_count = self._count(_SMALLEST_TENSOR)
         pair_count = self._count(_SMALLEST_PAIR)
@@ -204,8 +189,9 @@ class _Cursor:
         if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
             raise self._broken(f"its alignment is {shown(alignment)}")
         begin = -(-self.position // alignment) * alignment
+        path = self.file.path
         tensors = self._placed(path, entries, begin, alignment)
-        return GGUFHeader((path,), version, metadata, tensors)
+        return GGUFHeader((path,), (self.file.version,), version, metadata, tensors)
 
     def array_items(self, kind: int, count: int) -> list[Scalar]:
         if kind == STRING:
@@ -221,19 +207,19 @@ class _Cursor:
         return self._take(length).decode("utf-8", "backslashreplace")
 
     def _version(self) -> int:
-        if self.data[:4] in OLDER_MAGICS:
+        magic = self._take(min(4, self.file.size))
+        if magic in OLDER_MAGICS:
             raise UnsupportedError(
                 f"{self.name} has the format that models had before GGUF, until August 2023.",
                 "Choose a GGUF file of this model.",
             )
-        if self.data[:4] != MAGIC:
+        if magic != MAGIC:
             if self.name.endswith(pickle_files.SUFFIXES):
                 raise pickle_files.refusal(self.name)
             raise CheckpointError(
                 f"{self.name} is not a GGUF file.",
                 "Choose a .gguf file, or a folder with config.json and safetensors.",
             )
-        self.position = 4
         version = self._u32()
         if version in VERSIONS:
             return version
@@ -282,18 +268,15 @@ class _Cursor:
 
     def _skip_strings(self, count: int) -> None:
         """The one loop that takes time: a vocabulary has up to a quarter million strings."""
-        position, last, data, unpack = (
-            self.position,
-            len(self.data) - 8,
-            self.data,
-            _U64.unpack_from,
-        )
+        position, data, unpack = self.position, self.data, _U64.unpack_from
+        last = len(data) - 8
         for _ in range(count):
             if position > last:
-                raise self._cut_off()
+                self._read_to(position + 8)
+                last = len(data) - 8
             position += 8 + unpack(data, position)[0]
         self.position = position
-        self._skip(0)
+        self._read_to(position)
 
     def _tensor_entry(self) -> Entry:
         name = self.string(MAX_NAME)
@@ -337,7 +320,7 @@ class _Cursor:
     def _count(self, item_size: int) -> int:
         """A number of items, each of at least `item_size` bytes: more than fit cannot be true."""
         count = self._u64()
-        if count * item_size > len(self.data) - self.position:
+        if count * item_size > self.file.size - self.position:
             raise self._cut_off()
         return count
 
@@ -350,14 +333,21 @@ class _Cursor:
     def _take(self, count: int) -> bytes:
         begin = self.position
         self._skip(count)
-        return self.data[begin : self.position]
+        return bytes(self.data[begin : self.position])
 
     def _skip(self, count: int) -> None:
         self.position += count
-        if self.position > len(self.data):
+        self._read_to(self.position)
+
+    def _read_to(self, end: int) -> None:
+        """Has `data` reach to `end`, and beyond as far as is worth one call."""
+        if end > self.file.size:
             raise self._cut_off()
-        if self.position > MAX_HEADER:
+        if end > MAX_HEADER:
             raise self._broken("its header is too long")
+        begin = len(self.data)
+        if end > begin:
+            self.data += self.file.read(begin, min(max(end - begin, AHEAD), self.file.size - begin))
 
     def _cut_off(self, how: str = "it ends too early") -> CheckpointError:
         return CheckpointError(

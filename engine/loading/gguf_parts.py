@@ -85,7 +85,9 @@ def read(path: Path, size: int | None = None) -> GGUFHeader:
     headers = [gguf_header.read(found) for found in paths]
     for number, header in enumerate(headers, 1):
         _check_place(header, number, part.count)
-    return replace(headers[0], paths=tuple(paths), tensors=_joined(headers, part))
+    files = tuple(header.files[0] for header in headers)
+    tensors = _joined(headers, part)
+    return replace(headers[0], paths=tuple(paths), files=files, tensors=tensors)
 
 
 def _check_whole(header: GGUFHeader) -> None:

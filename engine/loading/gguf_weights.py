@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import CheckpointError, UnsupportedError
-from engine.loading import gguf_types
+from engine.loading import gguf_types, steady_file
 from engine.loading.families import Config
 from engine.loading.gguf_config import BLOCK, FACTORS
 from engine.loading.gguf_families import GGUF, Part, Rows
@@ -114,17 +113,20 @@ def _by_expert(info: TensorInfo, row: GGUF) -> list[TensorInfo]:
 
 def weights(header: GGUFHeader, tensors: list[Stored]) -> Iterator[Weight]:
     """Each tensor under transformers' name, float32."""
-    data = _mapped(header.paths)
     with ThreadPoolExecutor(THREADS) as pool:
         running: deque[Future[list[Tensor]]] = deque()
         ahead = iter(tensors)
         for one in tensors:
             for following in islice(ahead, AHEAD + 1 - len(running)):
-                running.append(_started(pool, data[following.info.path], following))
+                running.append(_started(pool, header, following))
             size = one.info.size
             for place, tensor in zip(one.places, running.popleft().result(), strict=True):
-                yield Weight(place.name, tensor, size, place.into)
+                yield Weight(place.name, tensor.shape, partial(_copy, tensor), size, place.into)
                 size = 0  # told once, however many parameters it fills
+
+
+def _copy(tensor: Tensor, target: Tensor) -> None:
+    target.copy_(tensor)
 
 
 def rope_factors(header: GGUFHeader) -> Tensor | None:
@@ -135,12 +137,7 @@ def rope_factors(header: GGUFHeader) -> Tensor | None:
 
 
 def values(header: GGUFHeader, name: str) -> Floats:
-    info = header.tensors[name]
-    return dequantise(_mapped([info.path])[info.path], info)
-
-
-def _mapped(paths: Any) -> Mapping[Path, Bytes]:
-    return {path: np.memmap(path, np.uint8, mode="r") for path in paths}
+    return dequantise(header, header.tensors[name])
 
 
 def _layer(info: TensorInfo) -> int:
@@ -209,27 +206,31 @@ def _split(info: TensorInfo, row: GGUF, config: Config) -> list[Place]:
     return found
 
 
-def dequantise(data: Bytes, info: TensorInfo) -> Floats:
-    """[*shape] float32, a copy."""
+def dequantise(header: GGUFHeader, info: TensorInfo) -> Floats:
+    """[*shape] float32. Raises CheckpointError for a file that has changed."""
     out = np.empty(info.shape, np.float32)
-    for piece in _pieces(data, info, out):
+    for piece in _pieces(header, info, out):
         piece()
     return out
 
 
-def _pieces(data: Bytes, info: TensorInfo, out: Floats) -> Iterator[partial[None]]:
+def _pieces(header: GGUFHeader, info: TensorInfo, out: Floats) -> Iterator[partial[None]]:
     """Calls that fill `out`, each on its own."""
     per_row = max(1, ROWS_BYTES // info.type.size) * info.type.size
     step = max(1, PIECE_BYTES // per_row) * per_row
     flat = out.reshape(-1)
     for begin in range(0, info.size, step):
         end = min(begin + step, info.size)
-        raw = data[info.offset + begin : info.offset + end]
         first, last = (at // info.type.size * info.type.block for at in (begin, end))
-        yield partial(_fill, raw, per_row, info, flat[first:last])
+        yield partial(_fill, header, begin, end - begin, per_row, info, flat[first:last])
 
 
-def _fill(raw: Bytes, per_row: int, info: TensorInfo, out: Floats) -> None:
+def _fill(
+    header: GGUFHeader, begin: int, size: int, per_row: int, info: TensorInfo, out: Floats
+) -> None:
+    """`size` bytes from `begin` of the tensor on; the threads share no open file."""
+    with steady_file.opened(info.path, header.file_of(info)) as file:
+        raw = np.frombuffer(file.read(info.offset + begin, size), np.uint8)
     whole_rows = len(raw) // per_row * per_row
     done = 0
     for part in (raw[:whole_rows].reshape(-1, per_row), raw[whole_rows:].reshape(1, -1)):
@@ -250,9 +251,9 @@ def _floats(raw: Bytes, info: TensorInfo) -> Floats:
     return found
 
 
-def _started(pool: ThreadPoolExecutor, data: Bytes, one: Stored) -> Future[list[Tensor]]:
+def _started(pool: ThreadPoolExecutor, header: GGUFHeader, one: Stored) -> Future[list[Tensor]]:
     out = np.empty(one.info.shape, np.float32)
-    pieces = [pool.submit(piece) for piece in _pieces(data, one.info, out)]
+    pieces = [pool.submit(piece) for piece in _pieces(header, one.info, out)]
     return pool.submit(_finished, pieces, out, one.places)  # begun after the last of them
 
 

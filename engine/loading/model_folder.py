@@ -20,7 +20,7 @@ import msgspec
 from engine.errors import CheckpointError, UnsupportedError, shown
 from engine.loading import families, pickle_files, safetensors_header
 from engine.loading.families import Config, Family
-from engine.loading.safetensors_header import StoredTensor
+from engine.loading.safetensors_header import Header, StoredTensor
 
 MAX_FILE: Final = 64_000_000
 """Bytes; the largest tokenizer.json of the supported families has 34 million."""
@@ -53,8 +53,8 @@ class ModelFolder:
         return nested if self.family.text_prefix and isinstance(nested, dict) else self.config
 
     @cached_property
-    def shards(self) -> dict[Path, dict[str, StoredTensor]]:
-        """Tensors by file, every header checked. Raises CheckpointError."""
+    def shards(self) -> dict[Path, Header]:
+        """By file, every header checked. Raises CheckpointError."""
         return {path: safetensors_header.read(path) for path in self.weights_files()}
 
     def header_bytes(self) -> int:
@@ -76,7 +76,7 @@ class ModelFolder:
 
     @property
     def tensors(self) -> list[StoredTensor]:
-        return [tensor for tensors in self.shards.values() for tensor in tensors.values()]
+        return [tensor for shard in self.shards.values() for tensor in shard.tensors.values()]
 
     def json(self, name: str) -> Config:
         """A JSON file of the folder, cleaned; empty when there is none."""

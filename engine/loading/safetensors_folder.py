@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
 from engine.errors import CheckpointError, reason, shown
-from engine.loading import encoding, model_folder, renaming
+from engine.loading import encoding, model_folder, renaming, steady_file
 from engine.loading.assembly import Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
@@ -27,6 +26,7 @@ from engine.loading.checkpoint import (
 )
 from engine.loading.families import Config
 from engine.loading.model_folder import ModelFolder
+from engine.loading.tensor_reading import Reader
 from engine.loading.weights import Weight
 
 SPECIAL: Final = ("bos_token", "eos_token", "unk_token", "pad_token")
@@ -130,14 +130,13 @@ def _text_name(name: str, folder: ModelFolder) -> str:
 def weights(folder: ModelFolder, kept: Mapping[str, str], device: torch.device) -> Iterator[Weight]:
     """Raises CheckpointError for a file that changed since its header was checked."""
     rules = renaming.of_model_type(folder.family.text or folder.family.name)
-    for path, tensors in folder.shards.items():
-        try:
-            with safe_open(path, framework="pt", device=str(device)) as file:
-                for name in sorted(kept.keys() & tensors.keys(), key=lambda n: tensors[n].begin):
-                    target, into = rules.place(kept[name])
-                    yield Weight(target, file.get_tensor(name), tensors[name].size, into)
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{path.name} cannot be read: {reason(error)}.") from error
+    reader = Reader(device)
+    for path, shard in folder.shards.items():
+        with steady_file.opened(path, shard.version) as file:
+            for name in sorted(kept.keys() & shard.tensors, key=lambda n: shard.tensors[n].begin):
+                tensor = shard.tensors[name]
+                target, into = rules.place(kept[name])
+                yield Weight(target, tensor.shape, reader.fill(file, tensor), tensor.size, into)
 
 
 def fast_tokenizer(folder: ModelFolder) -> Any:

@@ -5,15 +5,14 @@ Format: https://github.com/huggingface/safetensors#format. Imports neither torch
 
 from __future__ import annotations
 
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
 from engine.errors import CheckpointError, UnsupportedError, shown
+from engine.loading import steady_file
+from engine.loading.steady_file import SteadyFile, Version
 
 MAX_HEADER: Final = 16_000_000
 """Bytes: a hundred thousand tensors."""
@@ -89,47 +88,38 @@ _HEADER: Final = msgspec.json.Decoder(
 _ENTRY: Final = msgspec.json.Decoder(_Entry)
 
 
-def read(path: Path) -> dict[str, StoredTensor]:
-    """Tensors by name. Raises CheckpointError for what is cut off or contradicts itself."""
-    with _opened(path) as (file, size):
-        header = _length(path, file, size)
-        text = file.read(header)
-    return _tensors(path, text, 8 + header, size)
+class Header(NamedTuple):
+    version: Version
+    """Of the file, so that its tensors are not read from another one."""
+    tensors: dict[str, StoredTensor]
+
+
+def read(path: Path) -> Header:
+    """Raises CheckpointError for what is cut off or contradicts itself."""
+    with steady_file.opened(path) as file:
+        header = _length(file)
+        tensors = _tensors(path, file.read(8, header), 8 + header, file.size)
+    return Header(file.version, tensors)
 
 
 def length(path: Path) -> int:
     """Of the header, in bytes, which is not read. Raises CheckpointError as `read` does."""
-    with _opened(path) as (file, size):
-        return _length(path, file, size)
+    with steady_file.opened(path) as file:
+        return _length(file)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
-    """The file and its size in bytes."""
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise _broken(path, "it is not a file")  # a pipe would be waited on
-        with path.open("rb") as file:
-            yield file, status.st_size
-    except OSError as error:
-        raise CheckpointError(
-            f"{path} cannot be read: {error.strerror}.", "Check the permissions of the file."
-        ) from error
-
-
-def _length(path: Path, file: BinaryIO, size: int) -> int:
-    said = int.from_bytes(file.read(8), "little")
-    if not size:
-        raise CheckpointError(f"{path.name} is empty.")
-    if size < 8 or said > size - 8:
-        raise _cut_off(path, "its header is not all there")
+def _length(file: SteadyFile) -> int:
+    if file.size < 8:
+        raise _cut_off(file.path, "its header is not all there")
+    said = int.from_bytes(file.read(0, 8), "little")
+    if said > file.size - 8:
+        raise _cut_off(file.path, "its header is not all there")
     if said > MAX_HEADER:
-        raise _broken(path, "its header is too long")
+        raise _broken(file.path, "its header is too long")
     return said
 
 
-def _tensors(path: Path, text: bytes, data: int, size: int) -> dict[str, StoredTensor]:
+def _tensors(path: Path, text: bytearray, data: int, size: int) -> dict[str, StoredTensor]:
     """`data` is where the tensors begin, `size` where the file ends, in bytes."""
     found: dict[str, StoredTensor] = {}
     for name, entry in _entries(path, text).items():
@@ -144,7 +134,7 @@ def _tensors(path: Path, text: bytes, data: int, size: int) -> dict[str, StoredT
     return found
 
 
-def _entries(path: Path, text: bytes) -> dict[_Name, msgspec.Raw]:
+def _entries(path: Path, text: bytearray) -> dict[_Name, msgspec.Raw]:
     """What is no tensor is refused where it begins: as objects it could take gigabytes."""
     try:
         return _HEADER.decode(text)

@@ -17,10 +17,15 @@ def whole(parameter: torch.Tensor) -> torch.Tensor:
     return parameter
 
 
+Fill: TypeAlias = Callable[[torch.Tensor], None]
+"""Writes a weight's values into a tensor of its shape, of any dtype and on any device."""
+
+
 class Weight(NamedTuple):
     name: str
     """Of the parameter or buffer, as transformers' state dict has it."""
-    tensor: torch.Tensor
+    shape: tuple[int, ...]
+    fill: Fill
     size: int
     """Bytes in the file, for progress."""
     into: View = whole

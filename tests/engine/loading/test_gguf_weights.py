@@ -14,7 +14,8 @@ import torch
 
 from engine.errors import UnsupportedError
 from engine.loading import gguf_config, gguf_families, gguf_header, gguf_types, gguf_weights
-from engine.loading.gguf_header import GGUFHeader, TensorInfo
+from engine.loading.gguf_header import GGUFHeader
+from engine.loading.weights import Weight
 from engine.packaged import PACKAGED
 from tests.engine import tiny
 
@@ -33,10 +34,6 @@ def stored() -> dict[str, Any]:
     return {tensor.name: tensor for tensor in gguf.GGUFReader(SMOLLM2).tensors}
 
 
-def mapped(path: Path) -> Any:
-    return np.memmap(path, np.uint8, mode="r")
-
-
 @pytest.mark.parametrize(
     "name", ["blk.0.attn_q.weight", "blk.7.ffn_down.weight", "blk.29.attn_norm.weight"]
 )
@@ -44,15 +41,15 @@ def test_values_are_those_that_gguf_dequantises(
     name: str, header: GGUFHeader, stored: dict[str, Any]
 ) -> None:
     expected = gguf.dequantize(stored[name].data, stored[name].tensor_type)
-    found = gguf_weights.dequantise(mapped(SMOLLM2), header.tensors[name])
+    found = gguf_weights.values(header, name)
     np.testing.assert_array_equal(found, expected.reshape(found.shape))
 
 
-def written(path: Path, raw: Any, kind: Any) -> TensorInfo:
+def written(path: Path, raw: Any, kind: Any) -> GGUFHeader:
     writer = tiny.gguf_writer(path)
     writer.add_tensor("one", raw, raw_dtype=kind)
     tiny.finish(writer)
-    return gguf_header.read(path).tensors["one"]
+    return gguf_header.read(path)
 
 
 @pytest.mark.parametrize("kind", READABLE, ids=lambda kind: kind.name)
@@ -61,10 +58,10 @@ def test_every_type_is_read_as_gguf_reads_it(kind: Any, rows: int, tmp_path: Pat
     """Bytes of any kind, scales that are no numbers too; last rows fill no turn of ROWS_BYTES."""
     _, size = gguf.GGML_QUANT_SIZES[kind]
     raw = np.random.default_rng(rows).integers(0, 256, (rows, 3 * size), np.uint8)
-    info = written(tmp_path / "x.gguf", raw, kind)
+    header = written(tmp_path / "x.gguf", raw, kind)
     with np.errstate(all="ignore"):
-        found = gguf_weights.dequantise(mapped(tmp_path / "x.gguf"), info)
-        np.testing.assert_array_equal(found, gguf.dequantize(raw, kind).reshape(info.shape))
+        found = gguf_weights.values(header, "one")
+        np.testing.assert_array_equal(found, gguf.dequantize(raw, kind).reshape(found.shape))
 
 
 @pytest.mark.parametrize("piece", [1, 1 << 17, 1 << 40])
@@ -73,8 +70,8 @@ def test_pieces_of_a_tensor_are_all_of_it(
 ) -> None:
     monkeypatch.setattr(gguf_weights, "PIECE_BYTES", piece)
     raw = gguf.quantize(np.random.default_rng(0).standard_normal((999, 512), np.float32), Q.Q8_0)
-    info = written(tmp_path / "x.gguf", raw, Q.Q8_0)
-    found = gguf_weights.dequantise(mapped(tmp_path / "x.gguf"), info)
+    header = written(tmp_path / "x.gguf", raw, Q.Q8_0)
+    found = gguf_weights.values(header, "one")
     np.testing.assert_array_equal(found, gguf.dequantize(raw, Q.Q8_0))
 
 
@@ -89,13 +86,19 @@ def test_type_that_an_older_gguf_does_not_know(header: GGUFHeader) -> None:
     info = header.tensors["blk.0.attn_q.weight"]
     unknown = replace(info, shape=(1,), type_id=99, size=info.type.size)
     with pytest.raises(UnsupportedError, match="cannot be read"):
-        gguf_weights.dequantise(mapped(SMOLLM2), unknown)
+        gguf_weights.dequantise(header, unknown)
 
 
-def smollm2_weights(header: GGUFHeader) -> Iterator[Any]:
+def smollm2_weights(header: GGUFHeader) -> Iterator[Weight]:
     row = gguf_families.of(header)
     config = gguf_config.settings(header, row)
     return gguf_weights.weights(header, gguf_weights.stored(header, row, config))
+
+
+def filled(weight: Weight) -> torch.Tensor:
+    target = torch.empty(weight.shape)
+    weight.fill(target)
+    return target
 
 
 def test_queries_and_keys_are_turned_into_halves(
@@ -106,7 +109,7 @@ def test_queries_and_keys_are_turned_into_halves(
         "model.layers.0.self_attn.q_proj.weight": 9,
         "model.layers.0.self_attn.k_proj.weight": 3,
     }
-    found = {w.name: w.tensor for w in smollm2_weights(header) if w.name in wanted}
+    found = {w.name: filled(w) for w in smollm2_weights(header) if w.name in wanted}
     for (name, heads), part in zip(wanted.items(), "qk", strict=True):
         tensor = found[name]
         again = tensor.reshape(heads, 2, tensor.shape[0] // heads // 2, -1).swapaxes(1, 2)
