@@ -26,8 +26,10 @@ from app.models.loader import (
 )
 from app.sidebar import Sidebar
 from app.status.line import StatusLine
-from app.store.database import StoreError
+from app.store.changes import Moved
+from app.store.errors import GoneError, StoreError
 from app.store.store import Store
+from app.store_keeper import StoreKeeper
 from engine import protocol
 
 SIZE: Final = QSize(1180, 760)
@@ -54,19 +56,21 @@ class MainWindow(QMainWindow):
         self.sidebar = Sidebar()
         self.header = Header()
         self.page = ChatPage(self.dialogue)
+        self._keeper = StoreKeeper(store, self.page.storage_banner, self)
         self.status = StatusLine()
         self._toast = Toast(self.page, self.page.composer)
         self._was_painted = False
+        self._loses_unsaved = False
         self._titles: dict[int, str] = {}
         self._picker: QWidget | None = None
         self._build()
         self._connect()
         self._add_shortcuts()
         self._restore_geometry()
-        self.dialogue.open(None)
-        self._on_engine_state(engine.state)
         if store_problem:
             self.page.storage_banner.say("Nothing will be saved", store_problem)
+        self.dialogue.open(None)  # what the store itself says takes its place
+        self._on_engine_state(engine.state)
 
     # ------------------------------------------------------------------ building
 
@@ -99,8 +103,13 @@ class MainWindow(QMainWindow):
         self.loader.trouble.connect(self._on_trouble)
         self.loader.load_asked.connect(self.dialogue.stop)  # else the load waits for its end
         self.dialogue.listing_changed.connect(self._list)
-        self.dialogue.store_failed.connect(self._on_store_failed)
+        self.dialogue.store_failed.connect(self._keeper.tell)
+        self.dialogue.sent.connect(self.page.composer.clear)
+        self.dialogue.waiting_changed.connect(self._on_waiting)
+        self._keeper.moved.connect(self._on_moved)
+        self._keeper.freed.connect(self._on_freed)
         self.dialogue.opened.connect(lambda _: self._list())
+        self.dialogue.opened.connect(lambda _: self._keeper.show_problem())
         self.dialogue.opened.connect(lambda _: self._refresh_composer())
         self.dialogue.answering_changed.connect(lambda _: self._refresh_composer())
         self.page.composer.sent.connect(self.send)
@@ -126,8 +135,8 @@ class MainWindow(QMainWindow):
     # ------------------------------------------------------------------ what the user does
 
     def send(self, prompt: str) -> None:
-        if self._ready() and self.dialogue.send(prompt, self._model_id()):
-            self.page.composer.clear()
+        if self._ready():
+            self.dialogue.send(prompt, self._model_id())
 
     def new_chat(self) -> None:
         self._open(None)
@@ -251,7 +260,7 @@ class MainWindow(QMainWindow):
         try:
             conversations = self._store.conversations()
         except StoreError as error:
-            self._on_store_failed(str(error))
+            self._keeper.tell(error)
             return
         current = self.dialogue.conversation
         self.sidebar.show_conversations(conversations, current)
@@ -261,19 +270,32 @@ class MainWindow(QMainWindow):
     # ------------------------------------------------------------------ the store
 
     def _stored(self, change: Callable[[], None]) -> bool:
-        """Whether the store took the change; a banner says why not."""
+        """Whether the store took the change, which it does unless the chat is gone."""
         try:
             change()
-        except StoreError as error:
-            self._on_store_failed(str(error))
+        except GoneError as error:
+            self._keeper.tell(error)
+            self._list()
             return False
         return True
 
     def _set(self, name: str, value: str) -> None:
-        self._stored(partial(self._store.set_setting, name, value))
+        self._store.set_setting(name, value)
 
-    def _on_store_failed(self, why: str) -> None:
-        self.page.storage_banner.say("Your chats cannot be saved", why)
+    def _on_moved(self, moved: Moved) -> None:
+        self.dialogue.follow(moved)
+
+    def _on_freed(self) -> None:
+        self._list()
+        self.dialogue.go_on()
+
+    def _on_waiting(self, waits: bool) -> None:
+        """What is in the composer is what waits: it cannot be changed until it is sent or given up
+        (Esc)."""
+        self.page.composer.field.setReadOnly(waits)
+        self._refresh_composer()
+        if waits:
+            self._keeper.hurry()
 
     # ------------------------------------------------------------------ the model
 
@@ -300,6 +322,8 @@ class MainWindow(QMainWindow):
         if not self.engine.answers:
             return "The engine does not answer"
         match self.loader.state:
+            case ReadyModel() if self.dialogue.waits:
+                return "Waits until the database of your chats is free; Esc stops waiting"
             case ReadyModel():
                 elsewhere = self.dialogue.answers_in not in (None, self.dialogue.conversation)
                 return "Another chat's reply is running; stop it or wait" if elsewhere else ""
@@ -336,8 +360,17 @@ class MainWindow(QMainWindow):
         self.dialogue.save()
         geometry = bytes(self.saveGeometry().toBase64().data()).decode("ascii")
         self._set("geometry", geometry)
+        if self._store.unsaved and not self._loses_unsaved:
+            event.ignore()
+            self._keeper.ask_to_quit(self._quit_unsaved)
+            return
+        self._keeper.stop()
         self.engine.close()
         super().closeEvent(event)
+
+    def _quit_unsaved(self) -> None:
+        self._loses_unsaved = True
+        self.close()
 
     @property
     def _narrow(self) -> bool:
@@ -365,7 +398,7 @@ class MainWindow(QMainWindow):
         self.resize(SIZE)
         saved = self._store.setting("geometry")
         if saved:
-            self.restoreGeometry(QByteArray.fromBase64(saved.encode("ascii")))
+            self.restoreGeometry(QByteArray.fromBase64(saved.encode()))
 
 
 def _flash(store: Store) -> protocol.Flash:

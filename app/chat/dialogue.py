@@ -6,18 +6,27 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.engine_client import Death, EngineClient, EngineState
-from app.store.database import StoreError
-from app.store.records import NO_TROUBLE, Figures, StoredMessage, Thinking, Trouble
+from app.store.changes import Moved
+from app.store.errors import StoreError
+from app.store.records import (
+    NO_TROUBLE,
+    Figures,
+    StoredMessage,
+    Thinking,
+    Trouble,
+    title_of,
+    whole_characters,
+)
 from app.store.store import Store
 from engine import protocol
 
 SAVE_MS: Final = 1000
-TITLE_LENGTH: Final = 60
 
 
 @dataclass
@@ -62,7 +71,8 @@ class Dialogue(QObject):
     `thinking_ended(message id, seconds)`; `text_added(message id, text)`;
     `progressed(message id, Progress)`; `finished(StoredMessage)`: a reply in its final state;
     `removed(message id)`; `listing_changed()`: titles or order of conversations;
-    `answering_changed(bool)`; `store_failed(sentences)`.
+    `answering_changed(bool)`; `sent()`: a prompt was saved and is being answered;
+    `waiting_changed(bool)`: a prompt waits until the database is free; `store_failed(StoreError)`.
     Of messages, only those of the conversation on screen are told.
     """
 
@@ -76,7 +86,9 @@ class Dialogue(QObject):
     removed = Signal(int)
     listing_changed = Signal()
     answering_changed = Signal(bool)
-    store_failed = Signal(str)
+    sent = Signal()
+    waiting_changed = Signal(bool)
+    store_failed = Signal(object)
 
     def __init__(
         self,
@@ -92,6 +104,8 @@ class Dialogue(QObject):
         self.sampling = protocol.Sampling()
         self._conversation: int | None = None
         self._reply: Reply | None = None
+        self._waiting: Callable[[], None] | None = None
+        self._unread = False
         self._saver = QTimer(self)
         self._saver.setInterval(SAVE_MS)
         self._saver.timeout.connect(self._save_partial)
@@ -113,15 +127,23 @@ class Dialogue(QObject):
         """The conversation in which a reply is on its way."""
         return self._reply.conversation if self._reply else None
 
+    @property
+    def waits(self) -> bool:
+        """Whether a prompt, or the wish for another reply, waits until the database is free."""
+        return self._waiting is not None
+
     # ------------------------------------------------------------------ what the user does
 
     def open(self, conversation: int | None) -> None:
-        """Shows a conversation; None begins a new one."""
+        """Shows a conversation; None begins a new one. A prompt that waits is given up."""
+        self._wait_with(None)
         messages: list[StoredMessage] = []
+        self._unread = False
         try:
             messages = [] if conversation is None else self._store.messages(conversation)
         except StoreError as error:
-            self.store_failed.emit(str(error))
+            self._unread = True
+            self.store_failed.emit(error)
         self._conversation = conversation
         reply = self._reply
         if reply and reply.conversation == conversation:
@@ -137,60 +159,103 @@ class Dialogue(QObject):
 
     def send(self, prompt: str, model: str = "") -> bool:
         """Saves the prompt, then asks the engine. False when it was not taken: nothing to send, a
-        reply is on its way, or it cannot be saved."""
+        reply is on its way, or it cannot be saved. It waits if the database is only locked."""
         if not prompt.strip() or not self._can_ask():
             return False
-        prompt = whole_characters(prompt)
-        try:
-            if self._conversation is None:
-                self._conversation = self._store.add_conversation(title_of(prompt))
-            message = self._store.add_prompt(self._conversation, prompt)
-            self.added.emit(StoredMessage(message, "user", prompt))
-            self._ask(self._conversation, model)
-        except StoreError as error:
-            self.store_failed.emit(str(error))
-            return False
-        return True
+        return self._attempt(partial(self._send, whole_characters(prompt), model))
 
     def regenerate(self, model: str = "") -> bool:
         """Answers the last prompt again, in place of the reply that is there."""
         if self._conversation is None or not self._can_ask():
             return False
-        try:
-            messages = self._store.messages(self._conversation)
-            replaced: list[int] = []
-            while messages and messages[-1].role != "user":
-                replaced.append(messages.pop().id)
-            if not messages:
-                return False
-            self._ask(self._conversation, model, replaced)
-        except StoreError as error:
-            self.store_failed.emit(str(error))
-            return False
-        return True
+        ask = partial(self._regenerate, self._conversation, model)
+        return self._attempt(ask) and self.answering
 
     def stop(self) -> None:
         """Ends the reply, with `finished`: at once if the engine does not answer, which stops it
-        should it come back."""
+        should it come back. Gives up what waits."""
+        self._wait_with(None)
         if self._reply:
             self._engine.send(protocol.Stop(request=self._reply.request))
             if not self._engine.answers:
                 self._finish(self._reply, "stopped", Figures())
 
+    # ------------------------------------------------------------------ the database
+
+    def go_on(self) -> None:
+        """Tries again what waits, and to read what could not be read."""
+        if self._unread:
+            self.open(self._conversation)
+        if self._waiting:
+            self._attempt(self._waiting)
+
+    def follow(self, moved: Moved) -> None:
+        """Uses the ids that conversations and messages have now."""
+        before, reply = self._conversation, self._reply
+        if before is not None:
+            self._conversation = moved.conversations.get(before, before)
+        if reply:
+            reply.conversation = moved.conversations.get(reply.conversation, reply.conversation)
+            reply.message = moved.messages.get(reply.message, reply.message)
+        self.open(self._conversation)
+
+    def _attempt(self, ask: Callable[[], None]) -> bool:
+        """Whether it was saved and asked."""
+        try:
+            ask()
+        except StoreError as error:
+            self._wait_with(ask if error.passes else None)
+            if not error.passes:
+                self.store_failed.emit(error)
+            return False
+        self._wait_with(None)
+        return True
+
+    def _wait_with(self, ask: Callable[[], None] | None) -> None:
+        waited = self.waits
+        self._waiting = ask
+        if self.waits is not waited:
+            self.waiting_changed.emit(self.waits)
+
     # ------------------------------------------------------------------ the reply
 
     def _can_ask(self) -> bool:
-        return not self.answering and self._engine.state is EngineState.READY
+        ready = self._engine.state is EngineState.READY
+        return ready and not self.answering and not self.waits
 
-    def _ask(self, conversation: int, model: str, replaced: Sequence[int] = ()) -> None:
-        history = tuple(
-            protocol.Message(role=message.role, content=message.content)
-            for message in self._store.messages(conversation)
-            if _was_said(message) and message.id not in replaced
-        )
-        message = self._store.add_reply(conversation, model, replaced)
+    def _send(self, prompt: str, model: str) -> None:
+        """Raises StoreError, and then nothing is saved or sent."""
+        known = self._conversation
+        before = self._store.messages(known) if known is not None else []
+        with self._store.transaction():
+            conversation = known or self._store.add_conversation(title_of(prompt))
+            message = StoredMessage(self._store.add_prompt(conversation, prompt), "user", prompt)
+            reply = self._store.add_reply(conversation, model)
+        self._conversation = conversation
+        self.added.emit(message)
+        self._ask(conversation, reply, [*before, message])
+        self.sent.emit()
+
+    def _regenerate(self, conversation: int, model: str) -> None:
+        """Raises StoreError, and then nothing is changed."""
+        messages = self._store.messages(conversation)
+        replaced: list[int] = []
+        while messages and messages[-1].role != "user":
+            replaced.append(messages.pop().id)
+        if not messages:
+            return
+        reply = self._store.add_reply(conversation, model, replaced)
         for old in replaced:
             self.removed.emit(old)
+        self._ask(conversation, reply, messages)
+
+    def _ask(self, conversation: int, message: int, messages: Sequence[StoredMessage]) -> None:
+        """Has the engine answer these messages with the reply that was added for it."""
+        history = tuple(
+            protocol.Message(role=message.role, content=message.content)
+            for message in messages
+            if _was_said(message)
+        )
         self._reply = Reply(uuid.uuid4().hex, conversation, message)
         self._saver.start()
         self.listing_changed.emit()
@@ -235,6 +300,8 @@ class Dialogue(QObject):
 
     def _on_engine_state(self, state: EngineState) -> None:
         """An engine that was ended on purpose takes its reply with it."""
+        if state is not EngineState.READY:
+            self._wait_with(None)
         if state is not EngineState.READY and state is not EngineState.DEAD and self._reply:
             self._finish(self._reply, "stopped", Figures())
 
@@ -248,12 +315,9 @@ class Dialogue(QObject):
     def _finish(self, reply: Reply, reason: protocol.FinishReason, figures: Figures) -> None:
         self._reply = None
         self._saver.stop()
-        try:
-            self._store.finish_reply(
-                reply.message, reply.text, reason, figures, reply.trouble, reply.thinking
-            )
-        except StoreError as error:
-            self.store_failed.emit(str(error))
+        self._store.finish_reply(
+            reply.message, reply.text, reason, figures, reply.trouble, reply.thinking
+        )
         if reply.conversation == self._conversation:
             self.finished.emit(
                 StoredMessage(
@@ -270,12 +334,8 @@ class Dialogue(QObject):
         self.answering_changed.emit(False)
 
     def _save_partial(self) -> None:
-        if self._reply is None:
-            return
-        try:
+        if self._reply:
             self._store.save_partial(self._reply.message, self._reply.text, self._reply.thinking)
-        except StoreError as error:
-            self.store_failed.emit(str(error))
 
     def save(self) -> None:
         """What has arrived so far, before the window closes."""
@@ -286,19 +346,6 @@ def _was_said(message: StoredMessage) -> bool:
     """Whether it is a turn of the conversation. A reply that was stopped while the model thought is
     an empty one: without it two prompts would follow each other, which some templates refuse."""
     return bool(message.content or message.thinking.text)
-
-
-def whole_characters(text: str) -> str:
-    """Without half surrogate pairs, which a clipboard may hold and UTF-8 cannot."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def title_of(prompt: str) -> str:
-    """The first line of a prompt, cut at a word."""
-    line = prompt.strip().splitlines()[0].strip()
-    if len(line) <= TITLE_LENGTH:
-        return line
-    return line[:TITLE_LENGTH].rsplit(" ", 1)[0].rstrip(" ,.;:") + "…"
 
 
 def figures_of(event: protocol.Finished) -> Figures:

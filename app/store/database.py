@@ -7,14 +7,11 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+from app.store.errors import StoreError, explained
 from app.store.migrations import MIGRATIONS, VERSION
 from ground import private
 
-BUSY_MS: Final = 2000
-
-
-class StoreError(Exception):
-    """The database cannot be used; the message says what to do."""
+NOTHING_SAVED: Final = "Nothing will be saved"
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -24,32 +21,50 @@ def open_database(path: Path) -> sqlite3.Connection:
     except OSError as error:
         raise StoreError(
             f"The folder {path.parent} cannot be made: {error.strerror or error}. "
-            "Check its permissions, then start Hearth again."
+            "Check its permissions. What is new is saved as soon as it can be made, and lost if "
+            "Hearth ends before.",
+            NOTHING_SAVED,
+            sqlite3.SQLITE_CANTOPEN,
         ) from error
     with contextlib.suppress(OSError):  # SQLite says it
         private.make_file(path)
     for beside in path.parent.glob(f"{path.name}*"):  # its journals, its copies
         private.close(beside)
     try:
-        return _prepare(_connect(str(path)), path)
-    except sqlite3.DatabaseError as error:
-        raise StoreError(
-            f"{path} cannot be read: {error}. Move the file elsewhere to begin with an empty one, "
-            "or put a copy of yours in its place, then start Hearth again."
-        ) from error
+        return _prepare(connect(str(path)), path)
+    except sqlite3.Error as error:
+        raise explained(error, path) from error
 
 
 def open_in_memory() -> sqlite3.Connection:
     """A database that lasts as long as the window."""
-    connection = _connect(":memory:")
+    connection = connect(":memory:")
     migrate(connection)
     return connection
 
 
-def _connect(name: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(name, timeout=BUSY_MS / 1000, isolation_level=None)
-    connection.row_factory = sqlite3.Row
+def open_to_read(path: Path, options: str) -> sqlite3.Connection:
+    """A connection that writes nothing and takes a damaged file as it is.
+
+    `options` are those of a SQLite URI, such as `mode=ro`.
+    """
+    connection = connect(f"{path.absolute().as_uri()}?{options}", uri=True)
+    # Opens a file that is shorter than its header says.
+    connection.execute("PRAGMA writable_schema = ON")
     return connection
+
+
+def connect(name: str, *, uri: bool = False) -> sqlite3.Connection:
+    """A connection that never waits for a lock: the window's thread uses it."""
+    connection = sqlite3.connect(name, timeout=0, isolation_level=None, uri=uri)
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = _decoded
+    return connection
+
+
+def _decoded(value: bytes) -> str:
+    """Text that is not UTF-8, in a damaged or foreign row, with marks in place of what is not."""
+    return value.decode("utf-8", "replace")
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
@@ -59,10 +74,14 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         if version_of(connection) > VERSION:
             raise StoreError(
-                f"{path} was written by a newer version of Hearth. Install that version again, "
-                "or move the file elsewhere to begin with an empty one."
+                f"A newer version of Hearth wrote {path}. The file stays as it is, and your chats "
+                "are shown as far as this version can read them. Install that version again: what "
+                "you write in this one is lost when Hearth ends.",
+                NOTHING_SAVED,
             )
         migrate(connection)
+        for table in ("conversations", "settings"):  # small, and read now in any case
+            connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
     except BaseException:
         connection.close()
         raise

@@ -1,11 +1,35 @@
-"""What is stored, as frozen values."""
+"""What is stored, as frozen values; and the one place where a row's values are checked.
+
+A row may hold anything: SQLite has no types that it enforces, and files are damaged or edited.
+"""
 
 from __future__ import annotations
 
+import math
+import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal, get_args
 
+Row = Mapping[str, Any] | sqlite3.Row
 State = Literal["complete", "streaming", "failed"]
+Role = Literal["system", "user", "assistant"]
+
+LARGEST: Final = 2**63 - 1
+"""Of SQLite's integers."""
+
+LATEST_S: Final = 32_503_680_000.0
+"""The year 3000, which every system can show as a date."""
+
+LONGEST_TITLE: Final = 1000
+"""Letters of a title that are shown; more of them is a text pasted by mistake."""
+
+NO_TITLE: Final = "Chat without a name"
+
+TITLE_LENGTH: Final = 60
+"""Letters of a title that is made from a prompt."""
+
+_CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160)), " ")
 
 
 @dataclass(frozen=True)
@@ -56,10 +80,103 @@ NO_TROUBLE: Final = Trouble()
 @dataclass(frozen=True)
 class StoredMessage:
     id: int
-    role: Literal["system", "user", "assistant"]
+    role: Role
     content: str
     state: State = "complete"
     finish_reason: str = ""
     figures: Figures = Figures()
     trouble: Trouble = NO_TROUBLE
     thinking: Thinking = NO_THINKING
+
+
+# ---------------------------------------------------------------------------- out of a row
+
+
+def conversation_of(row: Row) -> Conversation:
+    return Conversation(row["id"], title(row["title"]), moment(row["updated_at"]))
+
+
+def message_of(row: Row) -> StoredMessage:
+    role, state = text(row["role"]), text(row["state"])
+    return StoredMessage(
+        id=row["id"],
+        role=next((known for known in get_args(Role) if known == role), "assistant"),
+        content=text(row["content"]),
+        state=next((known for known in get_args(State) if known == state), "complete"),
+        finish_reason=text(row["finish_reason"]),
+        figures=Figures(
+            count(row["prompt_tokens"]),
+            count(row["reused_tokens"]),
+            count(row["new_tokens"]),
+            real(row["first_token_ms"]),
+            real(row["prefill_rate"]),
+            real(row["decode_rate"]),
+            count(row["thinking_tokens"]),
+        ),
+        trouble=Trouble(
+            text(row["error_title"]), text(row["error_detail"]), text(row["error_hint"])
+        ),
+        thinking=Thinking(text(row["thinking"]), real(row["thinking_seconds"])),
+    )
+
+
+def text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return "" if value is None else str(value)
+
+
+def title(value: object) -> str:
+    """One line, of at most LONGEST_TITLE letters and with at least one."""
+    line = text(value)[: LONGEST_TITLE + 1].translate(_CONTROLS)
+    if len(line) > LONGEST_TITLE:
+        line = line[: LONGEST_TITLE - 1] + "…"
+    return line.strip() or NO_TITLE
+
+
+def count(value: object) -> int:
+    """A number of tokens; 0 for anything that is none."""
+    return min(value, LARGEST) if isinstance(value, int) and value > 0 else 0
+
+
+def real(value: object) -> float:
+    """A finite number; 0 for anything that is none."""
+    number = float(value) if isinstance(value, int | float) else 0.0
+    return number if math.isfinite(number) else 0.0
+
+
+def moment(value: object) -> float:
+    """Seconds since the epoch that every system can show as a date."""
+    number = float(value) if isinstance(value, int | float) else 0.0
+    return min(max(number, 0.0), LATEST_S) if not math.isnan(number) else 0.0
+
+
+# ---------------------------------------------------------------------------- into a row
+
+
+def title_of(prompt: str) -> str:
+    """The first line of a prompt, cut at a word."""
+    line = prompt.strip().splitlines()[0].strip()
+    if len(line) <= TITLE_LENGTH:
+        return line
+    return line[:TITLE_LENGTH].rsplit(" ", 1)[0].rstrip(" ,.;:") + "…"
+
+
+def storable(value: object) -> object:
+    """The value as SQLite can hold it: whole characters, integers of 64 bits, no NaN."""
+    if isinstance(value, str):
+        return whole_characters(value)
+    if isinstance(value, int):
+        return max(-LARGEST, min(value, LARGEST))
+    if isinstance(value, float) and math.isnan(value):
+        return 0.0
+    return value
+
+
+def whole_characters(words: str) -> str:
+    """Without half surrogate pairs, which a clipboard may hold and UTF-8 cannot."""
+    try:
+        words.encode()
+    except UnicodeEncodeError:
+        return words.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return words

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from app.store.database import StoreError, open_database, open_in_memory
+from app.store.changes import (
+    Change,
+    Deletion,
+    Interruption,
+    Moved,
+    Origin,
+    Probe,
+    Purge,
+    ReplyChange,
+    Restoration,
+    SettingChange,
+    TitleChange,
+    execute,
+)
+from app.store.errors import AGAIN, GoneError, StoreError, explained
+from app.store.home import Home, Rebuilt
 from app.store.records import (
     NO_THINKING,
     Conversation,
@@ -18,141 +33,385 @@ from app.store.records import (
     StoredMessage,
     Thinking,
     Trouble,
+    conversation_of,
+    message_of,
+    text,
 )
+from app.store.row_copy import Copied, copy_rows
 
 FILE: Final = "hearth.sqlite3"
 
-INTERRUPTED: Final = Trouble(
-    "This reply was interrupted", "Hearth ended while it was written.", "Regenerate it."
-)
-
-
-@dataclass(frozen=True)
-class Step:
-    """A statement, and the values for its question marks."""
-
-    sql: str
-    values: tuple[object, ...] = ()
+T = TypeVar("T")
 
 
 class Store:
-    """One connection, used by one thread."""
+    """One connection, used by one thread, which it never makes wait.
+
+    A change to a row that is there can wait: it is read as if it were written, kept in a journal,
+    and written with the next success or by `retry`. A new row needs its id at once: adding one
+    raises StoreError if nothing of it could be saved.
+    """
 
     def __init__(
-        self, connection: sqlite3.Connection, clock: Callable[[], float] = time.time
+        self,
+        connection: sqlite3.Connection,
+        clock: Callable[[], float] = time.time,
+        home: Home | None = None,
+        instead: StoreError | None = None,
     ) -> None:
-        """Raises StoreError, as every method does when the database cannot be used any more."""
+        """`home` is the folder in which the connection's file lies. With `instead` the connection
+        is to a database in memory, and that is why the home's own cannot be used yet."""
         self._db = connection
         self._clock = clock
-        self._settle()
+        self._home = home
+        self._instead = instead
+        self._failed: StoreError | None = None
+        self._news: list[StoreError] = []
+        self._journal: dict[tuple[object, ...], Change] = {}
+        self._origins: dict[int, Origin] = {}
+        self._moves: list[Moved] = []
+        if home and not instead:
+            home.remember()
+        if not home or instead or home.enter():
+            with suppress(StoreError):  # known as trouble
+                self._settle()
+        self._change(Probe(self._clock()))
 
-    def _run(self, *steps: Step) -> int:
-        """Runs these statements as one transaction; the row that the first one added."""
+    # ------------------------------------------------------------------ what is not saved
+
+    @property
+    def trouble(self) -> StoreError | None:
+        """Why what is new is not in the file now; None if it is."""
+        return self._instead or self._failed
+
+    @property
+    def news(self) -> StoreError | None:
+        """What has happened to the database, until it is dismissed."""
+        return self._news[0] if self._news else None
+
+    def dismiss_news(self) -> None:
+        del self._news[:1]
+
+    @property
+    def unsaved(self) -> list[str]:
+        """What would be lost now, one noun for each, such as "a reply". None if the file cannot be
+        used: then all would be, and `trouble` says so."""
+        if self._instead:
+            return []
+        return [change.words for change in self._journal.values() if change.words]
+
+    def retry(self) -> None:
+        """Writes what could not be written; uses the file again, or the one now in its place.
+
+        To be called each second. Raises nothing: see `trouble`.
+        """
         try:
-            with self._db:
-                self._db.execute("BEGIN IMMEDIATE")
-                added = [self._db.execute(step.sql, step.values).lastrowid for step in steps]
+            self._follow_file()
+        except StoreError as error:
+            self._failed = error
+        else:
+            self._news.extend(self._write_journal().values())
+
+    def take_moves(self) -> list[Moved]:
+        """Ids that have changed since the last call; until then nothing can be added."""
+        moves, self._moves = self._moves, []
+        return moves
+
+    def close(self) -> None:
+        """Writes what is unsaved if that is possible now; nothing can be read or written then."""
+        self.retry()
+        self._db.close()
+        if self._home:
+            self._home.leave()
+            self._home = None
+
+    # ------------------------------------------------------------------ the file
+
+    def _follow_file(self) -> None:
+        """Goes over to the home's file if another one is in use. Raises StoreError."""
+        if self._home is None:
+            return
+        if self._instead:
+            self._leave_memory(self._home)
+        elif self._home.moved():
+            there = self._home.path.exists()
+            copied = self._adopt(self._home, self._opened(self._home))
+            tell = _replaced if there else _deleted
+            self._news.append(tell(copied, self._home.path))
+
+    def _leave_memory(self, home: Home) -> None:
+        """From the database in memory to the file, if it can be used now."""
+        try:
+            fresh = self._opened(home)
+        except StoreError as error:
+            self._instead = error
+            return
+        self._adopt(home, fresh)
+        self._instead = None
+        if home.enter():
+            self._settle()
+
+    def _opened(self, home: Home) -> sqlite3.Connection:
+        """The home's file, or a new one with what can be read of it. Raises StoreError."""
+        try:
+            return home.open()
+        except StoreError as error:
+            if not error.damaged:
+                raise
+        self._news.append(_rebuilt(home.rebuild(), home.path))
+        return home.open()
+
+    def _adopt(self, home: Home, fresh: sqlite3.Connection) -> Copied:
+        """Copies all that is in use into this database, and goes on with it."""
+        try:
+            copied = copy_rows(self._db, fresh)
         except sqlite3.Error as error:
+            fresh.close()
+            raise explained(error, home.path) from error
+        self._db.close()
+        self._db = fresh
+        home.remember()
+        moved = copied.moved
+        if moved:
+            self._moves.append(moved)
+            changes = [change.moved(moved) for change in self._journal.values()]
+            self._journal = {change.key: change for change in changes}
+            self._origins = {
+                moved.messages.get(message, message): origin.moved(moved)
+                for message, origin in self._origins.items()
+            }
+        return copied
+
+    def _heal(self, damage: StoreError) -> bool:
+        """Goes on with what can be read of a damaged file, in a new one if that can be made.
+
+        False if there is no file that could be damaged.
+        """
+        if self._home is None or self._instead:
+            return False
+        self._db.close()
+        try:
+            rebuilt = self._home.rebuild()
+            self._db = self._home.open()
+        except StoreError:
+            self._db = self._home.readable()
+            self._instead = damage
+            return True
+        self._home.remember()
+        self._news.append(_rebuilt(rebuilt, self._home.path))
+        return True
+
+    # ------------------------------------------------------------------ statements
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is added inside is saved whole. Raises StoreError, and then nothing of it is."""
+        try:
+            self._follow_file()
+        except StoreError as error:
+            self._failed = error
+            raise
+        self._news.extend(self._write_journal().values())
+        if self._instead and self._instead.passes:
+            raise self._instead
+        if self._moves:
             raise StoreError(
-                f"The last change could not be saved: {error}. Free some space on the disk or "
-                "check the permissions of Hearth's folder. What is on screen stays until then."
-            ) from error
-        return added[0] or 0
+                "Another file was put in the place of the one that was open.", code=AGAIN
+            )
+        with self._committed():
+            yield
+
+    @contextmanager
+    def _committed(self) -> Iterator[None]:
+        """A transaction. SQLite's errors become StoreErrors and are known as trouble."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise self._known(error) from error
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise self._known(error) from error
+            raise
+
+    def _known(self, error: sqlite3.Error) -> StoreError:
+        """The error as a person reads it. Until a row could be written again it is trouble."""
+        why = explained(error, self._home.path if self._home else None)
+        if why.damaged and self._heal(why):
+            why = StoreError("A new file is in the place of one that was damaged.", code=AGAIN)
+        self._failed = why
+        probe = Probe(self._clock())
+        self._journal.setdefault(probe.key, probe)
+        return why
+
+    def _add(self, add: Callable[[], T]) -> T:
+        """Runs this as a transaction, or as a part of the one that runs."""
+        if self._db.in_transaction:
+            return add()
+        with self.transaction():
+            return add()
+
+    def _change(self, change: Change) -> None:
+        """Writes it now or later. Raises GoneError if its row is gone."""
+        self._journal.pop(change.key, None)
+        self._journal[change.key] = change
+        try:
+            self._follow_file()
+        except StoreError as error:
+            self._failed = error
+            return
+        gone = self._write_journal()
+        own = gone.pop(change.key, None)
+        self._news.extend(gone.values())
+        if own:
+            raise own
+
+    def _write_journal(self) -> dict[tuple[object, ...], GoneError]:
+        """Writes each change as a transaction of its own, so that one that fails holds up no other.
+
+        Those that can never be written, as their row is gone, are dropped and returned.
+        """
+        failed: StoreError | None = None
+        gone: dict[tuple[object, ...], GoneError] = {}
+        for key, change in list(self._journal.items()):
+            try:
+                with self._committed():
+                    change.write(self._db)
+            except GoneError as error:
+                gone[key] = error
+            except StoreError as error:
+                failed = error
+                continue
+            if not (self._instead and change.words):  # the file lacks it still
+                del self._journal[key]
+        self._failed = failed
+        return gone
 
     def _rows(self, query: str, *values: object) -> list[sqlite3.Row]:
+        """Raises StoreError."""
         try:
             return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise StoreError(
-                f"Your chats could not be read: {error}. Close Hearth, put a copy of its database "
-                "in place or move it elsewhere, and start Hearth again."
-            ) from error
-
-    def close(self) -> None:
-        self._db.close()
+            why = self._known(error)
+            if why.code != AGAIN:
+                raise why from error
+        return self._db.execute(query, values).fetchall()  # from the file that was made just now
 
     def _settle(self) -> None:
-        """What the last run left half done: replies cut off, conversations deleted for good."""
-        self._run(
-            Step("DELETE FROM conversations WHERE deleted_at IS NOT NULL"),
-            Step(
-                "UPDATE messages SET state = 'failed', finish_reason = 'error', "
-                "error_title = ?, error_detail = ?, error_hint = ? WHERE state = 'streaming'",
-                astuple(INTERRUPTED),
-            ),
-        )
+        """What earlier runs left half done: replies cut off, conversations to delete for good."""
+        for (message,) in self._rows("SELECT id FROM messages WHERE state = 'streaming'"):
+            if message not in self._origins:
+                self._change(Interruption(message))
+        for (gone,) in self._rows("SELECT id FROM conversations WHERE deleted_at IS NOT NULL"):
+            self._change(Purge(gone))
 
     # ------------------------------------------------------------------ conversations
 
     def conversations(self) -> list[Conversation]:
-        """Newest first, without the deleted ones."""
+        """Newest first, without the deleted ones. Raises StoreError."""
         rows = self._rows(
             "SELECT id, title, updated_at FROM conversations WHERE deleted_at IS NULL "
             "ORDER BY updated_at DESC, id DESC"
         )
-        return [Conversation(row["id"], row["title"], row["updated_at"]) for row in rows]
+        listed = [conversation_of(row) for row in rows]
+        for change in self._journal.values():
+            listed = change.in_conversations(listed)
+        return listed
 
     def add_conversation(self, title: str) -> int:
+        """Raises StoreError."""
         now = self._clock()
-        return self._run(
-            Step(
-                "INSERT INTO conversations (title, created_at, updated_at) VALUES (?, ?, ?)",
-                (title, now, now),
+        return self._add(
+            lambda: _id(
+                execute(
+                    self._db,
+                    "INSERT INTO conversations (title, created_at, updated_at) VALUES (?, ?, ?)",
+                    (title, now, now),
+                )
             )
         )
 
     def rename_conversation(self, conversation: int, title: str) -> None:
-        self._run(Step("UPDATE conversations SET title = ? WHERE id = ?", (title, conversation)))
+        """Raises GoneError."""
+        self._change(TitleChange(conversation, title))
 
     def delete_conversation(self, conversation: int) -> None:
-        """Until the next start it can be restored."""
-        self._run(
-            Step(
-                "UPDATE conversations SET deleted_at = ? WHERE id = ?",
-                (self._clock(), conversation),
-            )
-        )
+        """It can be restored as long as any window that was open at the time is."""
+        self._change(Deletion(conversation, self._clock()))
 
     def restore_conversation(self, conversation: int) -> None:
-        self._run(Step("UPDATE conversations SET deleted_at = NULL WHERE id = ?", (conversation,)))
+        """Raises GoneError."""
+        self._change(Restoration(conversation))
 
     # ------------------------------------------------------------------ messages
 
     def messages(self, conversation: int) -> list[StoredMessage]:
+        """Raises StoreError."""
         rows = self._rows(
             "SELECT * FROM messages WHERE conversation_id = ? ORDER BY id", conversation
         )
-        return [_message(row) for row in rows]
+        listed = [message_of(row) for row in rows]
+        for change in self._journal.values():
+            listed = change.in_messages(conversation, listed)
+        return listed
 
     def add_prompt(self, conversation: int, content: str) -> int:
-        return self._add(conversation, "user", content, "complete", "")
+        """Raises StoreError."""
+        return self._add(lambda: self._insert(conversation, "user", content, "complete", ""))
 
     def add_reply(self, conversation: int, model: str, replaced: Sequence[int] = ()) -> int:
-        """An empty reply that streams. What it replaces goes in the same transaction."""
-        gone = [Step("DELETE FROM messages WHERE id = ?", (message,)) for message in replaced]
-        return self._add(conversation, "assistant", "", "streaming", model, *gone)
+        """An empty reply that streams. What it replaces goes in the same transaction. Raises
+        StoreError."""
 
-    def _add(
-        self, conversation: int, role: str, content: str, state: State, model: str, *more: Step
-    ) -> int:
+        def add() -> int:
+            reply = self._insert(conversation, "assistant", "", "streaming", model)
+            for message in replaced:
+                execute(self._db, "DELETE FROM messages WHERE id = ?", (message,))
+            return reply
+
+        return self._add(add)
+
+    def _insert(self, conversation: int, role: str, content: str, state: State, model: str) -> int:
+        """Whoever writes into a conversation that another window has deleted wants it back."""
         now = self._clock()
-        return self._run(
-            Step(
+        there = execute(
+            self._db,
+            "UPDATE conversations SET updated_at = ?, deleted_at = NULL WHERE id = ?",
+            (now, conversation),
+        )
+        if not there.rowcount:
+            raise GoneError
+        added = _id(
+            execute(
+                self._db,
                 "INSERT INTO messages (conversation_id, role, content, state, created_at, model) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
                 (conversation, role, content, state, now, model),
-            ),
-            Step("UPDATE conversations SET updated_at = ? WHERE id = ?", (now, conversation)),
-            *more,
-        )
-
-    def save_partial(self, message: int, content: str, thinking: Thinking = NO_THINKING) -> None:
-        self._run(
-            Step(
-                "UPDATE messages SET content = ?, thinking = ?, thinking_seconds = ? WHERE id = ?",
-                (content, *astuple(thinking), message),
             )
         )
+        if state == "streaming":
+            self._origins[added] = Origin(conversation, model, now)
+        return added
+
+    def _origin(self, message: int) -> Origin:
+        """Raises GoneError if the message is in no conversation."""
+        if message not in self._origins:
+            rows = self._rows(
+                "SELECT conversation_id, model, created_at FROM messages WHERE id = ?", message
+            )
+            if not rows:
+                raise GoneError
+            self._origins[message] = Origin(*rows[0])
+        return self._origins[message]
+
+    def save_partial(self, message: int, content: str, thinking: Thinking = NO_THINKING) -> None:
+        """Keeps a reply that streams as it is so far."""
+        partial = StoredMessage(message, "assistant", content, "streaming", thinking=thinking)
+        self._change(ReplyChange(partial, self._origin(message)))
 
     def finish_reply(
         self,
@@ -163,69 +422,91 @@ class Store:
         trouble: Trouble,
         thinking: Thinking = NO_THINKING,
     ) -> None:
+        """Keeps a reply as it will stay. If its row is gone, it is added again."""
         state: State = "failed" if finish_reason == "error" else "complete"
-        self._run(
-            Step(
-                "UPDATE messages SET content = ?, state = ?, finish_reason = ?, prompt_tokens = ?, "
-                "reused_tokens = ?, new_tokens = ?, first_token_ms = ?, prefill_rate = ?, "
-                "decode_rate = ?, thinking_tokens = ?, error_title = ?, error_detail = ?, "
-                "error_hint = ?, thinking = ?, thinking_seconds = ? WHERE id = ?",
-                (
-                    content,
-                    state,
-                    finish_reason,
-                    *astuple(figures),
-                    *astuple(trouble),
-                    *astuple(thinking),
-                    message,
-                ),
-            )
+        whole = StoredMessage(
+            message, "assistant", content, state, finish_reason, figures, trouble, thinking
         )
+        self._change(ReplyChange(whole, self._origin(message)))
 
     # ------------------------------------------------------------------ settings
 
     def setting(self, name: str, default: str = "") -> str:
-        rows = self._rows("SELECT value FROM settings WHERE name = ?", name)
-        return str(rows[0]["value"]) if rows else default
+        """The default too if settings cannot be read, which `trouble` or `news` says."""
+        waits = self._journal.get(SettingChange(name, "").key)
+        if isinstance(waits, SettingChange):
+            return waits.value
+        try:
+            rows = self._rows("SELECT value FROM settings WHERE name = ?", name)
+        except StoreError:
+            return default
+        return text(rows[0]["value"]) if rows else default
 
     def set_setting(self, name: str, value: str) -> None:
-        self._run(
-            Step(
-                "INSERT INTO settings (name, value) VALUES (?, ?) "
-                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                (name, value),
-            )
-        )
+        self._change(SettingChange(name, value))
 
 
 def open_store(folder: Path) -> tuple[Store, str]:
-    """The store in this folder and ""; or one in memory, and why nothing will be saved."""
-    connection = None
+    """The store of this folder; and what is wrong with it, as sentences, or "".
+
+    What cannot be written is copied into memory as far as it can be read, and used from there.
+    """
+    home = Home(folder / FILE)
     try:
-        connection = open_database(folder / FILE)
-        return Store(connection), ""
+        connection, instead = home.open(), None
     except StoreError as error:
-        if connection:
-            connection.close()
-        return Store(open_in_memory()), str(error)
+        connection, instead = home.readable(), error
+    store = Store(connection, home=home, instead=instead)
+    if instead and instead.damaged:
+        store.retry()  # which puts a new file in its place
+    problem = store.trouble or store.news
+    return store, str(problem or "")
 
 
-def _message(row: sqlite3.Row) -> StoredMessage:
-    return StoredMessage(
-        id=row["id"],
-        role=row["role"],
-        content=row["content"],
-        state=row["state"],
-        finish_reason=row["finish_reason"],
-        figures=Figures(
-            row["prompt_tokens"],
-            row["reused_tokens"],
-            row["new_tokens"],
-            row["first_token_ms"],
-            row["prefill_rate"],
-            row["decode_rate"],
-            row["thinking_tokens"],
-        ),
-        trouble=Trouble(row["error_title"], row["error_detail"], row["error_hint"]),
-        thinking=Thinking(row["thinking"], row["thinking_seconds"]),
+def _id(added: sqlite3.Cursor) -> int:
+    return added.lastrowid or 0
+
+
+# ---------------------------------------------------------------------------- news
+
+
+def _deleted(copied: Copied, path: Path) -> StoreError:
+    return StoreError(
+        f"{path} was deleted while Hearth was open. What this window still had is in a new "
+        f"file there: {_amount(copied)}.{_left_out(copied)}",
+        "Your chats were deleted from the disk",
     )
+
+
+def _replaced(copied: Copied, path: Path) -> StoreError:
+    return StoreError(
+        f"Another file was put in the place of {path} while Hearth was open. What this window had "
+        f"and that file had not was added to it: {_amount(copied)} are there now."
+        f"{_left_out(copied)}",
+        "Your chats were replaced on the disk",
+    )
+
+
+def _rebuilt(rebuilt: Rebuilt, path: Path) -> StoreError:
+    copied = rebuilt.copied
+    return StoreError(
+        f"{path} was damaged. What could be read is in a new file: {_amount(copied)}."
+        f"{_left_out(copied)} The damaged file is kept: {rebuilt.kept}. If you have a copy of your "
+        "chats, close Hearth and put it in the place of the new file.",
+        "Your chats were damaged",
+    )
+
+
+def _amount(copied: Copied) -> str:
+    if not copied.conversations:
+        return "no chat"
+    chats = "1 chat" if copied.conversations == 1 else f"{copied.conversations:,} chats"
+    messages = "1 message" if copied.messages == 1 else f"{copied.messages:,} messages"
+    return f"{chats} with {messages}"
+
+
+def _left_out(copied: Copied) -> str:
+    if not copied.unreadable:
+        return ""
+    what = "1 more entry" if copied.unreadable == 1 else f"{copied.unreadable:,} more entries"
+    return f" {what} could not be read."

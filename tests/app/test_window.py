@@ -377,31 +377,6 @@ def test_a_reply_that_fails_is_told_in_its_place(qtbot: QtBot, ready: MakeWindow
     assert window.page.composer.can_send
 
 
-def test_that_nothing_will_be_saved_stays_said(qtbot: QtBot, ready: MakeWindow) -> None:
-    window = ready(problem="The file is damaged. Move it elsewhere.")
-    ask(qtbot, window, "Why?")
-    banner = window.page.storage_banner
-    assert banner.isVisible()
-    assert banner.title.text() == "Nothing will be saved"
-    assert banner.detail.text() == "The file is damaged. Move it elsewhere."
-
-
-def test_a_full_disk_is_said_and_the_prompt_stays_written(
-    qtbot: QtBot, ready: MakeWindow, store: Store
-) -> None:
-    window = ready()
-    store._db.execute("PRAGMA query_only = ON")
-    write(window, "Why?")
-    assert window.page.composer.field.toPlainText() == "Why?"
-    assert window.page.storage_banner.isVisible()
-    assert "could not be saved" in window.page.storage_banner.detail.text()
-    window._delete(1)
-    window._rename(1, "Other")
-    store._db.execute("PRAGMA query_only = OFF")
-    ask(qtbot, window, "")
-    assert [m.content for m in store.messages(current(window))] == ["Why?", ANSWER]
-
-
 # ---------------------------------------------------------------------------- conversations
 
 

@@ -96,7 +96,7 @@ def test_chats_are_private_in_a_program_of_any_umask(tmp_path: Path) -> None:
     with closing(store):
         store.add_prompt(store.add_conversation("A title"), "A prompt")
         assert problem == ""
-        assert len(list((tmp_path / "home/data").iterdir())) == 3, "the file and two beside it"
+        assert len(list((tmp_path / "home/data").iterdir())) == 4, "the file, two beside it, a lock"
         assert open_to_others(tmp_path) == []
 
 

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from PySide6.QtTest import QSignalSpy
 from pytestqt.qtbot import QtBot
 
-from app.chat.dialogue import Dialogue, title_of
+from app.chat.dialogue import Dialogue
 from app.engine_client import EngineClient, EngineState
-from app.store.database import StoreError, open_database
-from app.store.records import NO_TROUBLE, Figures, Thinking
+from app.store.changes import Moved
+from app.store.records import NO_TROUBLE, Figures, Thinking, title_of
 from app.store.store import FILE, Store
 from engine import protocol
 from tests.app.conftest import TIMEOUT_MS, MakeEngine, wait_for
@@ -42,12 +44,12 @@ class Scripted(EngineClient):
         for word in words:
             self.event_received.emit(protocol.Text(request=self.last.request, text=word))
 
-    def finish(self, reason: protocol.FinishReason = "stop") -> None:
+    def finish(self, reason: protocol.FinishReason = "stop", tokens: int = 40) -> None:
         self.event_received.emit(
             protocol.Finished(
                 request=self.last.request,
                 finish_reason=reason,
-                prompt_tokens=40,
+                prompt_tokens=tokens,
                 reused_tokens=12,
                 new_tokens=7,
                 thinking_tokens=3,
@@ -389,34 +391,135 @@ def test_an_engine_ended_on_purpose_leaves_a_stopped_reply(
     assert reply.trouble == NO_TROUBLE
 
 
-def test_a_prompt_that_cannot_be_saved_is_not_sent(tmp_path: Path, engine: Scripted) -> None:
-    connection = open_database(tmp_path / FILE)
-    store = Store(connection)
-    dialogue = Dialogue(store, engine)
-    connection.execute("PRAGMA query_only = ON")
-    failed = QSignalSpy(dialogue.store_failed)
-    assert not dialogue.send("Why?")
-    assert engine.sent == []
-    assert "could not be saved" in failed.at(0)[0]
-    store.close()
+@pytest.fixture
+def on_disk(engine: Scripted, file_store: Store) -> Dialogue:
+    return Dialogue(file_store, engine)
 
 
-def test_a_reply_that_cannot_be_saved_is_still_shown(
-    dialogue: Dialogue, engine: Scripted, store: Store, monkeypatch: pytest.MonkeyPatch
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Another program writes."""
+    connection = sqlite3.connect(folder / "data" / FILE, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    yield
+    connection.close()
+
+
+def test_a_prompt_that_cannot_be_saved_is_not_sent(
+    dialogue: Dialogue, engine: Scripted, store: Store
 ) -> None:
-    def full(*_: object) -> None:
-        raise StoreError("The disk is full.")
+    store._db.execute("PRAGMA max_page_count = 1")
+    failed, added = QSignalSpy(dialogue.store_failed), QSignalSpy(dialogue.added)
+    assert not dialogue.send("Why? " * 2000)
+    assert failed.at(0)[0].title == "The disk is full"
+    assert "SQLITE_FULL" in str(failed.at(0)[0])
+    assert (engine.sent, added.count(), dialogue.waits) == ([], 0, False)
+    assert dialogue.conversation is None
+    store._db.execute("PRAGMA max_page_count = 100000")
+    assert dialogue.send("Why?")
+    assert [m.content for m in store.messages(current(dialogue))] == ["Why?", ""]
 
+
+def test_a_prompt_waits_for_a_lock_and_is_then_saved_and_sent(
+    on_disk: Dialogue, engine: Scripted, file_store: Store, tmp_path: Path
+) -> None:
+    waiting, sent = QSignalSpy(on_disk.waiting_changed), QSignalSpy(on_disk.sent)
+    failed = QSignalSpy(on_disk.store_failed)
+    with locked(tmp_path):
+        assert not on_disk.send("Why?", "smollm2")
+        assert on_disk.waits
+        assert not on_disk.send("And this?")  # one at a time
+        on_disk.go_on()
+        assert (engine.sent, sent.count(), failed.count()) == ([], 0, 0)
+    on_disk.go_on()
+    assert [waiting.at(i)[0] for i in range(waiting.count())] == [True, False]
+    assert sent.count() == 1
+    assert history(engine.last) == [("user", "Why?")]
+    assert [m.content for m in file_store.messages(current(on_disk))] == ["Why?", ""]
+
+
+@pytest.mark.parametrize("way", ["stop", "open", "engine"])
+def test_a_prompt_that_waits_can_be_given_up(
+    on_disk: Dialogue, engine: Scripted, file_store: Store, tmp_path: Path, way: str
+) -> None:
+    with locked(tmp_path):
+        on_disk.send("Why?")
+        match way:
+            case "stop":
+                on_disk.stop()
+            case "open":
+                on_disk.open(None)
+            case _:
+                engine.state_changed.emit(EngineState.DEAD)
+        assert not on_disk.waits
+    on_disk.go_on()
+    assert engine.sent == []
+    assert file_store.conversations() == []
+
+
+def test_another_reply_waits_for_a_lock_too(
+    on_disk: Dialogue, engine: Scripted, file_store: Store, tmp_path: Path
+) -> None:
+    on_disk.send("Why?")
+    engine.say("Wrong")
+    engine.finish()
+    with locked(tmp_path):
+        assert not on_disk.regenerate()
+        assert on_disk.waits
+        assert [m.content for m in file_store.messages(current(on_disk))] == ["Why?", "Wrong"]
+    on_disk.go_on()
+    engine.say("Right")
+    engine.finish()
+    assert [m.content for m in file_store.messages(current(on_disk))] == ["Why?", "Right"]
+
+
+def test_a_reply_that_ends_under_a_lock_is_part_of_the_conversation(
+    on_disk: Dialogue, engine: Scripted, file_store: Store, tmp_path: Path
+) -> None:
+    on_disk.send("Why?")
+    engine.say("Because")
+    finished = QSignalSpy(on_disk.finished)
+    with locked(tmp_path):
+        engine.finish()
+        assert finished.at(0)[0].content == "Because"
+        opened = QSignalSpy(on_disk.opened)
+        on_disk.open(current(on_disk))
+        assert [m.content for m in opened.at(0)[0]] == ["Why?", "Because"]
+    on_disk.send("And?")
+    assert history(engine.last) == [("user", "Why?"), ("assistant", "Because"), ("user", "And?")]
+    assert file_store.unsaved == []
+
+
+def test_a_reply_goes_on_where_its_chat_has_moved(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    dialogue.send("Why?")
+    engine.say("Be")
+    chat = current(dialogue)
+    reply = store.messages(chat)[1].id
+    other = store.add_conversation("The same chat, copied")
+    store.add_prompt(other, "Why?")
+    copied = store.add_reply(other, "smollm2")
+    opened = QSignalSpy(dialogue.opened)
+    dialogue.follow(Moved({chat: other}, {reply: copied}))
+    assert [(m.id, m.content) for m in opened.at(0)[0]][1] == (copied, "Be")
+    engine.say("cause")
+    engine.finish()
+    assert dialogue.conversation == other
+    assert store.messages(other)[1].content == "Because"
+
+
+@pytest.mark.parametrize("count", [2**63, 10**25])
+def test_counts_of_an_engine_of_any_size_are_stored(
+    dialogue: Dialogue, engine: Scripted, store: Store, count: int
+) -> None:
     dialogue.send("Why?")
     engine.say("Because")
-    monkeypatch.setattr(store, "save_partial", full)
-    monkeypatch.setattr(store, "finish_reply", full)
-    finished, failed = QSignalSpy(dialogue.finished), QSignalSpy(dialogue.store_failed)
-    dialogue.save()
-    engine.finish()
-    assert finished.at(0)[0].content == "Because"
-    assert [failed.at(i)[0] for i in range(failed.count())] == ["The disk is full."] * 2
-    assert not dialogue.answering
+    engine.finish(tokens=count)
+    reply = store.messages(current(dialogue))[1]
+    assert (reply.content, reply.state) == ("Because", "complete")
+    assert reply.figures.prompt_tokens == 2**63 - 1
+    assert (store.unsaved, store.trouble) == ([], None)
 
 
 def test_half_a_surrogate_pair_can_be_sent(

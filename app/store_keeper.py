@@ -1,0 +1,90 @@
+"""Saves what could not be saved as soon as it can be, and tells what is wrong with the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.banner import Banner
+from app.store.errors import StoreError
+from app.store.store import Store
+
+CALM_MS: Final = 1000
+LOCKED_MS: Final = 100
+"""Between two looks while somebody else holds the database; a lock mostly ends within some ms."""
+
+
+class StoreKeeper(QObject):
+    """`moved(Moved)`: ids have changed; `freed()`: what could not be read or written can be now."""
+
+    moved = Signal(object)
+    freed = Signal()
+
+    def __init__(self, store: Store, banner: Banner, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._banner = banner
+        self._shown: StoreError | None = None
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self.look)
+        self._timer.start(CALM_MS)
+        banner.left.connect(self._on_left)
+
+    def look(self) -> None:
+        """Has the store try again, and tells how that went."""
+        trouble, news = self._store.trouble, self._store.news
+        self._store.retry()
+        for moved in self._store.take_moves():
+            self.moved.emit(moved)
+        now = self._store.trouble
+        if (trouble and not now) or self._store.news is not news:
+            self.freed.emit()
+        self.show_problem()
+        self._timer.setInterval(LOCKED_MS if now and now.passes else CALM_MS)
+
+    def hurry(self) -> None:
+        """Somebody waits for the database."""
+        self._timer.start(LOCKED_MS)
+
+    def stop(self) -> None:
+        """The window has closed."""
+        self._timer.stop()
+
+    def show_problem(self) -> None:
+        """Shows what is wrong now and hides what was, but shows no problem twice."""
+        problem = self._store.trouble or self._store.news
+        if _words(problem) == _words(self._shown):
+            return
+        self._shown = problem
+        if problem:
+            self._banner.say(problem.title, str(problem))
+        else:
+            self._banner.hide()
+
+    def tell(self, error: StoreError) -> None:
+        """Shows what the store has just refused, whether or not it was dismissed before."""
+        self._shown = self._store.trouble
+        self._banner.say(error.title, str(error))
+
+    def ask_to_quit(self, quit_now: Callable[[], None]) -> None:
+        """Asks whether to lose what is not saved; the question goes when all is saved."""
+        self._shown = self._store.trouble
+        self._banner.say(
+            "Quit without saving?",
+            f"Not saved yet: {', '.join(self._store.unsaved)}. {self._shown or ''}".strip(),
+            "Saving is tried again each second while Hearth is open.",
+            "Quit without saving",
+            quit_now,
+        )
+
+    def _on_left(self) -> None:
+        if self._shown is not None and self._shown is self._store.news:
+            self._store.dismiss_news()
+            self._shown = None
+            self.show_problem()
+
+
+def _words(problem: StoreError | None) -> tuple[str, str]:
+    return (problem.title, str(problem)) if problem else ("", "")
