@@ -26,6 +26,7 @@ from engine.protocol import (
     Generate,
     Hello,
     Load,
+    Rethought,
     Stop,
     Text,
     Thinking,
@@ -37,6 +38,10 @@ LAST_WORDS: Final = 1.0
 SERVE = ["-P", "-m", "engine", "serve"]
 DIM, NOT_DIM = ("\x1b[2m", "\x1b[22m") if os.name == "posix" else ("", "")
 """ECMA-48, SGR. A console of Windows may print them as they are."""
+
+RETHOUGHT: Final = (
+    "hearth ask: what came so far was thinking; the model has told so only now. The answer follows."
+)
 
 Show = Callable[[bytes, AnyEvent], None]
 """Shows one event, given as its line and decoded."""
@@ -81,6 +86,10 @@ class Answer:
         elif isinstance(event, Text):
             self._end_thinking()
             self._answer.write(event.text)
+        elif isinstance(event, Rethought):
+            self._answer.end()
+            _print(self._out, "\n\n")
+            _print(self._err, f"{RETHOUGHT}\n")
         elif isinstance(event, Finished):
             self._end_thinking()
             self._answer.end()

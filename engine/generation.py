@@ -10,7 +10,7 @@ from engine.detokenizer import Decode, Detokenizer, StopStrings
 from engine.errors import PromptError, SettingError
 from engine.runner import Runner
 from engine.sampling import SamplingOptions
-from engine.thinking import Markers, Piece, Sections, Thought
+from engine.thinking import Markers, Piece, Sections
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class GenerationOptions:
     end_tokens: frozenset[int] = frozenset()
     opened_thinking: Markers | None = None
     """The markers of thinking that the prompt itself opens."""
+    lone_markers: tuple[Markers, ...] = ()
+    """Those whose closing marker this model may write without the opening one."""
 
     def __post_init__(self) -> None:
         if self.max_new_tokens is not None and self.max_new_tokens < 1:
@@ -115,7 +117,7 @@ class Reply:
         self._stopped = stopped
         self._prompt = prompt
         self._detokenizer = Detokenizer(decode)
-        self._sections = Sections(options.opened_thinking)
+        self._sections = Sections(options.opened_thinking, options.lone_markers)
         self._stops = StopStrings(options.stop)
         self.reason = ""
         self.new_tokens = 0
@@ -129,9 +131,10 @@ class Reply:
             if token in self._options.end_tokens:
                 self.reason = "stop"
                 break
-            if self._sections.open:
-                self.thinking_tokens = self.new_tokens
+            before = self._sections.closed
             yield from self._cut(self._sections.push(self._detokenizer.push(token)))
+            if self._sections.open or self._sections.closed != before:
+                self.thinking_tokens = self.new_tokens
             self.reason = self._ended()
             if self.reason:
                 break
@@ -147,10 +150,13 @@ class Reply:
     def _cut(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
         """The answer up to a stop string."""
         for piece in pieces:
-            if isinstance(piece, Thought):
-                yield piece
-            elif text := self._stops.push(piece):
-                yield text
+            if isinstance(piece, str):
+                if text := self._stops.push(piece):
+                    yield text
+                continue
+            if rest := self._stops.flush():
+                yield rest
+            yield piece
 
     def _count(self) -> None:
         self.last_token_at = time.perf_counter()

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-PROTOCOL_VERSION: Final = 2
+PROTOCOL_VERSION: Final = 3
 
 Flash = Literal["auto", "on", "off"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -232,10 +232,17 @@ class Prefill(Event, frozen=True, kw_only=True, tag="prefill"):
 
 
 class Thinking(Event, frozen=True, kw_only=True, tag="thinking"):
-    """What a reasoning model writes before its answer; all of it comes before the first `Text`."""
+    """What a reasoning model writes before its answer; all of it comes before the first `Text`,
+    unless `Rethought` comes between."""
 
     request: str
     text: str
+
+
+class Rethought(Event, frozen=True, kw_only=True, tag="rethought"):
+    """All `Text` of the request so far was thinking: the model has closed what it never opened."""
+
+    request: str
 
 
 class Text(Event, frozen=True, kw_only=True, tag="text"):
@@ -298,6 +305,7 @@ AnyEvent = (
     | Unloaded
     | Prefill
     | Thinking
+    | Rethought
     | Text
     | Finished
     | Telemetry

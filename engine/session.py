@@ -28,6 +28,7 @@ from engine.protocol import (
     Load,
     Loaded,
     Prefill,
+    Rethought,
     Sampling,
     Text,
     Thinking,
@@ -168,7 +169,7 @@ class Session:
 
     def generate(
         self, command: Generate, stopped: Callable[[], bool]
-    ) -> Iterator[Prefill | Thinking | Text | Finished]:
+    ) -> Iterator[Prefill | Thinking | Rethought | Text | Finished]:
         """Raises OutOfMemoryError where memory is used up; the cache holds what was run."""
         opened = self._opened()
         try:
@@ -184,7 +185,7 @@ class Session:
 
     def _reply(
         self, opened: Open, command: Generate, stopped: Callable[[], bool]
-    ) -> Iterator[Prefill | Thinking | Text | Finished]:
+    ) -> Iterator[Prefill | Thinking | Rethought | Text | Finished]:
         if not command.messages or not command.messages[-1].content.strip():
             raise PromptError("The prompt is empty.", "Write something first.")
         tokenizer = opened.checkpoint.tokenizer
@@ -202,6 +203,8 @@ class Session:
                 yield Text(request=command.request, text=part)
             elif isinstance(part, thinking.Thought):
                 yield Thinking(request=command.request, text=part.text)
+            elif isinstance(part, thinking.Rethought):
+                yield Rethought(request=command.request)
             elif isinstance(part, generation.Progress):
                 yield Prefill(
                     request=command.request, done=part.done, total=part.total, reused=part.reused
@@ -239,7 +242,12 @@ class Session:
             wanted.max_new_tokens,
             checkpoint.generation.eos_token_ids,
             opened_thinking,
+            self._lone_markers(),
         )
+
+    def _lone_markers(self) -> tuple[thinking.Markers, ...]:
+        vocabulary = self._opened().checkpoint.tokenizer.backend_tokenizer
+        return thinking.may_come_alone(lambda text: vocabulary.token_to_id(text) is not None)
 
     def _finished(self, request: str, end: generation.End) -> Finished:
         return Finished(

@@ -29,6 +29,7 @@ from engine.protocol import (
     Loaded,
     Loading,
     Prefill,
+    Rethought,
     Text,
     Thinking,
     Unload,
@@ -55,7 +56,7 @@ class Session(Protocol):
     def unload(self) -> None: ...
     def generate(
         self, command: Generate, stopped: Callable[[], bool], /
-    ) -> Iterator[Prefill | Thinking | Text | Finished]: ...
+    ) -> Iterator[Prefill | Thinking | Rethought | Text | Finished]: ...
     def prepare(self) -> bool: ...
 
 

@@ -38,7 +38,8 @@ class Reply:
     message: int
     pieces: list[str] = field(default_factory=list)
     thoughts: list[str] = field(default_factory=list)
-    thinks_since: float = 0.0
+    began: float = 0.0
+    """When the first word came, of thinking or of the answer."""
     thought_s: float = 0.0
     trouble: Trouble = NO_TROUBLE
 
@@ -276,11 +277,9 @@ class Dialogue(QObject):
                 if shown:
                     self.thinking_added.emit(reply.message, event.text)
             case protocol.Text():
-                if reply.thinks and shown:
-                    self.thinking_ended.emit(reply.message, reply.thought_s)
-                reply.pieces.append(event.text)
-                if shown:
-                    self.text_added.emit(reply.message, event.text)
+                self._answer(reply, event.text, shown=shown)
+            case protocol.Rethought():
+                self._rethink(reply)
             case protocol.Prefill():
                 if shown:
                     self.progressed.emit(reply.message, Progress(event.done, event.total))
@@ -294,9 +293,28 @@ class Dialogue(QObject):
     def _think(self, reply: Reply, text: str) -> None:
         now = self._clock()
         if not reply.thoughts:
-            reply.thinks_since = now
+            reply.began = now
         reply.thoughts.append(text)
-        reply.thought_s = now - reply.thinks_since
+        reply.thought_s = now - reply.began
+
+    def _answer(self, reply: Reply, text: str, *, shown: bool) -> None:
+        if reply.thinks and shown:
+            self.thinking_ended.emit(reply.message, reply.thought_s)
+        if not (reply.thoughts or reply.pieces):
+            reply.began = self._clock()
+        reply.pieces.append(text)
+        if shown:
+            self.text_added.emit(reply.message, text)
+
+    def _rethink(self, reply: Reply) -> None:
+        """What was shown as the answer was thinking: the reply begins again, behind it."""
+        reply.thoughts += reply.pieces
+        reply.pieces.clear()
+        reply.thought_s = self._clock() - reply.began
+        if reply.conversation == self._conversation:
+            self.removed.emit(reply.message)
+            self.added.emit(StoredMessage(reply.message, "assistant", "", "streaming"))
+            self.thinking_added.emit(reply.message, reply.thinking.text)
 
     def _on_engine_state(self, state: EngineState) -> None:
         """An engine that was ended on purpose takes its reply with it."""

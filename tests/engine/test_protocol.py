@@ -95,6 +95,7 @@ EVENTS: tuple[AnyEvent, ...] = (
     protocol.Unloaded(),
     protocol.Prefill(request="r", done=1, total=2, reused=1),
     protocol.Thinking(request="r", text="one\ntwo"),
+    protocol.Rethought(request="r"),
     protocol.Text(request="r", text="one\ntwo"),
     protocol.Finished(
         request="r",

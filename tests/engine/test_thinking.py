@@ -22,12 +22,15 @@ from engine.runner import Runner
 from engine.sampling import SamplingOptions
 from engine.session import Session
 from engine.thinking import (
+    LONE,
     MARKERS,
     TOKEN,
     Markers,
     Piece,
+    Rethought,
     Sections,
     Thought,
+    may_come_alone,
     opened_by,
     with_markers,
 )
@@ -76,7 +79,6 @@ def test_a_section_that_opens_the_reply_is_thinking_however_it_is_cut(
         "<thin",
         "<b>Bold</b>",
         "Write `</think>` at the end.",
-        "</think>",
         "First: <think>this is an example</think>, then more.",
         "```\n<think>code</think>\n```",
         "[THINK",
@@ -92,6 +94,48 @@ def test_the_head_of_an_answer_without_thinking_is_no_text(size: int) -> None:
     text = "<|channel|>final<|message|>Paris."
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
     assert told_apart(pieces) == ("", "Paris.")
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize("markers", LONE, ids=lambda markers: markers.closing)
+@pytest.mark.parametrize(
+    ("text", "thinking", "answer"),
+    [
+        ("hm\n{}\n\nYes.", "hm", "Yes."),
+        ("hm.{}\n\nYes.", "hm.", "Yes."),
+        ("{}\n\nYes.", "", "Yes."),
+        ("\n\n{}Yes.", "", "Yes."),
+        ("{}", "", ""),
+        ("hm\n{}", "hm", ""),
+    ],
+)
+def test_a_closing_marker_alone_ends_the_thinking(
+    markers: Markers, text: str, thinking: str, answer: str, size: int
+) -> None:
+    text = text.format(markers.closing)
+    assert told_apart(text[at : at + size] for at in range(0, len(text), size)) == (
+        thinking,
+        answer,
+    )
+
+
+def test_thinking_that_was_shown_as_answer_is_taken_back() -> None:
+    long = "Let me see. " * 20
+    sections = Sections()
+    early = [piece for letter in long for piece in sections.push(letter)]
+    assert "".join(map(str, early)) == long.rstrip(), "it streams"
+    assert [*sections.push("\nSo.\n</think>\n\nYes.")] == [Rethought(), Thought(" \nSo."), "Yes."]
+    assert sections.closed
+
+
+def test_an_answer_streams_from_the_first_word_if_no_marker_may_come_alone() -> None:
+    assert list(Sections(lone=()).push("Yes")) == ["Yes"]
+    assert may_come_alone({"</think>"}.__contains__) == (THINK,)
+
+
+def test_an_opening_marker_that_the_model_repeats_is_no_thought() -> None:
+    assert told_apart("<think>\nHm.\n</think>\n\nHi.", THINK) == ("Hm.", "Hi.")
+    assert told_apart("<th is no marker</think>Hi.", THINK) == ("<th is no marker", "Hi.")
 
 
 def test_a_second_section_is_text() -> None:
@@ -189,6 +233,13 @@ def test_stop_strings_end_the_answer_and_not_the_thinking() -> None:
 
 def test_a_stop_string_held_back_at_the_end_is_not_lost() -> None:
     assert reply("<think>a</think>b ST", stop=("STOP",), **END)[:2] == ("a", "b ST")
+
+
+def test_thinking_that_is_taken_back_is_counted() -> None:
+    section = "Let me see. " * 10 + "\n</think>"
+    thinking, answer, end = reply(section + "Yes.", lone_markers=(THINK,), stop=("STOP",), **END)
+    assert (thinking, answer) == ("", "Let me see. " * 9 + "Let me see." + "Yes.")
+    assert end.thinking_tokens == len(section)
 
 
 def test_tokens_up_to_the_end_of_the_thinking_are_counted() -> None:

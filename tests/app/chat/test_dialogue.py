@@ -167,6 +167,25 @@ def test_thinking_is_told_timed_and_stored_beside_the_answer(
     assert (reply.content, reply.thinking) == ("Because", Thinking("Hm, so.", 3.5))
 
 
+def test_an_answer_that_turns_out_to_be_thinking_begins_again_behind_it(
+    store: Store, engine: Scripted
+) -> None:
+    times = iter([10.0, 12.5, 13.0])
+    dialogue = Dialogue(store, engine, clock=lambda: next(times))
+    told: list[tuple[object, ...]] = []
+    dialogue.send("Why?")
+    for signal in (dialogue.removed, dialogue.thinking_added, dialogue.thinking_ended):
+        signal.connect(lambda *what: told.append(what))
+    engine.say("Hm, ", "so")
+    engine.event_received.emit(protocol.Rethought(request=engine.last.request))
+    engine.think(".")
+    engine.say("Because")
+    engine.finish()
+    reply = store.messages(current(dialogue))[1]
+    assert [what for _, *what in told] == [[], ["Hm, so"], ["."], [3.0]]
+    assert (reply.content, reply.thinking) == ("Because", Thinking("Hm, so.", 3.0))
+
+
 def test_an_answer_without_thinking_ends_none(dialogue: Dialogue, engine: Scripted) -> None:
     ended = QSignalSpy(dialogue.thinking_ended)
     dialogue.send("Why?")

@@ -416,6 +416,23 @@ def test_thinking_is_hidden_when_the_answer_begins_and_can_be_shown(
     assert transcript.text() == "Why?\n\nBecause"
 
 
+def test_an_answer_that_turns_out_to_be_thinking_is_shown_as_such(transcript: Transcript) -> None:
+    """Of what had not been drawn yet, nothing is left where it was."""
+    transcript.show_messages([user(1, "Why?"), streaming(2)])
+    transcript.append_text(2, "Hm")
+    transcript._flush.flush()
+    transcript.append_text(2, ", so.")
+    transcript.remove_message(2)
+    transcript.add_message(streaming(2))
+    transcript.append_thinking(2, "Hm, so.")
+    transcript._flush.flush()
+    assert [words(w) for w in live(transcript, Thought)] == ["Hm, so."]
+    transcript.end_thinking(2, 1.0)
+    transcript.append_text(2, "Because")
+    transcript._flush.flush()
+    assert transcript.text() == "Why?\n\nBecause"
+
+
 def test_thinking_hidden_while_it_streams_is_whole_when_shown(transcript: Transcript) -> None:
     thinking(transcript, "Hm")
     press(head(transcript))
