@@ -19,12 +19,16 @@ from app.elided import ElidedLabel
 from app.models.loader import FailedModel, LoadingModel, ModelState, NoModel, ReadyModel
 
 HEIGHT: Final = 52
+SIDE: Final = 16
+SPACING: Final = 12
 NAME: Final = 240
 """Px of a model's name at most."""
 
-ROOM_FOR_BAR: Final = 560
-ROOM_FOR_WORDS: Final = 760
-"""Px of the header that these signs of loading need beside title and name."""
+TITLE: Final = 60
+"""Px of the title that are kept whatever else is shown."""
+
+BAR: Final = 120
+"""Px of the progress bar."""
 
 STAGES: Final = {
     "starting": "Starting the engine",
@@ -60,7 +64,7 @@ class Header(QFrame):
         self.title = ElidedLabel("New chat", "title")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.bar.setFixedWidth(120)
+        self.bar.setFixedWidth(BAR)
         self.bar.setAccessibleName("Loading progress")
         self.cancel = plain.Button("Cancel", "accentLink")
         self.cancel.setAccessibleName("Cancel loading")
@@ -68,8 +72,8 @@ class Header(QFrame):
         plain.set_tool_tip(self.model, "Choose a model (Ctrl+M)")
         self.progress_words = plain.Label("", "secondary")
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(16, 0, 16, 0)
-        layout.setSpacing(12)
+        layout.setContentsMargins(SIDE, 0, SIDE, 0)
+        layout.setSpacing(SPACING)
         layout.addWidget(self.menu)
         self.title.setContentsMargins(8, 0, 0, 0)
         layout.addWidget(self.title, 1)
@@ -85,17 +89,17 @@ class Header(QFrame):
 
     def show_model(self, state: ModelState) -> None:
         self._loading = isinstance(state, LoadingModel)
-        self._fit()
         match state:
             case LoadingModel():
                 self.progress_words.setText(loading_text(state))
                 self.bar.setRange(0, 1000 if state.total > 0 else 0)
                 self.bar.setValue(thousandths(state.done, state.total))
-                self._name_model(state.name)
+                self._name = state.name
             case ReadyModel():
-                self._name_model(state.loaded.model.name)
+                self._name = state.loaded.model.name
             case FailedModel() | NoModel():
-                self._name_model("")
+                self._name = ""
+        self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -103,14 +107,19 @@ class Header(QFrame):
 
     def _fit(self) -> None:
         """The less room, the fewer signs of loading; the welcome tells it in words."""
+        self._show_name()
+        room = self.width() - self._needed()
         self.cancel.setVisible(self._loading)
-        self.progress_words.setVisible(self._loading and self.width() >= ROOM_FOR_WORDS)
-        self.bar.setVisible(self._loading and self.width() >= ROOM_FOR_BAR)
-        self._show_name()
+        room -= BAR + SPACING
+        self.bar.setVisible(self._loading and room >= 0)
+        room -= self.progress_words.sizeHint().width() + SPACING
+        self.progress_words.setVisible(self._loading and room >= 0)
 
-    def _name_model(self, name: str) -> None:
-        self._name = name
-        self._show_name()
+    def _needed(self) -> int:
+        """Px of what is always shown, and of Cancel."""
+        always = (self.menu, self.cancel, self.model)
+        widths = sum(widget.sizeHint().width() for widget in always)
+        return 2 * SIDE + widths + TITLE + 3 * SPACING
 
     def _show_name(self) -> None:
         name, shown = self._name, plain.one_line(self._name) or "Choose a model"

@@ -75,9 +75,13 @@ READING: Final = 14
 """Px of what is read and written at least; interface fonts of 12 px are for short words."""
 
 
+SMALLEST: Final = 12
+"""Px of the interface font at least, where its size is not known."""
+
+
 def style_sheet(shown: Theme, font: QFont) -> str:
     """The style sheet in these colours, with sizes after the system's interface font."""
-    size = QFontInfo(font).pixelSize()
+    size = pixel_size(font)
     sizes = {
         "small": max(11, round(size * 12 / 14)),
         "reading": max(READING, size),
@@ -90,6 +94,12 @@ def style_sheet(shown: Theme, font: QFont) -> str:
         medium=medium_weight(QFontInfo(font).family()),
         **{name: f"{value}px" for name, value in sizes.items()},
     )
+
+
+def pixel_size(font: QFont) -> int:
+    """Px of a font. Where no font is installed Qt draws boxes, and knows no size of them."""
+    known = QFontInfo(font).pixelSize()
+    return known if known > 0 else max(font.pixelSize(), SMALLEST)
 
 
 def medium_weight(family: str) -> int:

@@ -30,8 +30,11 @@ LONGEST_TIP: Final = 1000
 _BREAK: Final = "\u200b"
 """A space without width: a line may end there, and no tag goes on behind it."""
 
-_UNBROKEN: Final = re.compile(r"([^\s/\\\-,;:!?()\[\]{}\u200b]{40})(?=\S)")
+_UNBROKEN: Final = re.compile(r"[^\s/\\\-,;:!?()\[\]{}\u200b]{40,}")
 """Characters between which no line would end, and which may be wider than the window."""
+
+_JOINT: Final = re.compile(r"[^_.=+&]{1,39}[_.=+&]*|[_.=+&]{1,40}")
+"""Parts of them: up to a joint of a name, or up to as many as a narrow place has room for."""
 
 _LINE_ENDS: Final = re.compile(r"[^\S ]+")
 _UNSEEN: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -52,7 +55,7 @@ def several_lines(words: str, most: int = LONGEST_TEXT) -> str:
     rest = len(words) - most
     shown = "\n".join(map(_seen, words[:most].splitlines()))
     more = f"… ({rest:,} more characters)" if rest > 0 else ""
-    return _UNBROKEN.sub(rf"\1{_BREAK}", shown) + more
+    return _UNBROKEN.sub(_with_breaks, shown) + more
 
 
 def tool_tip(words: str) -> str:
@@ -120,6 +123,10 @@ class Button(QPushButton):
 
     def text(self) -> str:
         return super().text().replace("&&", "&")
+
+
+def _with_breaks(word: re.Match[str]) -> str:
+    return _BREAK.join(_JOINT.findall(word[0]))
 
 
 def _seen(words: str) -> str:

@@ -16,6 +16,9 @@ GPU_TESTS = Path(__file__).parent / "gpu"
 
 # Read when the application object is made, which pytest-qt does once for the whole run.
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
+# Another style, or messages of Qt's own for which tests fail, would come with these.
+for _name in ("QT_STYLE_OVERRIDE", "QT_QPA_PLATFORMTHEME", "QT_LOGGING_RULES", "QT_DEBUG_PLUGINS"):
+    os.environ.pop(_name, None)
 # A hub library that would reach for the network fails at once instead of retrying.
 os.environ["HF_HUB_OFFLINE"] = "1"
 

@@ -8,7 +8,6 @@ from typing import Final
 from PySide6.QtCore import QEvent, QPoint, QSize, Qt, Signal
 from PySide6.QtGui import (
     QFont,
-    QFontInfo,
     QFontMetricsF,
     QPainter,
     QPaintEvent,
@@ -260,7 +259,7 @@ def thinking_words(seconds: float, *, streaming: bool) -> str:
 def line_spacing_percent(font: QFont) -> float:
     """What makes a line of this font LINE_HEIGHT times its size."""
     height = QFontMetricsF(font).height()
-    return 100 * LINE_HEIGHT * QFontInfo(font).pixelSize() / height
+    return 100 * LINE_HEIGHT * look.pixel_size(font) / height
 
 
 def _link(text: str, name: str, accessible: str) -> plain.Button:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from PySide6.QtCore import QEvent, QMimeData, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QTextCursor
+from PySide6.QtGui import QFocusEvent, QFontMetricsF, QKeyEvent, QResizeEvent, QTextCursor
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -146,6 +147,10 @@ class PromptField(QPlainTextEdit):
         if event.type() is QEvent.Type.FontChange:
             self._fit()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()  # other lines at another width, of which the document tells nothing
+
     def _fit(self) -> None:
         lines = round(self.document().size().height())
         height = max(1, min(lines, MOST_LINES)) * self._line_height() + 4
@@ -161,8 +166,9 @@ class PromptField(QPlainTextEdit):
 
     def _line_height(self) -> int:
         """Px; of the line of a pill where there is one, which is a little higher than others."""
-        metrics = self.fontMetrics()
-        return metrics.lineSpacing() + (metrics.descent() if self.has_pasted() else 0)
+        metrics = QFontMetricsF(self.font())
+        pill = math.ceil(metrics.descent()) if self.has_pasted() else 0
+        return math.ceil(metrics.height()) + pill
 
 
 class Composer(QFrame):

@@ -33,18 +33,22 @@ from PySide6.QtWidgets import (
 
 from app import look, plain
 from app.models.loader import ModelLoader, ReadyModel
-from app.models.table import LAST, Index, ModelTable
+from app.models.table import COLUMNS, LAST, Index, ModelTable
 from engine import protocol
 
 ROW: Final = 40
+SIDE: Final = 24
 _PAD: Final = QMargins(8, 3, 8, 3)
 _AROUND: Final = QMargins(11, 0, 11, 0)
 
-FEW_COLUMNS: Final = 760
-"""Px of width under which the least asked for columns go."""
+LONGEST_REASON: Final = 500
+"""Characters under the table, which needs the room; the tooltip has more."""
 
-NEEDLESS: Final = (3, 5)
-"""Weights and context."""
+NAME: Final = 200
+"""Px of the first column below which others go."""
+
+NEEDLESS: Final = (3, 5, 1, 2, 4)
+"""Columns in the order in which they go: weights, context, family, size, disk."""
 
 FLASH_WORDS: Final = {
     "auto": "Flash attention: auto",
@@ -191,7 +195,7 @@ class ModelPicker(QDialog):
         foot.addWidget(self.cancel)
         foot.addWidget(self.load)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(24, 16, 24, 16)
+        layout.setContentsMargins(SIDE, 16, SIDE, 16)
         layout.setSpacing(12)
         layout.addLayout(head)
         layout.addWidget(self.view, 1)
@@ -215,8 +219,21 @@ class ModelPicker(QDialog):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._fit_columns()
+
+    def _fit_columns(self) -> None:
+        """Hides as many columns as leave room for names, in whatever font."""
+        header = self.view.horizontalHeader()
         for column in NEEDLESS:
-            self.view.setColumnHidden(column, self.width() < FEW_COLUMNS)
+            self.view.showColumn(column)  # a hidden one has no width to ask for
+        widths = [
+            max(header.sectionSizeHint(column), self.view.sizeHintForColumn(column))
+            for column in range(1, len(COLUMNS))
+        ]
+        room = self.width() - 2 * SIDE - NAME - sum(widths)
+        for column in NEEDLESS:
+            self.view.setColumnHidden(column, room < 0)
+            room += widths[column - 1] if room < 0 else 0
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Up and Down choose a model while the filter is written."""
@@ -237,6 +254,7 @@ class ModelPicker(QDialog):
         if not wanted and isinstance(state, ReadyModel):
             wanted = state.loaded.model.id
         self._table.show_models(models)
+        self._fit_columns()
         self._select(wanted)
         self._refresh()
 
@@ -271,7 +289,8 @@ class ModelPicker(QDialog):
         self.empty.setText(self._why_empty())
         self.load.setEnabled(model is not None and not model.problem)
         self.remove.setVisible(model is not None and model.source == "imported")
-        self.reason.setText((model.problem or model.path) if model else "")
+        reason = (model.problem or model.path) if model else ""
+        self.reason.setText(plain.several_lines(reason, LONGEST_REASON))
 
     def _why_empty(self) -> str:
         if self._loader.models:

@@ -42,8 +42,6 @@ class AttentionPopover(QFrame):
         self.setObjectName("popover")
         self.setAccessibleName(verdict.title)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self._width = min(WIDTH, opener.window().width() - 24)
-        self.setFixedWidth(self._width)
         self.setGraphicsEffect(_shadow(self))
         self._report = report(loaded, attention)
         layout = QVBoxLayout(self)
@@ -56,12 +54,15 @@ class AttentionPopover(QFrame):
         self.copy = plain.Button("Copy report", "accentLink")
         self.copy.clicked.connect(self._copy)
         layout.addWidget(self.copy, 0, Qt.AlignmentFlag.AlignLeft)
+        self.ensurePolished()
+        needed = max(WIDTH, self.minimumSizeHint().width())  # more than usual in a wide font
+        self._width = min(needed, opener.window().width() - 24)
+        self.setFixedWidth(self._width)
 
     def open_above(self, corner: QPoint) -> None:
         """Shows it with its lower left corner here, in the window's coordinates."""
         layout = self.layout()
         assert layout is not None  # noqa: S101
-        self.ensurePolished()
         self.setFixedHeight(layout.totalHeightForWidth(self._width))
         self.move(corner.x(), corner.y() - self.height())
         self.show()

@@ -44,12 +44,14 @@ def qapp_cls() -> type[QApplication]:
 def look(qapp: QApplication) -> Look:
     """The one look of the run. A second one would set style sheets against the first."""
     qapp.setQuitOnLastWindowClosed(False)
-    return Look(qapp)
+    made = Look(qapp)
+    made.show(LIGHT)
+    return made
 
 
 @pytest.fixture(autouse=True)
 def light(look: Look) -> Iterator[None]:
-    """Every test begins in the light theme, as the offscreen platform does."""
+    """Every test begins in the light theme, whatever the system's."""
     yield
     if theme() is not LIGHT:
         look.show(LIGHT)

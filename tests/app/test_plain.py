@@ -131,6 +131,12 @@ def test_a_label_is_no_wider_than_its_place(qtbot: QtBot, words: str) -> None:
     assert label.text().endswith("more characters)")
 
 
+def test_a_long_name_is_broken_at_its_joints() -> None:
+    name = "Meta_Llama_3_8B_Instruct_Q4_K_M_imatrix.gguf"
+    assert plain.several_lines(name).split("\u200b")[:2] == ["Meta_", "Llama_"]
+    assert plain.several_lines(f"{name} {'x' * 90}").replace("\u200b", "") == f"{name} {'x' * 90}"
+
+
 def test_what_is_copied_has_no_places_to_break(qtbot: QtBot) -> None:
     path = "/models/" + "x" * 200
     label = plain.SelectableLabel(path)

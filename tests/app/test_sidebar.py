@@ -244,7 +244,7 @@ def test_unknown_length_of_loading_is_shown_as_that(header: Header) -> None:
     ("state", "text", "spoken"),
     [
         (NoModel(), "Choose a model", "Choose a model"),
-        (ready(), "SmolLM2 135M Instruct", "Model: SmolLM2 135M Instruct"),
+        (ready("SmolLM2"), "SmolLM2", "Model: SmolLM2"),
         (
             FailedModel("m", "m", protocol.Error(title="", detail="", hint="")),
             "Choose a model",

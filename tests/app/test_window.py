@@ -467,11 +467,11 @@ def test_size_and_place_are_those_of_last_time(
     qtbot: QtBot, make_window: MakeWindow, store: Store
 ) -> None:
     window = make_window()
-    window.resize(700, 500)
+    window.resize(500, 420)  # less than a screen, also at one and a half of its size
     with qtbot.waitSignal(window.closed, timeout=TIMEOUT_MS):
         window.close()
     again = make_window()
-    assert (again.width(), again.height()) == (700, 500)
+    assert (again.width(), again.height()) == (500, 420)
 
 
 # ---------------------------------------------------------------------------- sizes

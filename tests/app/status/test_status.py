@@ -65,6 +65,12 @@ def device(kind: str) -> protocol.Device:
     return protocol.Device(kind=kind, name=kind, torch="2", transformers="5")  # type: ignore[arg-type]
 
 
+def colour_at(widget: QWidget, at: QPoint) -> QColor:
+    """Of the widget's pixel there, whatever the scale of the screen."""
+    image = widget.grab().toImage()
+    return image.pixelColor((at.toPointF() * image.devicePixelRatio()).toPoint())
+
+
 @pytest.fixture
 def line(qtbot: QtBot, look: Look) -> Iterator[StatusLine]:
     window = QWidget()
@@ -181,10 +187,9 @@ def test_the_badge_of_a_failed_check_has_the_colours_of_caution(
     look.show(theme)
     line.take(loaded())
     line.take(NO_ROOM)
-    image = line.badge.grab().toImage()
-    middle = image.height() // 2
-    assert image.pixelColor(15, middle) == QColor(theme.caution)
-    assert image.pixelColor(8, middle) == QColor(theme.caution_back)
+    middle = line.badge.height() // 2
+    assert colour_at(line.badge, QPoint(15, middle)) == QColor(theme.caution)
+    assert colour_at(line.badge, QPoint(8, middle)) == QColor(theme.caution_back)
 
 
 def test_the_badge_has_no_room_to_spare(line: StatusLine) -> None:
@@ -337,9 +342,8 @@ def test_the_badge_closes_the_popover_that_it_opened(
 
 def test_the_popover_covers_what_is_below_it(opened: AttentionPopover) -> None:
     window = opened.window()
-    image = window.grab().toImage()
     inside = opened.mapTo(window, QPoint(opened.width() - 8, opened.height() // 2))
-    assert image.pixelColor(inside) == QColor(LIGHT.surface)
+    assert colour_at(window, inside) == QColor(LIGHT.surface)
     assert window.rect().contains(opened.geometry())
 
 
