@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import sys
-from typing import Final
 
-PARENT: Final = "HEARTH_PARENT"
+PARENT = "HEARTH_PARENT"
 """Environment variable: the id of the process that writes the input. Only Windows needs it."""
 
 
@@ -60,10 +58,10 @@ if sys.platform == "win32":
             ("memory", ctypes.c_size_t * 4),
         )
 
-    EXTENDED_LIMITS: Final = 9
-    KILL_ON_JOB_CLOSE: Final = 0x2000
-    PROCESS_DUP_HANDLE: Final = 0x40
-    CLOSE_SOURCE_SAME_ACCESS: Final = 3
+    EXTENDED_LIMITS = 9
+    KILL_ON_JOB_CLOSE = 0x2000
+    PROCESS_DUP_HANDLE = 0x40
+    CLOSE_SOURCE_SAME_ACCESS = 3
 
     def _end_with_parent(parent: int) -> None:
         """Puts this process into a job whose only handle is the parent's.
@@ -93,6 +91,8 @@ if sys.platform == "win32":
         kernel32.CloseHandle(process)
 
 else:
+    SIGKILL = 9
+    """As `signal` has it, whose import takes as much memory as everything else here."""
 
     def _start_watching(grace: float) -> None:
         """Starts the process that watches; raises OSError.
@@ -121,7 +121,7 @@ else:
         end.register(1, 0)
         either.poll()
         if not end.poll(1000 * grace):
-            os.kill(process, signal.SIGKILL)
+            os.kill(process, SIGKILL)
 
 
 if sys.platform != "win32" and __name__ == "__main__":

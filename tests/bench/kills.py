@@ -1,6 +1,6 @@
 """Kills the window, the engine or both at random moments, and looks at what is left.
 
-`python -P tests/bench/kills.py [COUNT] [SEED]`, 100 kills and seed 1 if unset. SIGKILL; the real
+`python -m tests.bench.kills [COUNT] [SEED]`, by default 100 kills and seed 1. SIGKILL; the real
 window class (offscreen), the real engine, SmolLM2. Each kill is a line: where it hit, and what was
 wrong, if anything. Right is: every prompt is kept; of the reply at most the last second is lost,
 and nothing if the window lives; the database is whole; two seconds later no process is left; the
@@ -29,6 +29,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
+
+from app.store.migrations import MIGRATIONS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 STEP_LIMIT: Final = 600.0
@@ -289,8 +291,6 @@ def opened(path: Path) -> AbstractContextManager[sqlite3.Connection]:
 
 def make_old(path: Path, prompts: list[str]) -> None:
     """A database of the first version, with the prompts and many replies."""
-    from app.store.migrations import MIGRATIONS
-
     path.parent.mkdir(parents=True, exist_ok=True)
     for beside in path.parent.glob(f"{path.name}*"):
         beside.unlink()
