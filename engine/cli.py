@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar, get_args
 import msgspec
 
 import engine
-from engine import folders
+from engine import folders, prompt_text
 from engine.bench.settings import ATTENTIONS, NEW_TOKENS, ROUNDS
 from engine.bench.shapes import SHAPES
 from engine.errors import HearthError
@@ -268,9 +268,9 @@ def _row(model: ModelInfo) -> tuple[str, ...]:
 
 
 def _prompt(argument: str) -> str:
-    """As valid Unicode, whatever bytes the shell handed over."""
+    """Raises PromptError for bytes that are no text."""
     raw = sys.stdin.buffer.read() if argument == "-" else os.fsencode(argument)
-    return raw.decode("utf-8", errors="replace")
+    return prompt_text.decoded(raw)
 
 
 N = TypeVar("N", int, float)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -62,13 +63,56 @@ def test_what_is_left_out_is_left_to_the_checkpoint(asked: Asked) -> None:
     assert asked.generate.sampling == Generate(request="", messages=()).sampling
 
 
-def test_prompt_comes_from_stdin_whatever_its_bytes(
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le", "utf-16-be")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("text", ["Grüße, 模型 🔥\r\n", "a", "What is `\ufeff`?"])
+def test_prompt_comes_from_stdin_in_any_unicode_encoding(
+    text: str, encoding: str, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PowerShell and editors of Windows write byte order marks and UTF-16."""
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(text.encode(encoding))))
+    assert cli.main(["ask", "-"]) == 0
+    assert asked.generate.messages[0].content == text
+
+
+def test_a_big_endian_prompt_with_its_mark_is_read(
     asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    piped = SimpleNamespace(buffer=io.BytesIO("Grüße\n".encode() + b"\xff"))
-    monkeypatch.setattr("sys.stdin", piped)
+    raw = "\ufeffHi é".encode("utf-16-be")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(raw)))
     assert cli.main(["ask", "-"]) == 0
-    assert asked.generate.messages[0].content == "Grüße\n\N{REPLACEMENT CHARACTER}"
+    assert asked.generate.messages[0].content == "Hi é"
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ("Grüße".encode("latin-1"), "It is no text in UTF-8: byte 3 is 0xfc."),
+        (b"\xef\xbb\xbfHi\xff", "It is no text in UTF-8: byte 6 is 0xff."),
+        (b"\xff\xfeH\0\xd8", "It is no text in UTF-16: byte 5 is 0xd8."),
+        (b"Hi\xed\xa0\x80", "It is no text in UTF-8: byte 3 is 0xed."),
+    ],
+)
+def test_bytes_that_are_no_text_are_refused_and_not_replaced(
+    raw: bytes,
+    said: str,
+    asked: Asked,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(raw)))
+    assert cli.main(["ask", "-"]) == 1
+    assert said in capsys.readouterr().err
+    assert cli.main(["ask", os.fsdecode(raw)]) == 1
+    assert "iconv -f WINDOWS-1252" in capsys.readouterr().err
+    assert not hasattr(asked, "generate")
+
+
+def test_a_mark_on_the_command_line_is_no_part_of_the_prompt(asked: Asked) -> None:
+    assert cli.main(["ask", "\ufeffHi"]) == 0
+    assert asked.generate.messages[0].content == "Hi"
 
 
 @pytest.mark.parametrize(
