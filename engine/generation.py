@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from engine.detokenizer import Decode, Detokenizer, StopStrings
 from engine.errors import PromptError, SettingError
@@ -53,6 +54,10 @@ class End:
     prefill_s: float
     decode_s: float
     """From the first token to the last."""
+
+
+STOPPED: Final = End("stopped", 0, 0, 0, 0, 0.0, 0.0, 0.0)
+"""Of a reply that was stopped before its prompt was known."""
 
 
 def generate(

@@ -90,6 +90,7 @@ class Opening:
             attn_implementation=interface.NAME,
             progress=progress,
         )
+        checkpoint.prompts.start()
         # Before the cache takes what is free: fusing needs room for a layer's weights.
         fusion.fuse(checkpoint.model)
         shape = model_shape.of_layers(

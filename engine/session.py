@@ -17,7 +17,7 @@ from engine.attention import choice, facts, interface, probe, trial
 from engine.attention.choice import Choice
 from engine.errors import HearthError, PromptError, reason
 from engine.forward import various
-from engine.loading.template import encode_chat
+from engine.loading.child import StoppedError
 from engine.opening import Open, Opening, no_room, notes
 from engine.protocol import (
     Attention,
@@ -189,7 +189,13 @@ class Session:
         if not command.messages or not command.messages[-1].content.strip():
             raise PromptError("The prompt is empty.", "Write something first.")
         tokenizer = opened.checkpoint.tokenizer
-        prompt = encode_chat(opened.checkpoint, [(m.role, m.content) for m in command.messages])
+        messages = [(m.role, m.content) for m in command.messages]
+        longest = opened.runner.cache.capacity
+        try:
+            prompt = opened.checkpoint.prompts.ids(messages, longest, stopped)
+        except StoppedError:
+            yield self._finished(command.request, generation.STOPPED)
+            return
         tail = tokenizer.decode(prompt[-thinking.TAIL :], skip_special_tokens=False)
         options = self._options(command.sampling, thinking.opened_by(tail))
         memory.reset_peak(self._device)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from torch import nn
 
 from engine.attention.shapes import LayerShape
-from engine.loading.encoding import Encode
+from engine.loading.prompts import Prompts
 from engine.rope import LongRope
 
 END_OF_TURN: Final = (
@@ -41,7 +41,7 @@ OF_A_PART: Final = ("<|end|>", "<|return|>")
 """In a vocabulary with both, gpt-oss's, the first ends a part of the reply and not the reply."""
 BARRED: Final = re.compile("<[|\uff5c].+[|\uff5c]>")
 """A spelling that no text has by chance, as convert_hf_to_gguf.py takes it too."""
-TAG: Final = re.compile(r"<.+>|\[.+\]")
+TAG: Final = re.compile(r"<[^<>]+>|\[[^\[\]]+\]")
 NO_TEMPLATE: Final = (
     "This model has no chat template; a plain one is used, and replies may run on. "
     "An instruction-tuned model answers better."
@@ -70,8 +70,8 @@ class Checkpoint:
     """Where the rotary frequencies depend on the sequence's length."""
     tokenizer: Any
     """A PreTrainedTokenizerFast, to decode with."""
-    encode: Encode
-    """Ordinary text to token ids."""
+    prompts: Prompts
+    """Conversations to token ids."""
     config: Any
     """transformers' text config."""
     generation: GenerationDefaults
@@ -81,8 +81,6 @@ class Checkpoint:
     architecture: str
     control_tokens: Mapping[str, int]
     """Ids by spelling: what a template may write and a user's text may not."""
-    begin: int | None = None
-    """The token with which every text begins, also where the template does not write it."""
 
 
 def control_tokens(tokenizer: Any, template: str | None = None) -> dict[str, int]:
@@ -91,14 +89,15 @@ def control_tokens(tokenizer: Any, template: str | None = None) -> dict[str, int
     DeepSeek's marks of whose turn it is and many files' `<|im_start|>` are of that kind, and
     `<think>` where the template writes it.
     """
+    tags = set(TAG.findall(template or ""))
     added = tokenizer.added_tokens_decoder.items()
-    return {token.content: index for index, token in added if _is_control(token, template or "")}
+    return {token.content: index for index, token in added if _is_control(token, tags)}
 
 
-def _is_control(token: Any, template: str) -> bool:
+def _is_control(token: Any, tags: set[str]) -> bool:
     if token.special or BARRED.fullmatch(token.content):
         return True
-    return TAG.fullmatch(token.content) is not None and token.content in template
+    return token.content in tags
 
 
 def end_tokens(

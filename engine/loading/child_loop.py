@@ -18,31 +18,22 @@ GRACE: Final = 0.2
 """Seconds that this process has to end by itself after the end of its input."""
 
 
-def nothing() -> None:
-    pass
-
-
-def serve(answer: Callable[[Any], Any], prepare: Callable[[], None] = nothing) -> None:
-    """Answers until the input ends. At the request None, which is the first, it prepares itself."""
+def serve(answer: Callable[[Any], Any]) -> None:
+    """Answers until the input ends."""
     # Ctrl-C in a terminal goes to every process of it; this one ends with its stdin.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watchdog.end_with_input(GRACE)
     for line in sys.stdin.buffer:
-        said = json.dumps(_answered(answer, prepare, json.loads(line)))
+        said = json.dumps(_answered(answer, json.loads(line)), separators=(",", ":"))
         sys.stdout.buffer.write(said.encode() + b"\n")
         sys.stdout.buffer.flush()
 
 
-def _answered(
-    answer: Callable[[Any], Any], prepare: Callable[[], None], request: Any
-) -> dict[str, Any]:
+def _answered(answer: Callable[[Any], Any], request: Any) -> dict[str, Any]:
     try:
-        if request is not None:
-            return {"done": answer(request)}
-        prepare()
+        return {"done": answer(request)}
     except BaseException as error:  # noqa: BLE001 - whatever a stranger's program does, panics too
         return {"error": str(error) or type(error).__name__}
-    return {"done": None}
 
 
 def limit_memory(size: int) -> None:

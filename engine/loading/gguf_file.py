@@ -11,12 +11,12 @@ from torch import nn
 
 from engine.errors import CheckpointError
 from engine.loading import (
-    encoding,
     gguf_families,
     gguf_kinds,
     gguf_parts,
     gguf_types,
     gguf_weights,
+    prompts,
 )
 from engine.loading.assembly import Progress, assemble, config_object
 from engine.loading.checkpoint import (
@@ -65,14 +65,20 @@ def load(
         layers=assembled.layers,
         rope=assembled.rope,
         tokenizer=tokenizer,
-        encode=encoding.in_process(tokenizer),
+        prompts=prompts.Prompts(
+            prompts.child_of(conversion.tokenizer_file),
+            tokenizer,
+            control,
+            template,
+            config.vocab_size,
+            conversion.tokenizer_config["begin_token_id"],
+        ),
         config=config,
         generation=_generation(conversion, tokenizer, control),
         chat_template=template,
         notes=() if template else (NO_TEMPLATE,),
         architecture=header.architecture,
         control_tokens=control,
-        begin=conversion.tokenizer_config["begin_token_id"],
     )
 
 

@@ -15,7 +15,7 @@ import torch
 from tokenizers import Tokenizer
 
 from engine.errors import CheckpointError, reason, shown
-from engine.loading import encoding, model_folder, renaming, steady_file
+from engine.loading import model_folder, prompts, renaming, steady_file
 from engine.loading.assembly import Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
@@ -54,7 +54,8 @@ def load(
     """As `engine.loading.load.load`."""
     folder = model_folder.open_folder(path)
     config = text_config(folder, dtype)
-    encode = encoding.in_child(folder.tokenizer_file())
+    child = prompts.child_of(folder.tokenizer_file())
+    prompts.check(child, folder.tokenizer_file().name)
     tokenizer = fast_tokenizer(folder)
     template = chat_template(folder)
     control = control_tokens(tokenizer, template)
@@ -76,7 +77,7 @@ def load(
         layers=assembled.layers,
         rope=assembled.rope,
         tokenizer=tokenizer,
-        encode=encode,
+        prompts=prompts.Prompts(child, tokenizer, control, template, config.vocab_size),
         config=config,
         generation=generation,
         chat_template=template,

@@ -15,7 +15,6 @@ from transformers import PreTrainedTokenizerFast
 from engine import protocol
 from engine.generation import End, GenerationOptions, generate
 from engine.kv_cache import CacheShape, KVCache
-from engine.loading import encoding
 from engine.loading.checkpoint import Checkpoint, GenerationDefaults, control_tokens
 from engine.protocol import Finished, Generate, Message, Sampling, Text, Thinking
 from engine.runner import Runner
@@ -34,6 +33,7 @@ from engine.thinking import (
     opened_by,
     with_markers,
 )
+from tests.engine.prompting import prompts_of
 
 THINK = MARKERS[0]
 
@@ -300,15 +300,16 @@ def events(markers: Markers, *, special: bool, opening: str, said: str) -> list[
     tokenizer = a_tokenizer(markers, special=special)
     control = control_tokens(tokenizer)
     end = control["<|return|>"]
+    template = "{% for m in messages %}<|user|>{{ m.content }}{% endfor %}<|end|>" + opening
     checkpoint = Checkpoint(
         model=nn.Module(),
         layers=(),
         rope=None,
         tokenizer=tokenizer,
-        encode=encoding.in_process(tokenizer),
+        prompts=prompts_of(tokenizer, control, template, 512),
+        chat_template=template,
         config=SimpleNamespace(vocab_size=512),
         generation=GenerationDefaults(temperature=0.0, eos_token_ids=frozenset({end})),
-        chat_template="{% for m in messages %}<|user|>{{ m.content }}{% endfor %}<|end|>" + opening,
         notes=(),
         architecture="",
         control_tokens=control,

@@ -115,10 +115,10 @@ LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% end
 
 def test_the_child_of_a_killed_process_ends_with_it() -> None:
     """The child runs a template that does not end; the program that asked for it is killed."""
-    request = {"template": LOOP, "messages": [], "variables": {}}
+    request = {"template": LOOP, "messages": []}
     program = (
         "from engine.loading.child import Child\n"
-        "child = Child('engine.loading.template_child', start_limit=30)\n"
+        "child = Child('tests.engine.loading.template_program', start_limit=30)\n"
         f"child.ask({ {**request, 'template': ''} }, 30); print(flush=True)\n"
         f"child.ask({request}, 30)"
     )

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM
 
 from engine.errors import HearthError
-from engine.loading import encoding
+from engine.loading import prompts
 from tests.engine import gguf_models, tiny
 from tests.engine.family_models import LONGROPE, MODELS, SLIDING
 
@@ -305,7 +305,7 @@ def peak() -> int:
 def main(folder: Path) -> None:
     warnings.simplefilter("ignore")
     # The tokenizer's process is test_hostile's; to start it takes ten times as long as the rest.
-    encoding.in_child = lambda file: lambda text: []
+    prompts.check = lambda child, name: None
     tiny.load(tiny.write_folder(folder / "once", LlamaForCausalLM(LlamaConfig(**SMALL))))
     before = peak()
     limit_memory()

@@ -4,23 +4,22 @@ a prompt that has all of it, in which only the template writes control tokens.
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
-from transformers import LlamaConfig, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from engine.errors import PromptError
-from engine.loading import encoding
-from engine.loading.checkpoint import Checkpoint, control_tokens, end_tokens
-from engine.loading.template import alternate, encode_chat, fold_system
+from engine.loading.checkpoint import control_tokens, end_tokens
+from engine.loading.conversation import alternate, fold_system
+from engine.loading.prompts import Messages, Prompts
 from tests.engine import tiny
+from tests.engine.prompting import CONTEXT, prompts_of
 
 ALTERNATE = (
     "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
@@ -254,34 +253,35 @@ ASKED = ("user", "Who are you?")
 TOLD = ("assistant", "I am Hearth.")
 
 
-@cache
-def loaded() -> Checkpoint:
-    """Any: what a template needs of it is put in its place."""
-    with tempfile.TemporaryDirectory() as folder:
-        return tiny.load(tiny.write_gguf(Path(folder) / "tiny.gguf", tiny.model("llama")))
+@dataclass(frozen=True)
+class Made:
+    """What of a model makes its prompts."""
+
+    tokenizer: Any
+    template: str
+    control_tokens: dict[str, int]
+    prompts: Prompts
 
 
 def checkpoint_of(
     backend: Tokenizer, family: Family, begin: int | None = None, **spelled: str
-) -> Checkpoint:
+) -> Made:
     backend.add_special_tokens([AddedToken(t, normalized=False) for t in family.control])
     backend.add_tokens([AddedToken(t, normalized=False, special=False) for t in family.plain])
     tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=backend, clean_up_tokenization_spaces=False, **spelled
     )
-    return replace(
-        loaded(),
-        tokenizer=tokenizer,
-        encode=encoding.in_process(tokenizer),
-        config=LlamaConfig(vocab_size=1000),
-        chat_template=family.template,
-        control_tokens=control_tokens(tokenizer, family.template),
-        begin=begin,
-    )
+    control = control_tokens(tokenizer, family.template)
+    made = prompts_of(tokenizer, control, family.template, begin=begin)
+    return Made(tokenizer, family.template, control, made)
+
+
+def encode_chat(made: Made, messages: Messages) -> list[int]:
+    return made.prompts.ids(messages, CONTEXT)
 
 
 @cache
-def checkpoint(name: str) -> Checkpoint:
+def checkpoint(name: str) -> Made:
     """Without a model: one token for each byte, and the family's own."""
     backend = Tokenizer(models.BPE({byte: at for at, byte in enumerate(tiny.BYTES)}, []))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -298,11 +298,11 @@ def text_of(name: str, *messages: tuple[str, str]) -> str:
     return str(made.tokenizer.decode(encode_chat(made, messages)))
 
 
-def by_transformers(made: Checkpoint, messages: Any) -> str:
+def by_transformers(made: Made, messages: Any) -> str:
     chat = [{"role": role, "content": content} for role, content in messages]
     rendered: Any = render_jinja_template(
         [chat],
-        chat_template=made.chat_template,
+        chat_template=made.template,
         add_generation_prompt=True,
         tools=None,
         documents=None,
@@ -388,9 +388,10 @@ def test_a_model_thinks_as_its_template_has_it() -> None:
 
 def test_what_no_form_of_a_conversation_suits_is_told_in_the_templates_first_words() -> None:
     refusing = "{{ raise_exception(messages[0].role) }}"
-    made = replace(checkpoint("gemma"), chat_template=refusing)
+    made = checkpoint("gemma")
+    prompts = prompts_of(made.tokenizer, made.control_tokens, refusing)
     with pytest.raises(PromptError, match="refuses this conversation: system"):
-        encode_chat(made, (BRIEF, ASKED))
+        prompts.ids((BRIEF, ASKED), CONTEXT)
 
 
 def test_folding_and_alternating() -> None:
@@ -477,14 +478,6 @@ def test_spaces_before_a_text_come_where_transformers_puts_them(scheme: Any, tex
     assert made.tokenizer("a", add_special_tokens=False).tokens() == (
         ["a"] if scheme == "never" else [SPACE, "a"]
     )
-
-
-def test_the_child_puts_no_space_before_a_part_of_a_prompt(tmp_path: Path) -> None:
-    backend = Tokenizer(models.BPE({SPACE: 0, "a": 1}, []))
-    backend.pre_tokenizer = pre_tokenizers.Metaspace(SPACE, "first", split=False)
-    backend.save(str(tmp_path / "tokenizer.json"))
-    encode = encoding.in_child(tmp_path / "tokenizer.json")
-    assert (encode("a"), encode(" a")) == ([1], [0, 1])
 
 
 @pytest.mark.parametrize("text", ["{{ messages[0].content }}", "<s>{{ messages[0].content }}"])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import inspect
 import json
 import os
 import re
@@ -27,19 +26,17 @@ from engine import model_card
 from engine.errors import REASON, CheckpointError, HearthError, PromptError
 from engine.loading import (
     config_gate,
-    encoding,
     families,
-    gguf_conversion,
-    gguf_families,
-    gguf_file,
     gguf_header,
+    prompts,
 )
+from engine.loading.chat_template import ChatTemplate, TemplateError
+from engine.loading.child import Child, ChildError
 from engine.loading.model_folder import INDEX
-from engine.loading.template import TemplateError, encode_chat, render
 from engine.loading.weights import Extremes
-from engine.packaged import PACKAGED
 from engine.protocol import ModelInfo
 from tests.engine import tiny
+from tests.engine.prompting import CONTEXT
 from tests.engine.tiny import edit_json, load, write_json
 
 
@@ -282,7 +279,7 @@ GROWING = sequence("normalizers", [replace("o", "o" * 10)] * 9)
 def test_a_tokenizer_that_does_harm_is_refused(parts: dict[str, Any], folder: Path) -> None:
     begin = time.perf_counter()
     assert "tokenizer.json" in refusal(edited(folder, **parts))
-    assert time.perf_counter() - begin < encoding.TIME_LIMIT + 10
+    assert time.perf_counter() - begin < 20
 
 
 def test_a_tokenizer_nested_too_deep_is_refused(folder: Path) -> None:
@@ -299,7 +296,7 @@ def test_a_token_of_nothing_cuts_no_text(content: str, folder: Path) -> None:
     tokens = json.loads((folder / "tokenizer.json").read_text("utf-8"))["added_tokens"]
     found = load(edited(folder, added_tokens=[*tokens, added(content, 5000)]))
     assert "" not in found.control_tokens
-    ids = encode_chat(found, [("user", "Hello")])
+    ids = found.prompts.ids([("user", "Hello")], CONTEXT)
     assert found.tokenizer.decode(ids) == (
         "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"
     )
@@ -312,19 +309,20 @@ def test_a_regular_expression_that_backtracks_for_minutes_is_ended(
 
     One that backtracks exponentially is ended by the library itself, which panics: see below.
     """
-    monkeypatch.setattr(encoding, "TIME_LIMIT", 1.0)
+    monkeypatch.setattr(prompts, "TIME_LIMIT", 1.0)
     found = load(edited(folder, pre_tokenizer=split(r"[a-y]+\d")))
     begin = time.perf_counter()
-    with pytest.raises(PromptError, match="fails at this text: it did not end within 1 seconds"):
-        encode_chat(found, [("user", "a" * 200_000)])
+    with pytest.raises(PromptError, match="did not come to an end with this conversation within 1"):
+        found.prompts.ids([("user", "a" * 200_000)], CONTEXT)
     assert time.perf_counter() - begin < 10
-    assert encode_chat(found, [("user", "Hello")])
+    monkeypatch.undo()
+    assert found.prompts.ids([("user", "Hello")], CONTEXT)
 
 
 def test_a_tokenizer_that_panics_is_a_sentence(folder: Path) -> None:
     found = load(edited(folder, pre_tokenizer=split(r"(a+)+$")))
     with pytest.raises(PromptError, match="retry-limit"):
-        encode_chat(found, [("user", "a" * 40 + "!")])
+        found.prompts.ids([("user", "a" * 40 + "!")], CONTEXT)
 
 
 def test_text_is_neither_cut_nor_filled_up(folder: Path) -> None:
@@ -333,9 +331,11 @@ def test_text_is_neither_cut_nor_filled_up(folder: Path) -> None:
         "strategy": {"Fixed": 10**9}, "direction": "Right", "pad_to_multiple_of": None,
         "pad_id": 0, "pad_type_id": 0, "pad_token": "a",
     }  # fmt: skip
-    plain = load(folder).encode("Hello, world")
-    assert load(edited(folder, truncation=cut)).encode("Hello, world") == plain
-    assert load(edited(folder, truncation=None, padding=fill)).encode("Hello, world") == plain
+    hello = [("user", "Hello, world")]
+    plain = load(folder).prompts.ids(hello, CONTEXT)
+    assert load(edited(folder, truncation=cut)).prompts.ids(hello, CONTEXT) == plain
+    filled = load(edited(folder, truncation=None, padding=fill))
+    assert filled.prompts.ids(hello, CONTEXT) == plain
 
 
 def test_a_vocabulary_of_60_megabytes_is_refused(folder: Path) -> None:
@@ -343,25 +343,15 @@ def test_a_vocabulary_of_60_megabytes_is_refused(folder: Path) -> None:
     model = {"type": "BPE", "vocab": vocabulary, "merges": []}
     edited(folder, model=model)
     assert (folder / "tokenizer.json").stat().st_size > 58_000_000
-    assert "1,500,003 tokens" in refusal(folder)
-
-
-@pytest.mark.parametrize("number", [0, 1], ids=["smollm2", "gemma"])
-def test_the_child_encodes_as_the_engine_does(number: int) -> None:
-    header = gguf_header.read(PACKAGED[number].file())
-    row = gguf_families.of(header)
-    conversion = gguf_conversion.converted(header, row, lambda: None)
-    text = "Hello, \n\n  world 2024 <|im_end|><end_of_turn> \U0001f525 日本語 \t don't " * 50
-    here = encoding.in_process(gguf_file.fast_tokenizer(conversion))
-    assert encoding.in_child(conversion.tokenizer_file)(text) == here(text)
+    assert "it has 1,500,000 tokens" in refusal(folder)
 
 
 def test_the_child_ends_with_its_checkpoint(folder: Path) -> None:
-    encode = encoding.in_child(folder / "tokenizer.json")
-    child: Any = inspect.getclosurevars(encode).nonlocals["child"]
-    process = child._process
+    found = load(folder)
+    process = found.prompts._child._process
+    assert process is not None
     assert process.poll() is None
-    del child, encode
+    del found
     gc.collect()
     assert process.poll() is not None
 
@@ -397,7 +387,7 @@ REACHING = (
 @pytest.mark.parametrize("text", REACHING)
 def test_a_template_that_reaches_for_the_program_gets_nothing(text: str) -> None:
     with contextlib.suppress(TemplateError):
-        found = render(text, [("user", "Hello")], {})
+        found = ChatTemplate(text, {}).render([{"role": "user", "content": "Hello"}])
         assert not re.search(r"class|function|module|builtin|environ|/|<", found), found
 
 
@@ -422,22 +412,28 @@ EXHAUSTING = (
 )
 
 
+@pytest.fixture(scope="module")
+def renderer() -> Child:
+    return Child("tests.engine.loading.template_program", start_limit=30.0)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits address space")
 @pytest.mark.parametrize("text", EXHAUSTING, ids=lambda text: text[:40])
-def test_a_template_that_takes_time_or_memory_is_ended(text: str) -> None:
+def test_a_template_that_takes_time_or_memory_is_ended(text: str, renderer: Child) -> None:
+    request = {"template": text, "messages": [{"role": "user", "content": "Hello"}]}
     begin = time.perf_counter()
-    with pytest.raises(TemplateError) as caught:
-        render(text, [("user", "Hello")], {})
-    assert time.perf_counter() - begin < 30
+    with pytest.raises(ChildError) as caught:
+        renderer.ask(request, 2.0)
+    assert time.perf_counter() - begin < 10
     assert len(str(caught.value)) <= REASON
 
 
 @pytest.mark.parametrize(
     "text", ["{{ '\\ud800' }}", "{{ raise_exception('\\ud800\\n' ~ 'x' * 10**6) }}"]
 )
-def test_what_a_template_says_can_cross_the_pipe(text: str) -> None:
-    with pytest.raises(TemplateError) as caught:
-        render(text, [("user", "Hello")], {})
+def test_what_a_template_says_can_cross_the_pipe(text: str, renderer: Child) -> None:
+    with pytest.raises(ChildError) as caught:
+        renderer.ask({"template": text, "messages": []}, 10.0)
     assert str(caught.value).encode()
     assert len(str(caught.value)) <= REASON
 

@@ -1,25 +1,29 @@
-"""The process that renders chat templates, which are programs of strangers.
+"""A model's chat template: a stranger's program, run in jinja2's sandbox.
 
-A request is an object (template, messages, variables), the answer a text.
+It runs in a process that others can do without: `prompt_child`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NoReturn
+from functools import cached_property
+from typing import Any, Final, NoReturn
 
 import jinja2
 from jinja2.ext import Extension, loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from engine.loading import child_loop
-
-MEMORY = 1 << 30
-"""Bytes of address space."""
-MAX_TEXT = 20_000_000
+MAX_TEXT: Final = 20_000_000
 """Characters that a rendering may have; a long conversation has half a million."""
+
+Message = Mapping[str, Any]
+"""A role, and a content: a text, or a list of parts of it."""
+
+
+class TemplateError(Exception):
+    """The template refused these messages, or failed at them; the message says why."""
 
 
 class Generation(Extension):
@@ -102,24 +106,36 @@ def strftime_now(layout: str) -> str:
     return datetime.now().astimezone().strftime(layout)
 
 
-def render(request: dict[str, Any]) -> str:
-    text = (
-        environment()
-        .from_string(request["template"])
-        .render(
-            messages=request["messages"],
-            add_generation_prompt=True,
-            tools=None,
-            documents=None,
-            **request["variables"],
-        )
-    )
-    if len(text) > MAX_TEXT:
-        raise ValueError(f"it wrote {len(text):,} characters")
-    text.encode()  # half of a surrogate pair, which a template can spell, is no text
-    return text
+class ChatTemplate:
+    def __init__(self, text: str, variables: Mapping[str, str]) -> None:
+        """`variables`: the model's special tokens, by the names that templates know them by."""
+        self._text = text
+        self._variables = variables
 
+    def render(self, messages: Sequence[Message]) -> str:
+        """The conversation as a text, up to where the reply begins. Raises TemplateError."""
+        try:
+            return self._rendered(messages)
+        except Exception as error:
+            raise TemplateError(str(error) or type(error).__name__) from error
 
-if __name__ == "__main__":
-    child_loop.limit_memory(MEMORY)
-    child_loop.serve(render)
+    @cached_property
+    def _compiled(self) -> jinja2.Template:
+        return environment().from_string(self._text)
+
+    def _rendered(self, messages: Sequence[Message]) -> str:
+        variables = {
+            "add_generation_prompt": True,
+            "tools": None,
+            "documents": None,
+            **self._variables,
+        }
+        pieces, length = [], 0
+        for piece in self._compiled.generate(messages=messages, **variables):
+            pieces.append(piece)
+            length += len(piece)
+            if length > MAX_TEXT:
+                raise ValueError(f"it writes more than {MAX_TEXT:,} characters")
+        text = "".join(pieces)
+        text.encode()  # half of a surrogate pair, which a template can spell, is no text
+        return text

@@ -1,0 +1,79 @@
+"""The process that makes prompts: runs a chat template and the tokenizer.json at a given path.
+
+Its first request opens the two, and has None where only the tokenizer.json is to be checked. Each
+other one is an object (messages, longest), its answer one of: ids; "refused", why the template
+refuses the conversation; "unsaid": it leaves out what the user wrote; "long": the conversation has
+more tokens than `longest`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tokenizers import Tokenizer
+
+from engine.loading import child_loop, conversation, encoding
+from engine.loading.chat_template import ChatTemplate, TemplateError
+from engine.loading.encoding import Encoder
+
+MEMORY: Final = 1_400_000_000
+"""Bytes of address space; Gemma 3's vocabulary, the largest of today's, takes a third."""
+
+
+class Prompter:
+    """What makes a model's prompts."""
+
+    def __init__(self, tokenizer: Tokenizer, opening: Mapping[str, Any]) -> None:
+        """`opening` has
+
+        - added: fields of AddedToken, and the id, of each token beside the vocabulary,
+        - control: ids of control tokens by spelling,
+        - template: the chat template, variables: what it knows besides the messages,
+        - begin: the id of the token with which every prompt begins, or None.
+        """
+        encoding.add(tokenizer, opening["added"])
+        self._encoder = Encoder(tokenizer, opening["control"])
+        self._template = ChatTemplate(opening["template"], opening["variables"])
+        self._begin: int | None = opening["begin"]
+
+    def answer(self, messages: list[tuple[str, str]], longest: int) -> dict[str, Any]:
+        contents, originals = self._encoder.mask([content for _, content in messages])
+        roles = [role for role, _ in messages]
+        try:
+            text = conversation.write(self._template, list(zip(roles, contents, strict=True)))
+            ids = self._encoder.ids(text, originals, encoding.COUNTED * longest)
+        except TemplateError as error:
+            return {"refused": str(error)}
+        except conversation.UnsaidError:
+            return {"unsaid": True}
+        except encoding.TooLongError:
+            return {"long": True}
+        if ids and self._begin not in (None, ids[0]):
+            ids = [self._begin, *ids]
+        return {"ids": ids}
+
+
+class Program:
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._tokenizer: Tokenizer | None = None
+        self._prompter: Prompter | None = None
+
+    def answer(self, request: dict[str, Any] | None) -> Any:
+        if self._tokenizer is None:
+            self._tokenizer = encoding.opened(self._file.read_bytes())
+        if request is None:
+            return None
+        if self._prompter is None:
+            self._prompter = Prompter(self._tokenizer, request)
+            return None
+        messages = [(role, content) for role, content in request["messages"]]
+        return self._prompter.answer(messages, request["longest"])
+
+
+if __name__ == "__main__":
+    child_loop.limit_memory(MEMORY)
+    child_loop.serve(Program(Path(sys.argv[1])).answer)
