@@ -44,9 +44,9 @@ def _midnight(day: date) -> float:
 class ChatList(QListWidget):
     """Conversations under headings. Enter opens, F2 renames, Delete deletes."""
 
-    opened = Signal(int)
-    rename_requested = Signal(int)
-    delete_requested = Signal(int)
+    opened = Signal(object)
+    rename_requested = Signal(object)
+    delete_requested = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -123,9 +123,9 @@ class ChatList(QListWidget):
 
 class Sidebar(QFrame):
     new_chat = Signal()
-    opened = Signal(int)
-    renamed = Signal(int, str)
-    delete_requested = Signal(int)
+    opened = Signal(object)
+    renamed = Signal(object, str)
+    delete_requested = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -101,6 +101,31 @@ def test_a_prompt_is_answered_and_kept(qtbot: QtBot, ready: MakeWindow, store: S
     assert window.status.rate.text() == "212"
 
 
+def test_a_chat_whose_numbers_no_int_of_qt_holds_goes_on(
+    qtbot: QtBot, ready: MakeWindow, store: Store
+) -> None:
+    """SQLite numbers rows in 64 bits, and goes on from the largest number that it finds."""
+    chat, message = 2**40, 2**41
+    store._db.execute(
+        "INSERT INTO conversations (id, title, created_at, updated_at) VALUES (?, 'Old', 0, 0)",
+        [chat],
+    )
+    store._db.execute(
+        "INSERT INTO messages (id, conversation_id, role, content, state, created_at)"
+        " VALUES (?, ?, 'user', 'Hi', 'complete', 0)",
+        [message, chat],
+    )
+    window = ready("", "--thinking", "Is it round?")
+    window._list()
+    window.sidebar.chats.setCurrentRow(1)
+    QTest.keyClick(window.sidebar.chats, Qt.Key.Key_Return)
+    assert current(window) == chat
+    ask(qtbot, window, "Why?")
+    assert window.page.transcript.text().endswith(ANSWER)
+    window.sidebar.renamed.emit(chat, "New")
+    assert listed(window) == ["New"]
+
+
 def test_what_a_model_thinks_gives_way_to_its_answer(
     qtbot: QtBot, ready: MakeWindow, store: Store
 ) -> None:
