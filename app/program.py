@@ -11,6 +11,7 @@ from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from app.engine_client import EngineClient
+from app.folders import data_folder
 from app.look import Look
 from app.store.database import open_in_memory
 from app.store.store import Store, open_store
@@ -65,7 +66,7 @@ def open_window(running: QApplication) -> MainWindow:
 def opened_store() -> tuple[Store, str]:
     """The user's chats and ""; or an empty store in memory, and why nothing will be saved."""
     try:
-        return open_store(places.place("data"))
+        return open_store(data_folder())
     except places.NoPlaceError as error:
         return Store(open_in_memory()), " ".join(error.args)
 
