@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from ground import environment
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 """Holds `app` and `engine`; neither is ever installed into site-packages."""
 
@@ -27,4 +29,4 @@ def engine_environment() -> dict[str, str]:
 
     HEARTH_PARENT names the process with which the engine ends; `engine/watchdog.py` reads it.
     """
-    return {**os.environ, "PYTHONPATH": str(ROOT), "HEARTH_PARENT": str(os.getpid())}
+    return environment.of_child(PYTHONPATH=str(ROOT), HEARTH_PARENT=str(os.getpid()))

@@ -31,7 +31,7 @@ from engine.protocol import (
     Text,
     Thinking,
 )
-from ground import terminal
+from ground import environment, terminal
 
 LAST_WORDS: Final = 1.0
 """Seconds in which what an engine that has ended said on stderr is shown."""
@@ -200,7 +200,7 @@ def _engine() -> Iterator[subprocess.Popen[bytes]]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path, watchdog.PARENT: str(os.getpid())},
+            env=environment.of_child(**{"PYTHONPATH": path, watchdog.PARENT: str(os.getpid())}),
         )
     finally:
         signal.signal(signal.SIGINT, before)

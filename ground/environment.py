@@ -1,0 +1,16 @@
+"""The environment that Hearth's processes give each other."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+NOT_FOR_LIBRARIES: Final = ("PYTHONOPTIMIZE", "PYTHONWARNINGS")
+"""With these a user debugs a program of their own. Without docstrings, or with each warning an
+error, libraries of Hearth's fail when they are imported."""
+
+
+def of_child(**changes: str) -> dict[str, str]:
+    """This process's environment for one of Hearth's own, with changes."""
+    kept = {name: value for name, value in os.environ.items() if name not in NOT_FOR_LIBRARIES}
+    return {**kept, **changes}
