@@ -19,7 +19,7 @@ from engine.bench.settings import ATTENTIONS, NEW_TOKENS, ROUNDS
 from engine.bench.shapes import SHAPES
 from engine.errors import HearthError
 from engine.protocol import Dtype, Flash, Generate, Load, Message, ModelInfo, Sampling
-from ground import private, streams, terminal
+from ground import environment, private, streams, terminal
 
 OK: Final = 0
 FAILED: Final = 1
@@ -33,6 +33,7 @@ INT64: Final = 2**63
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0, 1 for what went wrong, 2 for usage, 130 for Ctrl-C."""
     streams.prepare()
+    environment.leave_lost_folder()
     with terminal.guarded_stderr():
         try:
             return _run(parser().parse_args(arguments))

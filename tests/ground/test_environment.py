@@ -59,6 +59,27 @@ def test_a_home_relative_to_a_folder_that_is_gone(
         places.place("data")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows removes no folder in which a process works")
+@pytest.mark.parametrize(("home", "left"), [("/tmp", True), ("stick", False)])  # noqa: S108
+def test_a_process_leaves_a_folder_that_is_gone(home: str, left: bool, tmp_path: Path) -> None:
+    program = (
+        "import os, sys\nos.rmdir(sys.argv[1])\n"
+        "from ground import environment\nenvironment.leave_lost_folder()\nprint(os.getcwd())"
+    )
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, tmp_path / "gone"],
+        cwd=tmp_path / "gone",
+        env={**os.environ, **ENVIRONMENT, "HEARTH_HOME": home},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert done.stdout == ("/\n" if left else "")
+    assert ("FileNotFoundError" in done.stderr) is not left
+
+
 def test_the_engine_starts_without_what_breaks_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONOPTIMIZE", "2")
     monkeypatch.setenv("PYTHONWARNINGS", "error")
