@@ -17,16 +17,19 @@ LOCKED_MS: Final = 100
 
 
 class StoreKeeper(QObject):
-    """`moved(Moved)`: ids have changed; `freed()`: what could not be read or written can be now."""
+    """`moved(Moved)`: ids have changed; `changed()`: what can be read is not what it was;
+    `free()`, again and again: nobody holds the database."""
 
     moved = Signal(object)
-    freed = Signal()
+    changed = Signal()
+    free = Signal()
 
     def __init__(self, store: Store, banner: Banner, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._store = store
         self._banner = banner
         self._shown: StoreError | None = None
+        self._state = self._problems()
         self._timer = QTimer(self)
         self._timer.timeout.connect(self.look)
         self._timer.start(CALM_MS)
@@ -34,15 +37,22 @@ class StoreKeeper(QObject):
 
     def look(self) -> None:
         """Has the store try again, and tells how that went."""
-        trouble, news = self._store.trouble, self._store.news
         self._store.retry()
         for moved in self._store.take_moves():
             self.moved.emit(moved)
-        now = self._store.trouble
-        if (trouble and not now) or self._store.news is not news:
-            self.freed.emit()
+        before, self._state = self._state, self._problems()
+        if self._state != before:
+            self.changed.emit()
         self.show_problem()
-        self._timer.setInterval(LOCKED_MS if now and now.passes else CALM_MS)
+        trouble = self._store.trouble
+        held = trouble is not None and trouble.passes
+        self._timer.setInterval(LOCKED_MS if held else CALM_MS)
+        if not held:
+            self.free.emit()
+
+    def _problems(self) -> tuple[bool, StoreError | None]:
+        """Whether there is trouble, and the news."""
+        return self._store.trouble is not None, self._store.news
 
     def hurry(self) -> None:
         """Somebody waits for the database."""

@@ -26,7 +26,6 @@ from app.models.loader import (
 )
 from app.sidebar import Sidebar
 from app.status.line import StatusLine
-from app.store.changes import Moved
 from app.store.errors import GoneError, StoreError
 from app.store.store import Store
 from app.store_keeper import StoreKeeper
@@ -106,8 +105,9 @@ class MainWindow(QMainWindow):
         self.dialogue.store_failed.connect(self._keeper.tell)
         self.dialogue.sent.connect(self.page.composer.clear)
         self.dialogue.waiting_changed.connect(self._on_waiting)
-        self._keeper.moved.connect(self._on_moved)
-        self._keeper.freed.connect(self._on_freed)
+        self._keeper.moved.connect(self.dialogue.follow)
+        self._keeper.changed.connect(self._list)
+        self._keeper.free.connect(self.dialogue.go_on)
         self.dialogue.opened.connect(lambda _: self._list())
         self.dialogue.opened.connect(lambda _: self._keeper.show_problem())
         self.dialogue.opened.connect(lambda _: self._refresh_composer())
@@ -281,13 +281,6 @@ class MainWindow(QMainWindow):
 
     def _set(self, name: str, value: str) -> None:
         self._store.set_setting(name, value)
-
-    def _on_moved(self, moved: Moved) -> None:
-        self.dialogue.follow(moved)
-
-    def _on_freed(self) -> None:
-        self._list()
-        self.dialogue.go_on()
 
     def _on_waiting(self, waits: bool) -> None:
         """What is in the composer is what waits: it cannot be changed until it is sent or given up

@@ -138,6 +138,9 @@ class Dialogue(QObject):
     def open(self, conversation: int | None) -> None:
         """Shows a conversation; None begins a new one. A prompt that waits is given up."""
         self._wait_with(None)
+        self._show(conversation)
+
+    def _show(self, conversation: int | None) -> None:
         messages: list[StoredMessage] = []
         self._unread = False
         try:
@@ -169,8 +172,7 @@ class Dialogue(QObject):
         """Answers the last prompt again, in place of the reply that is there."""
         if self._conversation is None or not self._can_ask():
             return False
-        ask = partial(self._regenerate, self._conversation, model)
-        return self._attempt(ask) and self.answering
+        return self._attempt(partial(self._regenerate, model)) and self.answering
 
     def stop(self) -> None:
         """Ends the reply, with `finished`: at once if the engine does not answer, which stops it
@@ -186,7 +188,7 @@ class Dialogue(QObject):
     def go_on(self) -> None:
         """Tries again what waits, and to read what could not be read."""
         if self._unread:
-            self.open(self._conversation)
+            self._show(self._conversation)
         if self._waiting:
             self._attempt(self._waiting)
 
@@ -198,7 +200,7 @@ class Dialogue(QObject):
         if reply:
             reply.conversation = moved.conversations.get(reply.conversation, reply.conversation)
             reply.message = moved.messages.get(reply.message, reply.message)
-        self.open(self._conversation)
+        self._show(self._conversation)
 
     def _attempt(self, ask: Callable[[], None]) -> bool:
         """Whether it was saved and asked."""
@@ -237,13 +239,14 @@ class Dialogue(QObject):
         self._ask(conversation, reply, [*before, message])
         self.sent.emit()
 
-    def _regenerate(self, conversation: int, model: str) -> None:
+    def _regenerate(self, model: str) -> None:
         """Raises StoreError, and then nothing is changed."""
-        messages = self._store.messages(conversation)
+        conversation = self._conversation
+        messages = [] if conversation is None else self._store.messages(conversation)
         replaced: list[int] = []
         while messages and messages[-1].role != "user":
             replaced.append(messages.pop().id)
-        if not messages:
+        if conversation is None or not messages:
             return
         reply = self._store.add_reply(conversation, model, replaced)
         for old in replaced:

@@ -90,7 +90,8 @@ _WORDS: Final[dict[int, _Words]] = {
     sqlite3.SQLITE_READONLY: _Words(
         "Your chats are read-only",
         "{path} or its folder may be read but not written.",
-        "Allow writing to both: what is new is saved then, and lost if Hearth ends before.",
+        "Nothing will be saved until you allow writing to both; what is new is kept here until "
+        "then, and lost if Hearth ends before.",
     ),
     sqlite3.SQLITE_PERM: _Words(
         "Your chats may not be opened",
@@ -130,7 +131,7 @@ def explained(error: sqlite3.Error, path: Path | None) -> StoreError:
     words = _WORDS.get(code, _OTHER)
     happened = words.happened.format(path=path or "The database in memory")
     name = getattr(error, "sqlite_errorname", type(error).__name__)
-    return StoreError(f"{happened} (SQLite: {error}, {name}.) {words.to_do}", words.title, code)
+    return StoreError(f"{happened} {words.to_do} (SQLite: {error}, {name}.)", words.title, code)
 
 
 def _read_only(path: Path) -> bool:

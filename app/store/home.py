@@ -63,6 +63,22 @@ class Home:
         """Whether the file that is used was deleted, moved away or replaced."""
         return "" in self._opened and _identity(self.path) != self._opened[""]
 
+    def is_written_by(self, connection: sqlite3.Connection) -> bool:
+        """Whether the file is the connection's, and has but another number: some file systems on a
+        network give it one now and then. Raises StoreError."""
+        try:
+            before = self.path.stat().st_mtime_ns
+            Probe(time.time()).write(connection)
+            connection.execute("PRAGMA wal_checkpoint").fetchall()
+            if self.path.stat().st_mtime_ns == before:
+                return False
+        except OSError:
+            return False
+        except sqlite3.Error as error:
+            raise explained(error, self.path) from error
+        self.remember()
+        return True
+
     def enter(self) -> bool:
         """Whether no other window that lives uses this database; this one counts from now on."""
         return self._presence.enter()

@@ -133,7 +133,7 @@ class Store:
             return
         if self._instead:
             self._leave_memory(self._home)
-        elif self._home.moved():
+        elif self._home.moved() and not self._home.is_written_by(self._db):
             there = self._home.path.exists()
             copied = self._adopt(self._home, self._opened(self._home))
             tell = _replaced if there else _deleted

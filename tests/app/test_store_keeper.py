@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -177,6 +178,27 @@ def test_a_deleted_database_is_noticed_and_said(
     QTest.mouseClick(window.page.storage_banner.dismiss, Qt.MouseButton.LeftButton)
     window._keeper.look()
     assert said(window) == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file that is open cannot be replaced there")
+def test_a_prompt_goes_on_in_a_file_that_was_put_in_the_place_of_the_open_one(
+    qtbot: QtBot, ready: MakeWindow, file_store: Store, tmp_path: Path
+) -> None:
+    foreign, _ = open_store(tmp_path / "other")
+    foreign.add_prompt(foreign.add_conversation("Theirs"), "theirs")
+    foreign.close()
+    window = ready(store=file_store)
+    with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
+        write(window, "Why?")
+    window._keeper._timer.stop()  # the prompt notices it first
+    (tmp_path / "other" / FILE).replace(tmp_path / "data" / FILE)
+    with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
+        write(window, "And this?")
+    assert window.dialogue.conversation == 2
+    assert contents(window, file_store) == ["Why?", ANSWER, "And this?", ANSWER]
+    assert window.page.transcript.text() == f"Why?\n\n{ANSWER}\n\nAnd this?\n\n{ANSWER}"
+    assert sorted(titles(window)) == ["Theirs", "Why?"]
+    assert "Another file was put in the place" in said(window)
 
 
 def test_a_chat_that_another_program_deleted_is_said_truly(

@@ -185,7 +185,7 @@ def test_a_read_only_home_shows_its_chats(filled: Path, killed: bool) -> None:
         with read_only(folder):
             store, problem = open_store(folder)
             assert "may be read but not written" in problem
-            assert "Allow writing to both" in problem
+            assert "Nothing will be saved until you allow writing to both" in problem
             assert "elsewhere" not in problem
             chats = store.conversations()
             assert len(chats) == CHATS
@@ -251,6 +251,15 @@ def test_two_windows_go_on_with_one_file_after_it_was_deleted(
     assert {m.content for m in first.messages(chat)} >= {"first goes on", "second's answer"}
     assert len(second.messages(chat)) == 4
     assert len(second.conversations()) == CHATS
+
+
+def test_a_file_that_only_has_another_number_is_used_on(filled: Path, make: MakeStore) -> None:
+    store = make()
+    store._home._opened[""] = (0, 0)  # as some file systems on a network do
+    chat = store.add_conversation("New")
+    assert (store.news, store.trouble, store.take_moves()) == (None, None, [])
+    assert not store._home.moved()
+    assert written(filled.parent, "SELECT id FROM conversations WHERE title = 'New'") == [(chat,)]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a file that is open cannot be replaced there")
