@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.errors import CheckpointError, UnsupportedError
+from engine.errors import CheckpointError, UnsupportedError, shown
 from engine.loading import gguf_types, steady_file
 from engine.loading.families import Config
 from engine.loading.gguf_config import BLOCK, FACTORS
@@ -171,7 +171,8 @@ def places(info: TensorInfo, row: GGUF, config: Config) -> list[Place]:
 
 
 def unknown(info: TensorInfo) -> UnsupportedError:
-    return UnsupportedError(f"This model has a part that Hearth does not know ({info.name}).")
+    name = shown(info.name)
+    return UnsupportedError(f"This model has a part that Hearth does not know ({name}).")
 
 
 def _place(name: str, stored_as: str, row: GGUF, config: Config) -> Place:

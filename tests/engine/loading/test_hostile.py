@@ -523,6 +523,19 @@ def test_a_token_whose_merges_would_take_hours(tmp_path: Path) -> None:
     assert "tokens are too long" in refusal(path)
 
 
+@pytest.mark.parametrize("letter", ["x", "\x1b", "\u202e"])
+def test_a_weight_with_a_long_or_unprintable_name_is_shown_in_short(
+    letter: str, tmp_path: Path
+) -> None:
+    def change(writer: Any) -> None:
+        writer.add_tensor(f"blk.0.{letter * 10_000}.weight", tiny.zeros(8))
+
+    said = refusal(tiny.write_gguf(tmp_path / "x.gguf", tiny.model("llama"), change))
+    assert "has a part that Hearth does not know" in said
+    assert said.isascii()
+    assert said.isprintable()
+
+
 # ---------------------------------------------------------------------------- safetensors
 
 
