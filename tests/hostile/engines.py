@@ -57,7 +57,7 @@ class Engine:
         self._buffer = b""
         self._sampled = 0.0
         self._lines: list[bytes] = []
-        self._log = home / "stderr"
+        self._home = home
         commands, self._commands = os.pipe()
         self._events, events = os.pipe()
         self.pid = os.fork()
@@ -125,10 +125,18 @@ class Engine:
     def stderr(self) -> str:
         """What the engine and its children have written there since this was last asked."""
         with contextlib.suppress(OSError):
-            text = self._log.read_text("utf-8", "replace")
-            os.truncate(self._log, 0)
+            text = (self._home / "stderr").read_text("utf-8", "replace")
+            os.truncate(self._home / "stderr", 0)
             return text
         return ""
+
+    def kept(self) -> int:
+        """Bytes of files in the cache folder."""
+        kept = 0
+        for path in (self._home / "cache").rglob("*"):
+            with contextlib.suppress(OSError):
+                kept += path.stat().st_size
+        return kept
 
     def children(self) -> list[int]:
         """Without those that are about to become another program and share the engine's memory."""
@@ -155,7 +163,6 @@ class Engine:
             self._drain()
             if time.monotonic() - begin > PATIENCE:
                 self.kill()
-                os.waitpid(self.pid, 0)
         seconds = time.monotonic() - begin
         left = _alive(children)
         while left and time.monotonic() - begin < END_LIMIT + seconds:
@@ -170,6 +177,7 @@ class Engine:
     def _drain(self) -> None:
         if select.select([self._events], [], [], SAMPLED_EVERY)[0]:
             os.read(self._events, 1 << 20)
+            time.sleep(0.001)  # its end is readable for ever
 
     def close_commands(self) -> None:
         os.close(self._commands)

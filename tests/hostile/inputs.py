@@ -546,9 +546,7 @@ def swapped(random: Random, bases: Bases, folder: Path) -> Path:
     base = bases.folders[family(random, bases)]
     other = bases.folders[family(random, bases)]
     path = base.write(folder / "model", {})
-    name = random.choice(
-        (*base.files, TEMPLATE, INDEX, "tokenizer.model", "generation_config.json")
-    )
+    name = random.choice((*base.files, *ABSENT))
     file = path / name
     file.unlink(missing_ok=True)
     kind = random.randrange(11)
@@ -572,6 +570,13 @@ def swapped(random: Random, bases: Bases, folder: Path) -> Path:
         for at in range(random.choice((10, 2_000))):
             (path / f"{at:05}.safetensors").touch()
     return path
+
+
+ABSENT: Final = (
+    TEMPLATE, INDEX, "tokenizer.model", "generation_config.json", "adapter_config.json",
+    "adapter_model.safetensors", "params.json", "vocab.json", "merges.txt", "chat_template.json",
+    "preprocessor_config.json", "consolidated.safetensors", "model.gguf", "added_tokens.json",
+)  # fmt: skip
 
 
 def gguf_swapped(random: Random, bases: Bases, folder: Path) -> Path:

@@ -25,6 +25,8 @@ STOP: Final = 1.0
 """Seconds from Stop to the end of the reply."""
 SILENCE: Final = 5.0
 """Seconds without telemetry."""
+KEPT: Final = 100_000_000
+"""Bytes that one input may leave in the cache."""
 TOKENS: Final = 8
 LONGEST: Final = 1000
 """Characters of a sentence."""
@@ -41,6 +43,8 @@ class Result(msgspec.Struct):
     """Seconds from Stop to the end."""
     peak: int = 0
     silence: float = 0.0
+    kept: int = 0
+    """Bytes more in the cache."""
     said: str = ""
     """The sentence of a refusal."""
     faults: list[str] = []
@@ -62,10 +66,12 @@ class Trial:
     def run(self) -> Result:
         """Raises BrokenError, with the result complete, if the engine has to be replaced."""
         self.engine.begin()
+        kept = self.engine.kept()
         try:
             self._run()
         finally:
             self.engine.look()
+            self.result.kept = max(0, self.engine.kept() - kept)
             self._conclude()
         return self.result
 
@@ -106,6 +112,9 @@ class Trial:
             loaded = self._step(
                 "probe", None, lambda e: isinstance(e, AttentionObserved | Error), told=loaded
             )
+        if isinstance(loaded, Loaded):
+            for note in loaded.notes:
+                self._sentence(note, "load")
         if isinstance(loaded, Error):
             self._check(loaded, "load")
             self.result.said = loaded.detail
@@ -208,6 +217,8 @@ class Trial:
         result.silence = max(watch.silence, time.monotonic() - watch.heard)
         if result.peak > MEMORY:
             result.faults.append(f"{result.peak / 1e9:.1f} GB of memory")
+        if result.kept > KEPT:
+            result.faults.append(f"{result.kept / 1e6:.0f} MB in the cache")
         if result.silence > SILENCE:
             result.faults.append(f"no telemetry for {result.silence:.0f} s")
         said = self.engine.stderr()
