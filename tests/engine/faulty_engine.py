@@ -28,7 +28,7 @@ from engine.protocol import (
     Text,
     Thinking,
 )
-from engine.thinking import Piece, Thought
+from engine.thinking import Thought
 from engine.worker import unanswered
 
 FLOOD: Final = 200_000
@@ -84,6 +84,7 @@ class FaultySession:
         yield unanswered(command.request, "stopped" if stopped() else "stop")
 
 
+Piece = Thought | str
 Fault = Callable[[Callable[[], bool]], Iterator[Piece]]
 
 
