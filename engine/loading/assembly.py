@@ -14,7 +14,7 @@ from torch import nn
 from engine import experts, rope
 from engine.attention import shapes
 from engine.attention.shapes import LayerShape
-from engine.errors import CheckpointError, OutOfMemoryError, UnsupportedError, reason, shown
+from engine.errors import CheckpointError, OutOfMemoryError, UnsupportedError, reason
 from engine.loading import config_gate
 from engine.loading.families import Config, Family
 from engine.loading.weights import Extremes, Weight
@@ -29,6 +29,10 @@ class Assembled:
     layers: tuple[LayerShape, ...]
     """What each layer asks of attention."""
     rope: LongRope | None
+    left_out: tuple[str, ...]
+    """Names of weights that the model has no place for."""
+    untied: tuple[str, ...]
+    """Weights that the config ties to another one, and that differ from it: used as stored."""
 
 
 def config_object(
@@ -59,19 +63,20 @@ def assemble(
     """Returns the model in eval, its parameters in `dtype` on `device` without gradients.
 
     `total` is in bytes of the weights' source. Raises CheckpointError for a weight that is missing,
-    of no use, of the wrong shape or not finite, OutOfMemoryError when the device is full.
+    of the wrong shape or not finite, OutOfMemoryError when the device is full.
     """
     model, layers = empty_model(family, config)
     config._attn_implementation = attn_implementation  # noqa: SLF001
     try:
         _fill_buffers(model, device)
-        _fill_state(model, weights, total, device, dtype, progress)
+        state = _fill_state(model, weights, total, device, dtype, progress)
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(
             f"The model's weights do not fit into the memory of {device}."
         ) from error
     model.eval().requires_grad_(requires_grad=False)
-    return Assembled(model, layers, rope.of_model(model))
+    left_out, untied = tuple(state.left_out), tuple(state.untied)
+    return Assembled(model, layers, rope.of_model(model), left_out, untied)
 
 
 def empty_model(family: Family, config: Any) -> tuple[nn.Module, tuple[LayerShape, ...]]:
@@ -120,26 +125,28 @@ def _fill_state(
     device: torch.device,
     dtype: torch.dtype,
     progress: Progress,
-) -> None:
-    ignored = _ignored(model)
+) -> _State:
     state = _State(model, device, dtype)
     done = 0
     for weight in weights:
-        if not ignored.search(weight.name):
-            state.place(weight)
+        state.place(weight)
         done += weight.size
         progress("weights", done, total)
-    model.tie_weights()  # type: ignore[operator]
+    state.tie()
     missing = state.missing()
     if missing:
-        raise CheckpointError(f"This model lacks {len(missing)} weights, such as {missing[0]}.")
+        raise CheckpointError(
+            f"This model lacks {len(missing)} weights, such as {missing[0]}.",
+            "Its other files are missing, or it was published without them: choose a complete one.",
+        )
     for name, buffer in model.named_buffers():
         state.extremes.add(name, buffer)
     state.extremes.check()
+    return state
 
 
 def _ignored(model: nn.Module) -> re.Pattern[str]:
-    """Weights that the model has no use for: layers for training, an output tied to the input."""
+    """Weights that transformers expects and does not use: layers that predict ahead."""
     named = getattr(model, "_keys_to_ignore_on_load_unexpected", None) or ()
     return re.compile("|".join(f"(?:{pattern})" for pattern in named) or r"(?!)")
 
@@ -159,12 +166,17 @@ class _State:
         self.shapes |= {name: model.get_buffer(name).shape for name in self.buffers}
         self.parts: dict[str, dict[int, int]] = {}
         """Elements that are filled of each, by where in it they begin."""
+        self.ignored = _ignored(model)
+        self.left_out: list[str] = []
+        self.tied: dict[str, str] = dict(getattr(model, "all_tied_weights_keys", None) or {})
+        """By the config: a weight that is another one -> that one."""
+        self.stored_tied: dict[str, torch.Tensor] = {}
+        self.untied: list[str] = []
 
     def place(self, weight: Weight) -> None:
         if weight.name not in self.shapes:
-            if weight.name == "lm_head.weight":
-                return
-            raise CheckpointError(f"This model has a weight too many: {shown(weight.name)}.")
+            self._place_beside(weight)
+            return
         begin = self._check(weight)
         parts = self.parts.setdefault(weight.name, {})
         if begin in parts:
@@ -175,6 +187,37 @@ class _State:
             weight.fill(placed)
         self.extremes.add(weight.name, placed)
 
+    def _place_beside(self, weight: Weight) -> None:
+        """One that has no place of its own in the model."""
+        source = self.tied.get(weight.name)
+        if source in self.shapes:
+            if weight.shape != self.shapes[source]:
+                raise _wrong_shape(weight, self.shapes[source])
+            held = torch.empty(weight.shape, device=self.device, dtype=self.dtype)
+            weight.fill(held)
+            self.stored_tied[weight.name] = held
+        elif not self.ignored.search(weight.name):
+            self.left_out.append(weight.name)
+
+    def tie(self) -> None:
+        """Ties what the config ties, but for weights that are stored too and differ.
+
+        One that is stored in place of what it is tied to is used for both.
+        """
+        for name, held in self.stored_tied.items():
+            source = self.tied[name]
+            if source not in self.parts:
+                self._set(source, held)
+                self.parts[source] = {0: held.numel()}
+        self.model.tie_weights()  # type: ignore[operator]
+        for name, held in self.stored_tied.items():
+            if not torch.equal(held, self.model.get_parameter(self.tied[name])):
+                self._set(name, held)
+                self.untied.append(name)
+                config: Any = self.model.config
+                config.tie_word_embeddings = False
+            self.extremes.add(name, held)
+
     def _check(self, weight: Weight) -> int:
         """Where the weight begins in its parameter, in elements."""
         room = torch.empty(self.shapes[weight.name], device="meta")
@@ -183,9 +226,7 @@ class _State:
         except (IndexError, RuntimeError) as error:
             raise CheckpointError(f"This model has a weight too many: {weight.name}.") from error
         if weight.shape != view.shape:
-            raise CheckpointError(
-                f"The weight {weight.name} is {list(weight.shape)}, not {list(view.shape)}."
-            )
+            raise _wrong_shape(weight, view.shape)
         return int(view.storage_offset())
 
     def _room(self, name: str) -> torch.Tensor:
@@ -215,3 +256,10 @@ class _State:
             for name, shape in self.shapes.items()
             if name not in tied and sum(self.parts.get(name, {}).values()) != shape.numel()
         ]
+
+
+def _wrong_shape(weight: Weight, shape: torch.Size) -> CheckpointError:
+    return CheckpointError(
+        f"The weight {weight.name} is {list(weight.shape)}, not {list(shape)}.",
+        "Its settings and its weights are of different models: take all files from one place.",
+    )

@@ -7,6 +7,7 @@ probe proves nothing for the next text, so all of this runs in `prompt_child`.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -62,6 +63,7 @@ class _File(msgspec.Struct):
 
 def opened(content: bytes) -> Tokenizer:
     """The tokenizer of a tokenizer.json, checked. Raises Exception of any kind."""
+    content = content.removeprefix(codecs.BOM_UTF8)
     # Before the library reads it, which can take minutes and gigabytes for some megabytes.
     file = msgspec.json.decode(content, type=_File)
     check_added([token.content for token in file.added_tokens or []])

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine.errors import CheckpointError
+from engine.errors import CheckpointError, shown
 from engine.loading import (
     gguf_families,
     gguf_kinds,
@@ -59,6 +59,8 @@ def load(
         attn_implementation=attn_implementation,
         progress=progress,
     )
+    if assembled.left_out:
+        raise CheckpointError(f"This model has a weight too many: {shown(assembled.left_out[0])}.")
     _divide_frequencies(assembled.model, gguf_weights.rope_factors(header))
     return Checkpoint(
         model=assembled.model,

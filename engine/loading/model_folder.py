@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import re
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,6 +37,18 @@ MAX_FILES: Final = 2000
 CODE_KEYS: Final = ("auto_map", "attn_implementation", "custom_pipelines")
 CODE_PREFIX: Final = "_attn_implementation"
 """Keys that make transformers fetch and run code: CVE-2026-4372."""
+ADAPTER: Final = "adapter_config.json"
+OTHERS: Final = {
+    "model_index.json": "a pipeline that makes images or sound (diffusers)",
+    "modules.json": "a model that embeds sentences (sentence-transformers)",
+    "params.json": "in its maker's own format (params.json), which Hearth does not read; the same "
+    "model is published with a config.json too",
+}
+"""Files by which a folder tells what it is."""
+QUANTISED: Final = ("quantization_config", "quantization")
+"""Settings of a config.json whose weights are no plain values; the second is MLX's."""
+SINGLE: Final = "model.safetensors"
+NUMBERED: Final = re.compile(r"model-\d{5}-of-(\d{5})\.safetensors")
 INDEX: Final = "model.safetensors.index.json"
 
 
@@ -98,9 +111,10 @@ def open_folder(path: Path) -> ModelFolder:
     """Raises CheckpointError without a config, UnsupportedError for another architecture."""
     config = config_of(path)
     folder = ModelFolder(path, config, families.of_config(config))
-    if config.get("quantization_config") or folder.text_config.get("quantization_config"):
+    if any(named.get(key) for named in (config, folder.text_config) for key in QUANTISED):
+        by_whom = " by MLX" if config.get("quantization") else ""
         raise UnsupportedError(
-            f"{path.name} is quantised in a way that Hearth cannot read.",
+            f"{path.name} is quantised{by_whom} in a way that Hearth cannot read.",
             "Choose the model's original folder, or a quantised .gguf file.",
         )
     _refuse_pickles(path)
@@ -110,6 +124,7 @@ def open_folder(path: Path) -> ModelFolder:
 def config_of(path: Path) -> Config:
     """The config of the folder at `path`, cleaned. Raises CheckpointError when there is none."""
     if not exists(path / "config.json"):
+        _refuse_what_is_no_model(path)
         _refuse_pickles(path)
         raise CheckpointError(
             f"The folder {path.name} has no config.json.",
@@ -208,6 +223,21 @@ def _names_code(key: str) -> bool:
     return key in CODE_KEYS or key.startswith(CODE_PREFIX)
 
 
+def _refuse_what_is_no_model(folder: Path) -> None:
+    """Folders that have weights and belong to a model, or to another kind of program."""
+    present = _names_in(folder)
+    if ADAPTER in present:
+        base = read_json(folder / ADAPTER).get("base_model_name_or_path")
+        of_which = f" for {shown(base)}" if base else ""
+        raise UnsupportedError(
+            f"{folder.name} is an adapter{of_which}: it changes a model, and is none by itself.",
+            "Choose a model that the adapter was merged into (peft: merge_and_unload).",
+        )
+    for file, what in OTHERS.items():
+        if file in present:
+            raise UnsupportedError(f"{folder.name} is {what}.", "Choose a language model's folder.")
+
+
 def _refuse_pickles(folder: Path) -> None:
     """Beside safetensors they are left alone."""
     names = _names_in(folder)
@@ -229,22 +259,38 @@ class _Index(msgspec.Struct):
 
 
 def _shard_paths(folder: Path) -> list[Path]:
-    single = folder / "model.safetensors"
+    """As transformers chooses them; without an index also the files that number themselves."""
     present = _names_in(folder)
-    paths = []
-    if INDEX in present:
+    if SINGLE in present:
+        paths = [folder / SINGLE]
+    elif INDEX in present:
         paths = _indexed(folder, present)
-    elif single.name in present:
-        paths = [single]
+    else:
+        paths = _numbered(folder, present)
     for path in paths:
         refuse_link(path)
-    if paths:
-        return paths
-    raise CheckpointError(f"The folder {folder.name} has no weights (model.safetensors).")
+    return paths
+
+
+def _numbered(folder: Path, present: set[str]) -> list[Path]:
+    counts = {int(found[1]) for name in present if (found := NUMBERED.fullmatch(name))}
+    if len(counts) == 1 and 0 < (count := counts.pop()) <= MAX_FILES:
+        wanted = [f"model-{n:05}-of-{count:05}.safetensors" for n in range(1, count + 1)]
+        return _all_here(folder, wanted, present)
+    _refuse_what_is_no_model(folder)
+    others = sorted(name for name in present if name.endswith(".safetensors"))
+    beside = f"; {shown(others[0])} is none of its names for them" if others else ""
+    raise CheckpointError(
+        f"The folder {folder.name} has no weights (model.safetensors){beside}.",
+        "Choose the folder that the model was downloaded to, or a .gguf file.",
+    )
 
 
 def _indexed(folder: Path, present: set[str]) -> list[Path]:
-    names = _named_by_index(folder)
+    return _all_here(folder, _named_by_index(folder), present)
+
+
+def _all_here(folder: Path, names: list[str], present: set[str]) -> list[Path]:
     missing = [name for name in names if name not in present]
     if missing:
         raise CheckpointError(

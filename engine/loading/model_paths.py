@@ -19,6 +19,8 @@ DEPTH: Final = 3
 huggingface_hub's cache, models--publisher--model/snapshots/revision/file."""
 MAX_ENTRIES: Final = 10_000
 """Files and folders that are looked at; what lies beyond is not found."""
+MAX_REVISION: Final = 64
+"""Letters of a revision's name: a commit's hash."""
 SUFFIX: Final = ".gguf"
 WEIGHTS: Final = ".safetensors"
 CONFIG: Final = "config.json"
@@ -40,21 +42,28 @@ def models_below(folder: Path) -> list[Path]:
 def meant(path: Path) -> Path:
     """The file or folder that opens the model at `path`.
 
-    Of a GGUF model in several files the first; of a folder without safetensors the GGUF model in
-    it. Raises CheckpointError where there are several.
+    Of a GGUF model in several files the first; of a file of safetensors its folder; of a folder
+    of huggingface_hub's cache the version that `main` was last; of another folder without
+    safetensors the model in it. Raises CheckpointError where there are several.
     """
     if not path.is_dir():
-        return gguf_parts.first(path)
+        return path.parent if path.suffix == WEIGHTS else gguf_parts.first(path)
     if any(entry.suffix == WEIGHTS for entry in _listed(path)):
         return path
-    files = [found for found in models_below(path) if not found.is_dir()]
+    snapshot = _snapshot(path)
+    if snapshot:
+        return snapshot
+    below = models_below(path)
+    files = [found for found in below if not found.is_dir()]
+    if not files and not (path / CONFIG).exists():
+        files = below
     models = files if len(files) == 1 else [file for file in files if _may_be_a_model(file)]
     if len(models) > 1:
         names = [shown(file.relative_to(path).as_posix()) for file in models[:NAMED]]
         more = f" and {len(models) - NAMED} more" if len(models) > NAMED else ""
         raise CheckpointError(
             f"The folder {path.name} holds {len(models)} models: {', '.join(names)}{more}.",
-            "Choose one of these files.",
+            "Choose one of these.",
         )
     return models[0] if models else path
 
@@ -97,9 +106,19 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
+def _snapshot(folder: Path) -> Path | None:
+    """Of models--PUBLISHER--MODEL: snapshots/REVISION, where refs/main names the revision."""
+    try:
+        revision = (folder / "refs" / "main").read_text("ascii")[:MAX_REVISION].strip()
+    except (OSError, ValueError):
+        return None
+    found = folder / "snapshots" / revision
+    return found if revision.isalnum() and found.is_dir() else None
+
+
 def _may_be_a_model(file: Path) -> bool:
     """A file that cannot be read may be one: whoever opens it is told what is wrong with it."""
     try:
-        return gguf_kinds.other_than_a_model(gguf_parts.read(file)) is None
+        return file.is_dir() or gguf_kinds.other_than_a_model(gguf_parts.read(file)) is None
     except HearthError:
         return True

@@ -6,17 +6,18 @@ device: transformers' `from_pretrained` tells no progress and needs accelerate f
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from tokenizers import Tokenizer
 
-from engine.errors import CheckpointError, reason, shown
-from engine.loading import model_folder, prompts, renaming, steady_file
-from engine.loading.assembly import Progress, assemble, config_object
+from engine.errors import CheckpointError, HearthError, reason, shown
+from engine.loading import added_tokens, model_folder, prompts, renaming, steady_file
+from engine.loading.assembly import Assembled, Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
     Checkpoint,
@@ -29,7 +30,6 @@ from engine.loading.model_folder import ModelFolder
 from engine.loading.tensor_reading import Reader
 from engine.loading.weights import Weight
 
-SPECIAL: Final = ("bos_token", "eos_token", "unk_token", "pad_token")
 LIMITS: Final = {
     "temperature": (0.0, 100.0),
     "top_k": (0, 1_000_000),
@@ -38,9 +38,14 @@ LIMITS: Final = {
     "repetition_penalty": (0.01, 100.0),
 }
 """Settings of generation_config.json, and between which values one makes sense."""
-COMPUTED: Final = re.compile(r"rotary_emb\.inv_freq$")
-"""Buffers that old checkpoints carry and the model computes."""
-LAYER: Final = re.compile(r"(?:^|\.)layers\.(\d{1,9})\.")
+LAYER: Final = re.compile(r"^model\.layers\.(\d{1,9})\.")
+AHEAD: Final = re.compile(r"\.(?:eh_proj|enorm|hnorm|shared_head)\.")
+"""Weights of a layer that predicts ahead, in DeepSeek V3, GLM-4.5 and who follows them."""
+COMPUTED: Final = re.compile(r"rotary_emb\.inv_freq$|(?:^|\.)mtp(?:_layers)?\.")
+"""Buffers that old checkpoints carry and the model computes; other layers that predict ahead."""
+EMBEDDING: Final = re.compile(r"((?:(?!layers\.)[^.]+\.)*)embed_tokens\.weight")
+MODEL: Final = "model."
+OUTPUT: Final = "lm_head."
 
 
 def load(
@@ -53,14 +58,14 @@ def load(
 ) -> Checkpoint:
     """As `engine.loading.load.load`."""
     folder = model_folder.open_folder(path)
-    config = text_config(folder, dtype)
+    kept = names(folder)
+    config = text_config(folder, kept.values(), dtype)
     child = prompts.child_of(folder.tokenizer_file())
     prompts.check(child, folder.tokenizer_file().name)
     tokenizer = fast_tokenizer(folder)
     template = chat_template(folder)
     control = control_tokens(tokenizer, template)
     generation = generation_defaults(folder, tokenizer, control)
-    kept = names(folder)
     total = sum(tensor.size for tensor in folder.tensors if tensor.name in kept)
     assembled = assemble(
         folder.family,
@@ -81,51 +86,98 @@ def load(
         config=config,
         generation=generation,
         chat_template=template,
-        notes=() if template else (NO_TEMPLATE,),
+        notes=(*notes(folder, assembled), *(() if template else (NO_TEMPLATE,))),
         architecture=folder.family.name,
         control_tokens=control,
     )
 
 
-def text_config(folder: ModelFolder, dtype: torch.dtype) -> Any:
-    """transformers' config. Raises CheckpointError for settings that it or the weights refute."""
+def notes(folder: ModelFolder, assembled: Assembled) -> Iterator[str]:
+    left_out = assembled.left_out
+    if left_out:
+        such = "" if len(left_out) == 1 else f"{len(left_out)} weights, such as "
+        yield (
+            f"{folder.path.name} holds {such}{shown(left_out[0])}, which this kind of model has "
+            "not: left out."
+        )
+    for name in assembled.untied:
+        yield (
+            f"The config.json of {folder.path.name} says that {name} is the input's embedding; "
+            "the one that is stored differs, and is used."
+        )
+
+
+def text_config(folder: ModelFolder, weights: Iterable[str], dtype: torch.dtype) -> Any:
+    """transformers' config of a model with these weights.
+
+    Raises CheckpointError for settings that transformers or the weights refute.
+    """
+    stored = {_layer(name) for name in weights} - {-1}
     settings = {k: v for k, v in folder.text_config.items() if k not in ("dtype", "torch_dtype")}
     # Before it is used too: transformers lists the layers, and there may be said to be a billion.
-    _check_layers(folder, settings.get("num_hidden_layers"))
+    _check_layers(folder, stored, settings.get("num_hidden_layers"))
     name = f"The config.json of {folder.path.name}"
     shapes = (tensor.shape for tensor in folder.tensors)
     config = config_object(folder.family, dict(settings, dtype=dtype), shapes, name)
-    _check_layers(folder, config.num_hidden_layers)
+    _check_layers(folder, stored, config.num_hidden_layers)
     return config
 
 
-def _check_layers(folder: ModelFolder, declared: object) -> None:
-    stored = {int(found[1]) for name in names(folder).values() if (found := LAYER.search(name))}
+def _check_layers(folder: ModelFolder, stored: set[int], declared: object) -> None:
     if declared is None or (declared == len(stored) and stored == set(range(len(stored)))):
         return
+    hint = "The files of the folder may be of different models: take all of them from one place."
+    if isinstance(declared, int) and len(stored) < declared:
+        hint = "Download the other files of its weights into the folder."
     raise CheckpointError(
         f"The config.json of {folder.path.name} names {shown(declared)} layers, its weights have "
         f"{len(stored)}.",
-        "Download the missing files into the folder.",
+        hint,
     )
 
 
 def names(folder: ModelFolder) -> dict[str, str]:
     """Names in the files -> names in the model; without what is no part of a text model."""
-    found = {tensor.name: _text_name(tensor.name, folder) for tensor in folder.tensors}
-    return {stored: name for stored, name in found.items() if name and not COMPUTED.search(name)}
+    stored = [tensor.name for tensor in folder.tensors]
+    prefix = _prefix(stored)
+    found = {name: _text_name(name, prefix, folder) for name in stored}
+    ahead = _layers_ahead(found.values())
+    return {
+        stored: name
+        for stored, name in found.items()
+        if name and not COMPUTED.search(name) and _layer(name) not in ahead
+    }
 
 
-def _text_name(name: str, folder: ModelFolder) -> str:
-    """Multimodal checkpoints prefix the text model, in one of two ways; "" is another part."""
-    prefix = folder.family.text_prefix
-    if not prefix:
-        return name
+def _prefix(stored: Iterable[str]) -> str:
+    """What stands before `embed_tokens`, and so before all weights of the model without its output.
+
+    As the classes have it that is "model."; nothing if a base model was saved, something more for
+    a multimodal model or one that was wrapped to be trained or compiled.
+    """
+    found = [match[1] for name in stored if (match := EMBEDDING.fullmatch(name))]
+    return min(found, key=len) if found and MODEL not in found else MODEL
+
+
+def _text_name(name: str, prefix: str, folder: ModelFolder) -> str:
+    """As the family's class names it; "" for another part of a multimodal model."""
+    for output in (prefix.removesuffix(MODEL) + OUTPUT, OUTPUT):
+        if name.startswith(output):
+            return OUTPUT + name.removeprefix(output)
     if name.startswith(prefix):
-        return name.removeprefix(prefix)
-    if name.startswith(f"model.{prefix}"):
-        return "model." + name.removeprefix(f"model.{prefix}")
-    return name if name.startswith("lm_head.") else ""
+        return MODEL + name.removeprefix(prefix)
+    return "" if folder.family.text_prefix else name
+
+
+def _layers_ahead(names: Iterable[str]) -> set[int]:
+    """Layers behind the last one, which predict several tokens ahead: no class runs them."""
+    return {_layer(name) for name in names if AHEAD.search(name)} - {-1}
+
+
+def _layer(name: str) -> int:
+    """-1 for a weight of no layer."""
+    found = LAYER.search(name)
+    return int(found[1]) if found else -1
 
 
 def weights(folder: ModelFolder, kept: Mapping[str, str], device: torch.device) -> Iterator[Weight]:
@@ -143,31 +195,29 @@ def weights(folder: ModelFolder, kept: Mapping[str, str], device: torch.device) 
 def fast_tokenizer(folder: ModelFolder) -> Any:
     from transformers import PreTrainedTokenizerFast
 
-    content = model_folder.read_bytes(folder.tokenizer_file())
-    settings = folder.json("tokenizer_config.json")
-    spelled = {name: _spelling(settings.get(name)) for name in SPECIAL}
+    content = model_folder.read_bytes(folder.tokenizer_file()).removeprefix(codecs.BOM_UTF8)
+    settings = added_tokens.settings(folder.path)
+    spelled = {name: added_tokens.spelling(settings.get(name)) for name in added_tokens.NAMED}
     try:
+        tokenizer = Tokenizer.from_buffer(content)
+        added_tokens.add(tokenizer, folder.path)
         return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-            tokenizer_object=Tokenizer.from_buffer(content),
+            tokenizer_object=tokenizer,
             clean_up_tokenization_spaces=False,
             **{name: token for name, token in spelled.items() if token},
         )
+    except HearthError:
+        raise
     except Exception as error:
         raise CheckpointError(f"tokenizer.json is damaged: {reason(error)}.") from error
 
 
-def _spelling(token: object) -> str:
-    """Written as a string, or as an object with its content."""
-    if isinstance(token, dict):
-        token = token.get("content")
-    return token if isinstance(token, str) else ""
-
-
 def chat_template(folder: ModelFolder) -> str | None:
     """From the file of its own, else from the tokenizer's settings."""
-    file = folder.path / "chat_template.jinja"
-    if model_folder.exists(file):
-        return model_folder.read_bytes(file).decode("utf-8", "replace")
+    for name in ("chat_template.jinja", "additional_chat_templates/default.jinja"):
+        file = folder.path / name
+        if model_folder.exists(file):
+            return model_folder.read_bytes(file).decode("utf-8-sig", "replace")
     for name in ("tokenizer_config.json", "chat_template.json"):
         template = folder.json(name).get("chat_template")
         if isinstance(template, list):

@@ -6,31 +6,22 @@ from typing import Final
 
 import torch
 
+from engine.errors import UnsupportedError
 from engine.loading.safetensors_header import StoredTensor
 from engine.loading.steady_file import SteadyFile
 from engine.loading.weights import Fill
 
 DTYPES: Final = {
-    "BOOL": torch.bool,
-    "U8": torch.uint8,
-    "I8": torch.int8,
     "F8_E4M3": torch.float8_e4m3fn,
     "F8_E4M3FNUZ": torch.float8_e4m3fnuz,
     "F8_E5M2": torch.float8_e5m2,
     "F8_E5M2FNUZ": torch.float8_e5m2fnuz,
-    "F8_E8M0": torch.float8_e8m0fnu,
-    "I16": torch.int16,
-    "U16": torch.uint16,
     "F16": torch.float16,
     "BF16": torch.bfloat16,
-    "I32": torch.int32,
-    "U32": torch.uint32,
     "F32": torch.float32,
-    "I64": torch.int64,
-    "U64": torch.uint64,
     "F64": torch.float64,
-    "C64": torch.complex64,
 }
+"""Types that hold values; whole numbers are values only beside their scales."""
 PIECE: Final = 1 << 23
 """Bytes: what is converted, or copied to a GPU, is read in pieces of so many."""
 
@@ -45,12 +36,19 @@ class Reader:
     def fill(self, file: SteadyFile, stored: StoredTensor) -> Fill:
         """What writes the values of `stored` into a contiguous tensor of as many.
 
-        That raises CheckpointError for a file that was cut since its header was read.
+        That raises CheckpointError for a file that was cut since its header was read,
+        UnsupportedError for a type whose values mean something else by themselves.
         """
 
         def into(target: torch.Tensor) -> None:
             flat = target.view(-1)
-            dtype = DTYPES[stored.dtype]
+            dtype = DTYPES.get(stored.dtype)
+            if dtype is None:
+                raise UnsupportedError(
+                    f"{file.path.name} is quantised in a way that Hearth cannot read: "
+                    f"{stored.name} is of the type {stored.dtype}.",
+                    "Choose the model's original folder, or a quantised .gguf file.",
+                )
             if flat.dtype == dtype and flat.device.type == "cpu":
                 file.read_into(stored.begin, _bytes(flat))
                 return

@@ -73,7 +73,7 @@ def test_of_several_models_none_is_chosen_and_all_are_named(
             call(str(tmp_path))
         named = "'model-Q4_K_M.gguf', 'deeper/model-Q8_0.gguf'"
         assert caught.value.detail == f"The folder {tmp_path.name} holds 2 models: {named}."
-        assert caught.value.hint == "Choose one of these files."
+        assert caught.value.hint == "Choose one of these."
 
 
 def test_of_many_models_only_some_are_named(tmp_path: Path) -> None:
