@@ -11,21 +11,29 @@ LONGEST_CHARACTER = 4
 Decode = Callable[[Sequence[int]], str]
 
 
+def always(_: int) -> bool:
+    return True
+
+
 class Detokenizer:
     """Decodes a short tail in the context of the tokens before it.
 
     A tokenizer's decode of one token alone loses leading spaces and splits characters. The
-    difference between decoding `ids[anchor:]` with and without the new tokens does not.
+    difference between decoding `ids[anchor:]` with and without the new tokens does not. Tokens that
+    are no text are left out of both: next to one of those alone a word has no space before it.
     """
 
-    def __init__(self, decode: Decode) -> None:
+    def __init__(self, decode: Decode, is_text: Callable[[int], bool] = always) -> None:
         self._decode = decode
+        self._is_text = is_text
         self._ids: list[int] = []
         self._anchor = 0
         self._done = 0
 
     def push(self, token: int) -> str:
         """The text that this token makes certain; often a word, sometimes nothing yet."""
+        if not self._is_text(token):
+            return ""
         self._ids.append(token)
         pending = len(self._ids) - self._done
         text = self._tail()

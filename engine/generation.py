@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from engine.detokenizer import Decode, Detokenizer, StopStrings
+from engine.detokenizer import Decode, Detokenizer, StopStrings, always
 from engine.errors import PromptError, SettingError
 from engine.runner import Runner
 from engine.sampling import SamplingOptions
@@ -19,6 +19,8 @@ class GenerationOptions:
     sampling: SamplingOptions
     stop: tuple[str, ...] = ()
     """Strings that end the answer. In thinking they are text."""
+    end_texts: tuple[str, ...] = ()
+    """Strings that end the reply, in thinking too."""
     max_new_tokens: int | None = None
     """None goes on to the end of the context."""
     end_tokens: frozenset[int] = frozenset()
@@ -66,8 +68,11 @@ def generate(
     options: GenerationOptions,
     decode: Decode,
     stopped: Callable[[], bool],
+    is_text: Callable[[int], bool] = always,
 ) -> Iterator[Progress | Piece | End]:
     """Yields Progress while prefilling, then pieces of thinking and answer, then one End.
+
+    `is_text` is False for tokens that a reply may have and that are no part of its text.
 
     Raises PromptError for an empty prompt or one that leaves no room for a reply. The cache stays
     valid whenever the generator is left: it holds exactly the tokens that were run.
@@ -82,7 +87,7 @@ def generate(
             yield End("stopped", len(prompt), reused, 0, 0, 0.0, time.perf_counter() - begin, 0.0)
             return
     prefilled = time.perf_counter()
-    reply = Reply(runner, prompt, options, decode, stopped)
+    reply = Reply(runner, prompt, options, decode, stopped, is_text)
     yield from reply
     yield End(
         reply.reason,
@@ -116,12 +121,14 @@ class Reply:
         options: GenerationOptions,
         decode: Decode,
         stopped: Callable[[], bool],
+        is_text: Callable[[int], bool],
     ) -> None:
         self._runner = runner
         self._options = options
         self._stopped = stopped
         self._prompt = prompt
-        self._detokenizer = Detokenizer(decode)
+        self._detokenizer = Detokenizer(decode, is_text)
+        self._ends = StopStrings(options.end_texts)
         self._sections = Sections(options.opened_thinking, options.lone_markers)
         self._stops = StopStrings(options.stop)
         self.reason = ""
@@ -137,7 +144,8 @@ class Reply:
                 self.reason = "stop"
                 break
             before = self._sections.closed
-            yield from self._cut(self._sections.push(self._detokenizer.push(token)))
+            text = self._ends.push(self._detokenizer.push(token))
+            yield from self._cut(self._sections.push(text))
             if self._sections.open or self._sections.closed != before:
                 self.thinking_tokens = self.new_tokens
             self.reason = self._ended()
@@ -147,7 +155,9 @@ class Reply:
             self.reason = "context" if not self._runner.cache.free else "stopped"
         tokens.close()
         if not self._stops.found:
-            yield from self._cut(self._sections.push(self._detokenizer.flush()))
+            if not self._ends.found:
+                text = self._ends.push(self._detokenizer.flush()) + self._ends.flush()
+                yield from self._cut(self._sections.push(text))
             yield from self._cut(self._sections.flush())
             if rest := self._stops.flush():
                 yield rest
@@ -169,7 +179,7 @@ class Reply:
         self.new_tokens += 1
 
     def _ended(self) -> str:
-        if self._stops.found:
+        if self._stops.found or self._ends.found:
             return "stop"
         if self._stopped():
             return "stopped"

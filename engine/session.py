@@ -17,6 +17,7 @@ from engine.attention import choice, facts, interface, probe, trial
 from engine.attention.choice import Choice
 from engine.errors import HearthError, PromptError, reason
 from engine.forward import various
+from engine.loading.checkpoint import Checkpoint, end_texts
 from engine.loading.child import StoppedError
 from engine.opening import Open, Opening, no_room, notes
 from engine.protocol import (
@@ -200,11 +201,11 @@ class Session:
         options = self._options(command.sampling, thinking.opened_by(tail))
         memory.reset_peak(self._device)
 
-        def plain(ids: object) -> str:
-            return str(tokenizer.decode(ids, skip_special_tokens=True))
+        def decode(ids: object) -> str:
+            return str(tokenizer.decode(ids, skip_special_tokens=False))
 
-        decode = thinking.with_markers(plain, opened.checkpoint.control_tokens)
-        for part in generation.generate(opened.runner, prompt, options, decode, stopped):
+        is_text = text_tokens(opened.checkpoint)
+        for part in generation.generate(opened.runner, prompt, options, decode, stopped, is_text):
             if isinstance(part, str):
                 yield Text(request=command.request, text=part)
             elif isinstance(part, thinking.Thought):
@@ -244,11 +245,12 @@ class Session:
                 settings[name] = value
         return generation.GenerationOptions(
             SamplingOptions(**settings, seed=wanted.seed),
-            wanted.stop,
-            wanted.max_new_tokens,
-            checkpoint.generation.eos_token_ids,
-            opened_thinking,
-            self._lone_markers(),
+            stop=wanted.stop,
+            end_texts=end_texts(checkpoint.chat_template, checkpoint.tokenizer),
+            max_new_tokens=wanted.max_new_tokens,
+            end_tokens=checkpoint.generation.eos_token_ids,
+            opened_thinking=opened_thinking,
+            lone_markers=self._lone_markers(),
         )
 
     def _lone_markers(self) -> tuple[thinking.Markers, ...]:
@@ -269,6 +271,15 @@ class Session:
             peak_memory_bytes=memory.peak_bytes(self._device),
             attention=told(self._opened()),
         )
+
+
+def text_tokens(checkpoint: Checkpoint) -> Callable[[int], bool]:
+    """Whether a token is text: no special one but those of markers, and one that has a spelling."""
+    vocabulary = checkpoint.tokenizer.backend_tokenizer
+    added = vocabulary.get_added_tokens_decoder().items()
+    special = {index for index, token in added if token.special}
+    hidden = special - thinking.marker_tokens(checkpoint.control_tokens)
+    return lambda index: index not in hidden and vocabulary.id_to_token(index) is not None
 
 
 def phase(opened: Open, chosen: Choice, seen: probe.Observation, error: float) -> AttentionPhase:

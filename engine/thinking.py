@@ -6,13 +6,13 @@ Knows text and token ids, no models.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from operator import itemgetter
 from typing import Final
 
-from engine.detokenizer import Decode, overlap
+from engine.detokenizer import overlap
 
 
 @dataclass(frozen=True)
@@ -223,23 +223,14 @@ def may_come_alone(known: Callable[[str], bool]) -> tuple[Markers, ...]:
     return tuple(markers for markers in LONE if known(markers.closing))
 
 
-def with_markers(decode: Decode, control: Mapping[str, int]) -> Decode:
-    """A decode that leaves special tokens out, but for markers.
+def marker_tokens(control: Mapping[str, int]) -> frozenset[int]:
+    """Ids of the control tokens that markers are made of: a reply is decoded with them.
 
-    `control`: special tokens by spelling. Models whose markers are ordinary tokens need nothing.
+    `control`: control tokens by spelling. Models whose markers are ordinary tokens need nothing.
     """
-    kept: dict[int, str] = {}
+    found: set[int] = set()
     for spelling in (text for pair in MARKERS for text in (pair.opening, pair.closing)):
         parts = set(TOKEN.findall(spelling))
         if parts <= control.keys():
-            kept |= {control[part]: part for part in parts}
-
-    def decode_with_markers(ids: Sequence[int]) -> str:
-        text, start = "", 0
-        for at, token in enumerate(ids):
-            if token in kept:
-                text += decode(ids[start:at]) + kept[token]
-                start = at + 1
-        return text + decode(ids[start:])
-
-    return decode_with_markers if kept else decode
+            found |= {control[part] for part in parts}
+    return frozenset(found)

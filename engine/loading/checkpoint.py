@@ -114,3 +114,12 @@ def end_tokens(
         ids = value if isinstance(value, list | tuple) else [value]
         found |= {index for index in ids if isinstance(index, int)}
     return frozenset(found)
+
+
+def end_texts(template: str | None, tokenizer: Any) -> tuple[str, ...]:
+    """Ends of a turn that the template writes and that are no tokens: models write them as text."""
+    written = [end for end in END_OF_TURN if end in (template or "")]
+    if set(OF_A_PART) <= set(written):
+        written.remove(OF_A_PART[0])
+    vocabulary = tokenizer.backend_tokenizer
+    return tuple(end for end in written if vocabulary.token_to_id(end) is None)

@@ -36,7 +36,7 @@ COUNTED: Final = 2
 knowing, how many tokens a book has is not."""
 DENSE: Final = 8
 """Characters a token, more than ordinary text has: with more, a text is counted first."""
-SLICE: Final = 1 << 16
+SLICE: Final = 1 << 14
 """Characters that are counted at once."""
 FIELDS: Final = ("content", "single_word", "lstrip", "rstrip", "normalized", "special")
 """Of an AddedToken."""

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 from engine import protocol
 from engine.generation import End, GenerationOptions, generate
 from engine.kv_cache import CacheShape, KVCache
-from engine.loading.checkpoint import Checkpoint, GenerationDefaults, control_tokens
+from engine.loading.checkpoint import Checkpoint, GenerationDefaults, control_tokens, end_texts
 from engine.protocol import Finished, Generate, Message, Sampling, Text, Thinking
 from engine.runner import Runner
 from engine.sampling import SamplingOptions
@@ -29,9 +29,9 @@ from engine.thinking import (
     Rethought,
     Sections,
     Thought,
+    marker_tokens,
     may_come_alone,
     opened_by,
-    with_markers,
 )
 from tests.engine.prompting import prompts_of
 
@@ -231,6 +231,31 @@ def test_stop_strings_end_the_answer_and_not_the_thinking() -> None:
     assert reply(text, stop=("STOP",), **END)[:2] == ("one STOP two", "three ")
 
 
+@pytest.mark.parametrize(
+    ("text", "thinking", "answer"),
+    [
+        ("Yes<|im_end|>!?", "", "Yes"),
+        ("<think>Hm<|im_end|>!?", "Hm", ""),
+        ("<think>Hm</think>a <|im_ b<|im_end|>", "Hm", "a <|im_ b"),
+        ("a<|im_end", "", "a<|im_end"),
+    ],
+)
+def test_an_end_that_is_text_ends_the_reply_in_thinking_too(
+    text: str, thinking: str, answer: str
+) -> None:
+    said = reply(text, end_texts=("<|im_end|>",), **END)
+    assert said[:2] == (thinking, answer)
+    assert said[2].reason == "stop"
+
+
+def test_ends_of_a_turn_that_the_template_writes_are_looked_for_unless_they_are_tokens() -> None:
+    tokenizer = a_tokenizer(MARKERS[0], special=False)
+    template = "<|im_start|>{{ m }}<|im_end|></p><|user|><|return|><|end|>"
+    assert end_texts(template, tokenizer) == ("<|im_end|>",)
+    assert end_texts("<|end|>", tokenizer) == ("<|end|>",)
+    assert end_texts(None, tokenizer) == ()
+
+
 def test_a_stop_string_held_back_at_the_end_is_not_lost() -> None:
     assert reply("<think>a</think>b ST", stop=("STOP",), **END)[:2] == ("a", "b ST")
 
@@ -275,21 +300,11 @@ def whole(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     return ids
 
 
-def test_markers_that_are_special_tokens_are_decoded_and_other_ones_are_not() -> None:
+def test_markers_that_are_special_tokens_are_text_and_other_special_tokens_are_not() -> None:
     tokenizer = a_tokenizer(MARKERS[1], special=True)
-
-    def plain(ids: Sequence[int]) -> str:
-        return str(tokenizer.decode(list(ids), skip_special_tokens=True))
-
-    decode = with_markers(plain, control_tokens(tokenizer))
-    ids = whole(tokenizer, "<|user|>[THINK]né[/THINK] no<|return|>")
-    assert plain(ids) == "né no"
-    assert decode(ids) == "[THINK]né[/THINK] no"
-    assert decode([]) == ""
-
-
-def test_a_tokenizer_without_special_markers_is_decoded_as_it_was() -> None:
-    assert with_markers(letters, {"<|return|>": 3}) is letters
+    shown = marker_tokens(control_tokens(tokenizer))
+    assert set(tokenizer.convert_ids_to_tokens(list(shown))) == {"[THINK]", "[/THINK]"}
+    assert not marker_tokens({"<|return|>": 3})
 
 
 # ---------------------------------------------------------------------------- events
