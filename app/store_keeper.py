@@ -16,6 +16,10 @@ LOCKED_MS: Final = 100
 """Between two looks while somebody else holds the database; a lock mostly ends within some ms."""
 
 
+OVER_MS: Final = 10_000
+"""How long the banner says that a trouble is over."""
+
+
 class StoreKeeper(QObject):
     """`moved(Moved)`: ids have changed; `changed()`: what can be read is not what it was;
     `free()`, again and again: nobody holds the database."""
@@ -33,6 +37,9 @@ class StoreKeeper(QObject):
         self._timer = QTimer(self)
         self._timer.timeout.connect(self.look)
         self._timer.start(CALM_MS)
+        self._over = QTimer(self)
+        self._over.setSingleShot(True)
+        self._over.timeout.connect(banner.hide)
         banner.left.connect(self._on_left)
 
     def look(self) -> None:
@@ -63,23 +70,29 @@ class StoreKeeper(QObject):
         self._timer.stop()
 
     def show_problem(self) -> None:
-        """Shows what is wrong now and hides what was, but shows no problem twice."""
+        """Shows what is wrong now, but no problem twice; says that it is over, and hides then."""
         problem = self._store.trouble or self._store.news
         if _words(problem) == _words(self._shown):
             return
         self._shown = problem
         if problem:
-            self._banner.say(problem.title, str(problem))
-        else:
-            self._banner.hide()
+            self._say(problem)
+        elif self._banner.isVisible():
+            self._banner.say("Your chats are saved again", "Nothing is missing from the file now.")
+            self._over.start(OVER_MS)
 
     def tell(self, error: StoreError) -> None:
         """Shows what the store has just refused, whether or not it was dismissed before."""
         self._shown = self._store.trouble
-        self._banner.say(error.title, str(error))
+        self._say(error)
+
+    def _say(self, problem: StoreError) -> None:
+        self._over.stop()
+        self._banner.say(problem.title, str(problem))
 
     def ask_to_quit(self, quit_now: Callable[[], None]) -> None:
         """Asks whether to lose what is not saved; the question goes when all is saved."""
+        self._over.stop()
         self._shown = self._store.trouble
         self._banner.say(
             "Quit without saving?",

@@ -24,6 +24,7 @@ ANSWER = "A rainbow is light that rain has sorted by colour. "
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks more often than each second, as tests wait for it."""
     monkeypatch.setattr("app.store_keeper.CALM_MS", 50)
+    monkeypatch.setattr("app.store_keeper.OVER_MS", 1000)
 
 
 @contextmanager
@@ -129,7 +130,8 @@ def test_a_prompt_waits_visibly_while_the_database_is_locked(
         pass
     assert composer.field.toPlainText() == ""
     assert not composer.field.isReadOnly()
-    assert said(window) == ""
+    until_said(qtbot, window, "Your chats are saved again")
+    until_said(qtbot, window, "")
     assert contents(window, file_store) == ["Why?", ANSWER]
 
 
