@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -25,8 +26,11 @@ def serve(answer: Callable[[Any], Any]) -> None:
     watchdog.end_with_input(GRACE)
     for line in sys.stdin.buffer:
         said = json.dumps(_answered(answer, json.loads(line)), separators=(",", ":"))
-        sys.stdout.buffer.write(said.encode() + b"\n")
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(said.encode() + b"\n")
+            sys.stdout.buffer.flush()
+        except OSError:
+            os._exit(1)  # nobody reads any more, and nobody is to see a trace of it
 
 
 def _answered(answer: Callable[[Any], Any], request: Any) -> dict[str, Any]:

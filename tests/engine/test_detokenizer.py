@@ -128,7 +128,7 @@ def test_what_is_streamed_is_what_transformers_makes_of_the_whole(kind: str) -> 
         words = [token for token in words if whole(tokenizer, token)]
     for _ in range(200):
         ids = [draw.choice(draw.choice((words, words, control))) for _ in range(12)]
-        detokenizer = Detokenizer(lambda ids: str(tokenizer.decode(ids)), is_text)
+        detokenizer = Detokenizer(lambda ids: str(tokenizer.decode(list(ids))), is_text)
         streamed = "".join(map(detokenizer.push, ids)) + detokenizer.flush()
         assert streamed == tokenizer.decode(ids, skip_special_tokens=True), ids
 

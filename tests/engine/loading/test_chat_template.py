@@ -350,6 +350,19 @@ def test_child_ends_with_its_input_while_a_template_loops(child: subprocess.Pope
     assert child.wait(5) == -signal.SIGKILL
 
 
+def test_child_whose_answer_nobody_reads_ends_without_a_word() -> None:
+    """The engine was ended meanwhile: a trace would stand in the person's terminal."""
+    program = [sys.executable, "-m", "tests.engine.loading.template_program"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        send(process, "here")
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 1
+
+
 def test_child_imports_no_torch() -> None:
     program = "import sys, engine.loading.prompt_child; print(*sys.modules)"
     done = subprocess.run(
