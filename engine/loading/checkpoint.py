@@ -33,6 +33,18 @@ END_OF_TURN: Final = (
     "<|endofresponse|>",  # dots.llm1
     "<|user|>",  # GLM ends its turn with whose turn is next
     "<|observation|>",
+    "<end_of_utterance>",  # SmolVLM
+    "<EOT>",
+    "_<EOT>",
+    "\u2581<EOT>",  # Code Llama
+    "[EOT]",
+    "[EOS]",
+    "[e~[",  # MiniMax
+    "<turn|>",  # Gemma 4
+    "<|tool_response>",
+    "<|fim_pad|>",  # Qwen's begin another file with these
+    "<|repo_name|>",
+    "<|file_sep|>",
     "<eos>",
     "</s>",
 )
@@ -42,6 +54,14 @@ OF_A_PART: Final = ("<|end|>", "<|return|>")
 BARRED: Final = re.compile("<[|\uff5c].+[|\uff5c]>")
 """A spelling that no text has by chance, as convert_hf_to_gguf.py takes it too."""
 TAG: Final = re.compile(r"<[^<>]+>|\[[^\[\]]+\]")
+LIMITS: Final = {
+    "temperature": (0.0, 100.0),
+    "top_k": (0, 1_000_000),
+    "top_p": (0.001, 1.0),
+    "min_p": (0.0, 0.999),
+    "repetition_penalty": (0.01, 100.0),
+}
+"""Settings that a checkpoint recommends, and between which values one makes sense."""
 NO_TEMPLATE: Final = (
     "This model has no chat template; a plain one is used, and replies may run on. "
     "An instruction-tuned model answers better."
@@ -123,3 +143,15 @@ def end_texts(template: str | None, tokenizer: Any) -> tuple[str, ...]:
         written.remove(OF_A_PART[0])
     vocabulary = tokenizer.backend_tokenizer
     return tuple(end for end in written if vocabulary.token_to_id(end) is None)
+
+
+def sensible(said: Mapping[str, object]) -> dict[str, Any]:
+    """Of what a checkpoint recommends, under the names of `LIMITS`, that which makes sense."""
+    found: dict[str, Any] = {}
+    for name, (low, high) in LIMITS.items():
+        value = said.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if low <= value <= high:
+            found[name] = int(value) if name == "top_k" else float(value)
+    return found

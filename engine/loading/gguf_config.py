@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from engine.errors import CheckpointError, UnsupportedError, shown
 from engine.loading.families import Config
-from engine.loading.gguf_families import GGUF, size
-from engine.loading.gguf_header import GGUFHeader, LongArray
+from engine.loading.gguf_families import GGUF, size, without
+from engine.loading.gguf_header import GGUFHeader, LongArray, LongText
 
+VOCABULARY: Final = "tokenizer.ggml.tokens"
 REQUIRED: Final = {
     "num_hidden_layers": "block_count",
     "hidden_size": "embedding_length",
@@ -30,6 +31,28 @@ FACTORS: Final = {
 }
 """LongRoPE's, which are no settings in GGUF but tensors."""
 BETAS: Final = {"beta_fast": "yarn_beta_fast", "beta_slow": "yarn_beta_slow"}
+MAX_TEMPLATE: Final = 1_000_000
+"""Characters; gpt-oss's, one of the longest, has 17,000."""
+TEMPLATES: Final = (
+    "tokenizer.chat_template",
+    "tokenizer.chat_template.default",
+    "tokenizer.chat_template.tool_use",
+)
+"""The first of these that is there: llama.cpp, common_chat_templates_init."""
+SAMPLING: Final = {
+    "temperature": "general.sampling.temp",
+    "top_k": "general.sampling.top_k",
+    "top_p": "general.sampling.top_p",
+    "min_p": "general.sampling.min_p",
+    "repetition_penalty": "general.sampling.penalty_repeat",
+}
+"""generation_config.json's name of a setting that the maker recommends -> GGUF's."""
+DEFAULT_IDS: Final = {"unknown": 0, "bos": 1, "eos": 2}
+"""Of a vocabulary of SentencePiece that does not say them: llama_vocab::impl::load."""
+DEFAULT_IDS_OF_GEMMA: Final = {"padding": 0, "eos": 1, "bos": 2, "unknown": 3}
+"""Its order is another one, which llama.cpp does not know."""
+ANGLED: Final = re.compile(r"<(?!0x).+>")
+"""How special tokens are spelled, and bytes are not."""
 TOKENS: Final = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
 """transformers' name of a special token -> GGUF's."""
 NEUTRAL: Final[dict[str, tuple[object, ...]]] = {
@@ -83,11 +106,32 @@ def settings(header: GGUFHeader, row: GGUF) -> Config:
 
 
 def token_id(header: GGUFHeader, name: str) -> int | None:
-    """The id of the special token `name` (GGUF's: bos, eos, eot, ...), or None."""
+    """The id of the special token `name` (GGUF's: bos, eos, eot, ...), or None.
+
+    As in llama.cpp, one beyond the vocabulary is as if it were not said. Raises CheckpointError for
+    what is no number.
+    """
     value = header.metadata.get(f"tokenizer.ggml.{name}_token_id")
-    if value is None or (isinstance(value, int) and 0 <= value < embedding_rows(header)):
+    if value is not None and not isinstance(value, int):
+        raise CheckpointError(
+            f"{header.path.name} says {shown(value)} where the {name} token's number must be.",
+            "Choose another file of this model.",
+        )
+    if value is not None and 0 <= value < header.count(VOCABULARY):
         return value
-    raise CheckpointError(f"{header.path.name} is damaged: its {name} token is {shown(value)}.")
+    return _default_id(header, name)
+
+
+def _default_id(header: GGUFHeader, name: str) -> int | None:
+    """What the first tokens are in every vocabulary of SentencePiece, if they are spelled so."""
+    if header.metadata.get("tokenizer.ggml.model") != "llama":
+        return None
+    gemma = header.architecture.startswith("gemma")
+    index = (DEFAULT_IDS_OF_GEMMA if gemma else DEFAULT_IDS).get(name)
+    if index is None:
+        return None
+    first = header.items(VOCABULARY, index + 1)
+    return index if index < len(first) and ANGLED.fullmatch(str(first[index])) else None
 
 
 def _layers(header: GGUFHeader, blocks: int) -> int:
@@ -128,8 +172,7 @@ def _unknown(header: GGUFHeader, row: GGUF, key: str, value: object) -> Unsuppor
 def _needed(header: GGUFHeader, key: str) -> float:
     value = header.number(key)
     if value is None or value <= 0:
-        said = "missing" if value is None else value
-        raise CheckpointError(f"{header.path.name} is damaged: its {key} is {said}.")
+        raise without(header, key, value)
     return value
 
 
@@ -259,12 +302,43 @@ def _said(header: GGUFHeader, keys: dict[str, str]) -> dict[str, Any]:
 
 
 def chat_template(header: GGUFHeader) -> str | None:
-    value = header.metadata.get("tokenizer.chat_template")
-    return value if isinstance(value, str) and value.strip() else None
+    """Raises CheckpointError for one that is too long to be one."""
+    for key in TEMPLATES:
+        value = header.metadata.get(key)
+        if isinstance(value, LongText) or (isinstance(value, str) and len(value) > MAX_TEMPLATE):
+            raise CheckpointError(
+                f"{header.path.name} has a chat template of more than {MAX_TEMPLATE:,} characters.",
+                "Choose another file of this model.",
+            )
+        if isinstance(value, str) and value.strip():
+            return value
+    return None
+
+
+def sampling(header: GGUFHeader) -> Config:
+    """What the maker recommends, under generation_config.json's names. llama.cpp takes a number
+    that is written as text too, and every top-k below 1 for none."""
+    found = {name: _number(header.metadata.get(key)) for name, key in SAMPLING.items()}
+    if found["top_k"] is not None:
+        found["top_k"] = max(0, found["top_k"])
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _number(value: object) -> float | None:
+    """As it was meant: the file has 0.7 in 32 bits."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(f"{float(value):.7g}")
+    except ValueError:
+        return None
 
 
 def flag(header: GGUFHeader, key: str, default: bool) -> bool:
     value = header.metadata.get(key, default)
     if isinstance(value, LongArray | tuple):
-        raise CheckpointError(f"{header.path.name} is damaged: its {key} is a list.")
+        raise CheckpointError(
+            f"{header.path.name} has a list where {key} must be yes or no.",
+            "Choose another file of this model.",
+        )
     return bool(value)

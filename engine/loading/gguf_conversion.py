@@ -35,7 +35,7 @@ from engine.loading.gguf_families import GGUF
 from engine.loading.gguf_header import GGUFHeader
 from ground import private
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Raised when a conversion comes out differently, so that older ones are made again."""
 MARKER: Final = "complete"
 CONFIG: Final = "config.json"

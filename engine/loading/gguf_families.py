@@ -107,9 +107,19 @@ def size(header: GGUFHeader, key: str) -> int:
     """Raises CheckpointError for one that is missing or no size."""
     value: object = header.number(key)
     if not isinstance(value, int) or not 0 < value < 2**31:
-        said = "missing" if value is None else value
-        raise CheckpointError(f"{header.path.name} is damaged: its {key} is {said}.")
+        raise without(header, key, value)
     return value
+
+
+def without(header: GGUFHeader, key: str, value: object) -> CheckpointError:
+    """For a setting that must be there: `value` is what the file says, None for nothing."""
+    name = f"{header.architecture}.{key}"
+    if value is None:
+        return CheckpointError(
+            f"{header.path.name} does not say {name}, without which the model cannot be run.",
+            "Choose another file of this model.",
+        )
+    return CheckpointError(f"{header.path.name} is damaged: its {key} is {value}.")
 
 
 def head_size(header: GGUFHeader, found: Config) -> int:

@@ -11,9 +11,11 @@ from torch import nn
 
 from engine.errors import CheckpointError, shown
 from engine.loading import (
+    gguf_config,
     gguf_families,
     gguf_kinds,
     gguf_parts,
+    gguf_pretokenizers,
     gguf_types,
     gguf_weights,
     prompts,
@@ -25,8 +27,10 @@ from engine.loading.checkpoint import (
     GenerationDefaults,
     control_tokens,
     end_tokens,
+    sensible,
 )
 from engine.loading.gguf_conversion import Conversion, converted
+from engine.loading.gguf_header import GGUFHeader
 
 
 def load(
@@ -76,9 +80,9 @@ def load(
             conversion.tokenizer_config["begin_token_id"],
         ),
         config=config,
-        generation=_generation(conversion, tokenizer, control),
+        generation=_generation(header, conversion, tokenizer, control),
         chat_template=template,
-        notes=() if template else (NO_TEMPLATE,),
+        notes=(*gguf_pretokenizers.notes(header), *(() if template else (NO_TEMPLATE,))),
         architecture=header.architecture,
         control_tokens=control,
     )
@@ -96,10 +100,13 @@ def fast_tokenizer(conversion: Conversion) -> Any:
 
 
 def _generation(
-    conversion: Conversion, tokenizer: Any, control: Mapping[str, int]
+    header: GGUFHeader, conversion: Conversion, tokenizer: Any, control: Mapping[str, int]
 ) -> GenerationDefaults:
     named = (conversion.config["eos_token_id"], conversion.tokenizer_config["end_token_ids"])
-    return GenerationDefaults(eos_token_ids=end_tokens(named, tokenizer, control))
+    return GenerationDefaults(
+        **sensible(gguf_config.sampling(header)),
+        eos_token_ids=end_tokens(named, tokenizer, control),
+    )
 
 
 def _divide_frequencies(model: nn.Module, factors: torch.Tensor | None) -> None:

@@ -34,6 +34,11 @@ AHEAD: Final = 1 << 20
 """Bytes of a header that are read at once."""
 MAX_ENTRIES: Final = 65_536
 """Tensors, and pairs of metadata; a mixture of experts has two thousand tensors."""
+MAX_ITEMS: Final = 2_000_000
+"""Strings of all lists together, and items of one that is read; gpt-oss has 650,000 tokens and
+merges."""
+MAX_TEXT: Final = 1_000_000
+"""Bytes of a value that is text; longer ones, such as a whole tokenizer.json, are stepped over."""
 MAX_NAME: Final = 65_535
 """Bytes of a key or tensor name, as the format says."""
 STRING: Final = 8
@@ -68,8 +73,16 @@ class LongArray:
     offset: int
 
 
+@dataclass(frozen=True)
+class LongText:
+    """A text that was stepped over."""
+
+    size: int
+    """Bytes."""
+
+
 Scalar: TypeAlias = int | float | bool | str
-Value: TypeAlias = Scalar | tuple[Scalar, ...] | LongArray
+Value: TypeAlias = Scalar | tuple[Scalar, ...] | LongArray | LongText
 Entry: TypeAlias = tuple[str, tuple[int, ...], int, int]
 """Name, shape, type and offset of a tensor, not yet checked."""
 
@@ -108,7 +121,9 @@ class GGUFHeader:
 
     @property
     def architecture(self) -> str:
-        return str(self.metadata.get("general.architecture", ""))
+        """Empty where the file does not say it."""
+        value = self.metadata.get("general.architecture", "")
+        return value if isinstance(value, str) else ""
 
     @property
     def parameters(self) -> int:
@@ -125,23 +140,39 @@ class GGUFHeader:
     def number(self, key: str) -> float | None:
         """The value of `<architecture>.<key>`, or None; raises CheckpointError for a non-number."""
         value = self.metadata.get(f"{self.architecture}.{key}")
-        if isinstance(value, LongArray) or (isinstance(value, tuple) and len(set(value)) != 1):
+        if isinstance(value, LongArray) or (isinstance(value, tuple) and len(set(value)) > 1):
             raise UnsupportedError(f"{self.path.name} has a different {key} for each layer.")
         if isinstance(value, tuple):
-            value = value[0]
+            value = value[0] if value else None
         if value is None or (isinstance(value, int | float) and math.isfinite(value)):
             return value
         raise CheckpointError(f"{self.path.name} says {shown(value)} where {key} must be a number.")
 
-    def items(self, key: str) -> list[Scalar]:
-        """The items of an array, long or not; empty when there is none."""
+    def count(self, key: str) -> int:
+        """The number of items of an array; 0 where there is none."""
         value = self.metadata.get(key, ())
         if isinstance(value, tuple):
-            return list(value)
+            return len(value)
+        if isinstance(value, LongArray):
+            return value.count
+        raise CheckpointError(
+            f"{self.path.name} has one value where {key} must be a list.", "Choose another file."
+        )
+
+    def items(self, key: str, most: int | None = None) -> list[Scalar]:
+        """The items of an array, long or not, or the first `most`; empty when there is none."""
+        count = self.count(key)
+        if count > MAX_ITEMS:
+            raise CheckpointError(
+                f"{self.path.name} has {count:,} items in {key}: no model has so many.",
+                "Choose another model.",
+            )
+        count = count if most is None else min(most, count)
+        value = self.metadata.get(key, ())
         if not isinstance(value, LongArray):
-            raise CheckpointError(f"{self.path.name} has one value where {key} must be a list.")
+            return list(value)[:count] if isinstance(value, tuple) else []
         with steady_file.opened(self.path, self.files[0]) as file:
-            return _Cursor(file, file.size, value.offset).array_items(value.kind, value.count)
+            return _Cursor(file, file.size, value.offset).array_items(value.kind, count)
 
 
 def read(path: Path, size: int | None = None) -> GGUFHeader:
@@ -166,6 +197,11 @@ def begins_as_one(path: Path) -> bool:
         return False
 
 
+def _decoded(text: bytes) -> str:
+    """A vocabulary may hold pieces that are no UTF-8; they must stay distinct."""
+    return text.decode("utf-8", "backslashreplace")
+
+
 class _Cursor:
     """A place in the file that never leaves it; what lies before it has been read."""
 
@@ -176,6 +212,8 @@ class _Cursor:
         self.position = position
         self.data = bytearray()
         """The file's beginning."""
+        self.strings = 0
+        """Of lists, so far."""
 
     def header(self) -> GGUFHeader:
         version = self._version()
@@ -203,8 +241,7 @@ class _Cursor:
         length = self._u64()
         if limit is not None and length > limit:
             raise self._broken("one of its names is too long")
-        # A vocabulary may hold pieces that are no UTF-8; they must stay distinct.
-        return self._take(length).decode("utf-8", "backslashreplace")
+        return _decoded(self._take(length))
 
     def _version(self) -> int:
         magic = self._take(min(4, self.file.size))
@@ -243,7 +280,7 @@ class _Cursor:
 
     def _value(self, kind: int) -> Value:
         if kind == STRING:
-            return self.string()
+            return self._text()
         if kind == ARRAY:
             return self._array()
         if kind not in SCALARS:
@@ -251,12 +288,31 @@ class _Cursor:
         scalar: Scalar = SCALARS[kind].unpack(self._take(SCALARS[kind].size))[0]
         return scalar
 
+    def _text(self) -> str | LongText:
+        length = self._u64()
+        if length > MAX_TEXT:
+            self._skip(length)
+            return LongText(length)
+        return _decoded(self._take(length))
+
     def _array(self) -> Value:
         kind = self._u32()
+        if kind == ARRAY:
+            raise UnsupportedError(
+                f"{self.name} has a list of lists, which Hearth does not read.",
+                "Choose another file of this model.",
+            )
         if kind != STRING and kind not in SCALARS:
             raise self._broken(f"it has a list of the unknown type {kind}")
         item_size = _U64.size if kind == STRING else SCALARS[kind].size
         count = self._count(item_size)
+        if kind == STRING:
+            self.strings += count
+        if self.strings > MAX_ITEMS:
+            raise CheckpointError(
+                f"{self.name} lists more than {MAX_ITEMS:,} texts; no model has so many.",
+                "Choose another model.",
+            )
         if count <= LONG_ARRAY:
             return tuple(self.array_items(kind, count))
         array = LongArray(kind, count, self.position)

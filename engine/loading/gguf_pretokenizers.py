@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from engine.errors import CheckpointError, UnsupportedError, shown
-from engine.loading.gguf_config import flag, token_id
+from engine.loading.gguf_config import VOCABULARY, flag, token_id
 from engine.loading.gguf_header import GGUFHeader, LongArray
 
 BYTE_LEVEL: Final = "gpt2"
 SENTENCEPIECE: Final = "llama"
+MERGES: Final = "tokenizer.ggml.merges"
 KINDS: Final = (BYTE_LEVEL, SENTENCEPIECE)
 """Values of `tokenizer.ggml.model` that can be read."""
 UNREADABLE: Final = {
@@ -160,9 +161,26 @@ _ROWS: Final[tuple[tuple[tuple[str, ...], PreTokenizer], ...]] = (
 PRE_TOKENIZERS: Final = {name: row for names, row in _ROWS for name in names}
 
 
+_UNNAMED: Final = "default"
+_BY_ARCHITECTURE: Final = {
+    "command-r": "command-r",
+    "phi2": "phi-2",
+    "qwen2": "qwen2",
+    "qwen2moe": "qwen2",
+    "starcoder2": "starcoder",
+}
+"""Of files from before May 2024, which do not name it: all models of the architecture have this."""
+_LLAMA3_BEGIN: Final = (128_000, "<|begin_of_text|>")
+"""The token that tells Llama 3's vocabulary, and its id."""
+GUESSED: Final = (
+    "This file does not say how its vocabulary cuts text (tokenizer.ggml.pre). It is cut as GPT-2 "
+    "does, and replies may be worse than the model's own. A newer conversion of the model says it."
+)
+
+
 def of(header: GGUFHeader) -> PreTokenizer:
     """The row of a byte-level vocabulary. Raises UnsupportedError for an unknown name."""
-    pre = header.metadata.get("tokenizer.ggml.pre", "default")
+    pre = name_of(header)
     if not isinstance(pre, str) or pre not in PRE_TOKENIZERS:
         raise UnsupportedError(
             f"{header.path.name} cuts text in an unknown way ({shown(pre)}).",
@@ -171,13 +189,32 @@ def of(header: GGUFHeader) -> PreTokenizer:
     return PRE_TOKENIZERS[pre]
 
 
+def name_of(header: GGUFHeader) -> object:
+    """What the file says; of one that says nothing, what its architecture or vocabulary tells."""
+    pre = header.metadata.get("tokenizer.ggml.pre") or _UNNAMED
+    if pre != _UNNAMED:
+        return pre
+    index, begin = _LLAMA3_BEGIN
+    if header.count(VOCABULARY) > index and header.items(VOCABULARY, index + 1)[index] == begin:
+        return "llama-bpe"
+    return _BY_ARCHITECTURE.get(header.architecture, _UNNAMED)
+
+
+def notes(header: GGUFHeader) -> tuple[str, ...]:
+    """What the user should know of how text is cut."""
+    byte_level = header.metadata.get("tokenizer.ggml.model") == BYTE_LEVEL
+    return (GUESSED,) if byte_level and name_of(header) == _UNNAMED else ()
+
+
 def check(header: GGUFHeader) -> str:
     """The kind of its vocabulary: BYTE_LEVEL or SENTENCEPIECE.
 
     Raises CheckpointError where there is none, UnsupportedError for one that cannot be read.
     """
-    if not isinstance(header.metadata.get("tokenizer.ggml.tokens"), tuple | LongArray):
-        raise CheckpointError(f"{header.path.name} has no vocabulary.")
+    if not isinstance(header.metadata.get(VOCABULARY), tuple | LongArray):
+        raise CheckpointError(
+            f"{header.path.name} has no vocabulary.", "Choose another file of this model."
+        )
     kind = header.metadata.get("tokenizer.ggml.model", "")
     if not isinstance(kind, str) or kind not in KINDS:
         known = f", {UNREADABLE[kind]}" if isinstance(kind, str) and kind in UNREADABLE else ""
@@ -187,6 +224,12 @@ def check(header: GGUFHeader) -> str:
         )
     if kind == BYTE_LEVEL:
         of(header)
+        if not header.count(MERGES):
+            raise CheckpointError(
+                f"{header.path.name} has a vocabulary without its merges ({MERGES}), and text "
+                "cannot be cut into its tokens without them.",
+                "Choose another file of this model.",
+            )
     return kind
 
 

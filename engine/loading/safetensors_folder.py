@@ -24,20 +24,12 @@ from engine.loading.checkpoint import (
     GenerationDefaults,
     control_tokens,
     end_tokens,
+    sensible,
 )
-from engine.loading.families import Config
 from engine.loading.model_folder import ModelFolder
 from engine.loading.tensor_reading import Reader
 from engine.loading.weights import Weight
 
-LIMITS: Final = {
-    "temperature": (0.0, 100.0),
-    "top_k": (0, 1_000_000),
-    "top_p": (0.001, 1.0),
-    "min_p": (0.0, 0.999),
-    "repetition_penalty": (0.01, 100.0),
-}
-"""Settings of generation_config.json, and between which values one makes sense."""
 LAYER: Final = re.compile(r"^model\.layers\.(\d{1,9})\.")
 AHEAD: Final = re.compile(r"\.(?:eh_proj|enorm|hnorm|shared_head)\.")
 """Weights of a layer that predicts ahead, in DeepSeek V3, GLM-4.5 and who follows them."""
@@ -235,14 +227,6 @@ def generation_defaults(
     said = folder.json("generation_config.json")
     named = [config.get("eos_token_id") for config in (said, folder.config, folder.text_config)]
     return GenerationDefaults(
-        **{name: value for name in LIMITS if (value := _sensible(name, said)) is not None},
+        **sensible(said),
         eos_token_ids=end_tokens(named, tokenizer, control),
     )
-
-
-def _sensible(name: str, said: Config) -> Any:
-    low, high = LIMITS[name]
-    value = said.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        return None
-    return int(value) if name == "top_k" else float(value)

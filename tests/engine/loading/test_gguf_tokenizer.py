@@ -412,14 +412,13 @@ def put(writer: Any, key: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("tokens", ["only", "two"], "contradicts itself"),
-        ("tokens", [f"w{i}" for i in range(1000)], "tokens without embeddings"),
-        ("merges", ["h e", "no-such piece"], "contradicts itself"),
-        ("merges", ["he"], "a merge has no two parts"),
-        ("bos_token_id", 9999, "bos token is 9999"),
+        ("tokens", ["only", "two"], "no tokens for letters such as '.u0120'"),
+        ("tokens", [f"w{i}" for i in range(1000)], "1,000 tokens, and its embedding is made for"),
+        ("tokens", [*tiny.VOCABULARY[:-1], "h"], "two tokens of one spelling, .*'h'"),
+        ("tokens", [*tiny.VOCABULARY[:-1], "h" * 9999], "longer tokens than any model"),
     ],
 )
-def test_vocabulary_that_contradicts_itself(
+def test_a_vocabulary_of_no_model_is_called_so(
     key: str, value: object, said: str, tmp_path: Path
 ) -> None:
     header = vocabulary(tmp_path, lambda writer: put(writer, key, value))

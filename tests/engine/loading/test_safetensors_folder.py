@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.errors import CheckpointError, HearthError, UnsupportedError
-from engine.loading import model_folder, safetensors_folder
+from engine.loading import checkpoint, model_folder
 from engine.loading.model_folder import INDEX
 from engine.sampling import SamplingOptions
 from tests.engine import tiny
@@ -333,7 +333,7 @@ def test_generation_settings_are_read_as_far_as_they_make_sense(folder: Path) ->
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_settings_that_are_let_through_can_be_sampled_with(which: int) -> None:
-    limits = {name: values[which] for name, values in safetensors_folder.LIMITS.items()}
+    limits = {name: values[which] for name, values in checkpoint.LIMITS.items()}
     SamplingOptions(**limits)  # type: ignore[arg-type]
 
 
