@@ -24,6 +24,7 @@ def serve(answer: Callable[[Any], Any]) -> None:
     # Ctrl-C in a terminal goes to every process of it; this one ends with its stdin.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watchdog.end_with_input(GRACE)
+    _silence()
     for line in sys.stdin.buffer:
         said = json.dumps(_answered(answer, json.loads(line)), separators=(",", ":"))
         try:
@@ -31,6 +32,16 @@ def serve(answer: Callable[[Any], Any]) -> None:
             sys.stdout.buffer.flush()
         except OSError:
             os._exit(1)  # nobody reads any more, and nobody is to see a trace of it
+
+
+def _silence() -> None:
+    """A library that panics quotes a stranger's file on stderr, which is a person's terminal.
+
+    The same words are answered as an error, and shown as a stranger's are.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def _answered(answer: Callable[[Any], Any], request: Any) -> dict[str, Any]:

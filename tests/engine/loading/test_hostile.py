@@ -319,6 +319,15 @@ def test_a_regular_expression_that_backtracks_for_minutes_is_ended(
     assert found.prompts.ids([("user", "Hello")], CONTEXT)
 
 
+def test_a_tokenizer_that_panics_writes_nothing_on_the_terminal(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    damaged = {"type": "Precompiled", "precompiled_charsmap": "BQAAAEVD2x9ev1B4YV2ZZCfJ"}
+    said = refusal(edited(folder, normalizer=damaged))
+    assert "Cannot parse precompiled_charsmap" in said
+    assert capfd.readouterr().err == ""
+
+
 def test_a_tokenizer_that_panics_is_a_sentence(folder: Path) -> None:
     found = load(edited(folder, pre_tokenizer=split(r"(a+)+$")))
     with pytest.raises(PromptError, match="retry-limit"):
