@@ -255,6 +255,7 @@ def test_two_windows_go_on_with_one_file_after_it_was_deleted(
 
 def test_a_file_that_only_has_another_number_is_used_on(filled: Path, make: MakeStore) -> None:
     store = make()
+    assert store._home is not None
     store._home._opened[""] = (0, 0)  # as some file systems on a network do
     chat = store.add_conversation("New")
     assert (store.news, store.trouble, store.take_moves()) == (None, None, [])
