@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -26,6 +27,8 @@ NO_WINDOW: Final = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 """Or Windows would open a console: the engine has none of its own."""
 POLL: Final = 0.02
 """Seconds between two looks at Stop."""
+ENDING: Final = 0.5
+"""Seconds in which a process ends whose pipe has been closed."""
 MAX_ANSWER: Final = 1 << 20
 """Bytes of an answer, unless the caller expects more."""
 
@@ -190,8 +193,7 @@ class _Exchange:
             if time.monotonic() >= deadline:
                 raise LateError(f"it did not end within {limit:g} seconds")
         if not self._line.endswith(b"\n"):
-            too_long = len(self._line) >= self._most
-            raise ChildError("it answers too much" if too_long else "it ended its process")
+            raise ChildError(self._why_no_line())
         try:
             answer = json.loads(self._line)
         except (ValueError, RecursionError) as error:
@@ -202,6 +204,14 @@ class _Exchange:
             case {"error": str(why)}:
                 raise AnswerError(reason(ChildError(why)))
         raise ChildError("its answer is damaged")
+
+    def _why_no_line(self) -> str:
+        if len(self._line) >= self._most:
+            return "it answers too much"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if self._process.wait(ENDING) == -getattr(signal, "SIGXCPU", 0):
+                return "it computes for too long"
+        return "it ended its process"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -19,6 +19,8 @@ from engine.loading import child_loop, conversation, encoding
 from engine.loading.chat_template import ChatTemplate, TemplateError
 from engine.loading.encoding import Encoder
 
+OPENING: Final = 8
+"""Seconds of computing in which a tokenizer.json is read; Gemma's 33 MB take two."""
 MEMORY: Final = 1_400_000_000
 """Bytes of address space; Gemma 3's vocabulary, the largest of today's, takes a third."""
 
@@ -63,15 +65,17 @@ class Program:
         self._prompter: Prompter | None = None
 
     def answer(self, request: dict[str, Any] | None) -> Any:
-        if self._tokenizer is None:
-            self._tokenizer = encoding.opened(self._file.read_bytes())
-        if request is None:
-            return None
-        if self._prompter is None:
-            self._prompter = Prompter(self._tokenizer, request)
-            return None
+        if request is None or self._prompter is None:
+            with child_loop.limited_time(OPENING):
+                return self._open(request)
         messages = [(role, content) for role, content in request["messages"]]
         return self._prompter.answer(messages, request["longest"])
+
+    def _open(self, opening: dict[str, Any] | None) -> None:
+        if self._tokenizer is None:
+            self._tokenizer = encoding.opened(self._file.read_bytes())
+        if opening is not None:
+            self._prompter = Prompter(self._tokenizer, opening)
 
 
 if __name__ == "__main__":

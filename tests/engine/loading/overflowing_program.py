@@ -1,4 +1,7 @@
-"""A process that answers its first request, and does to the next one what its argument says."""
+"""A process that answers its first request, and does to the next one what its argument says.
+
+With "compute" it does not answer the first one, and its time for that is limited.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,10 @@ from engine.loading import child_loop
 
 
 def answer(request: Any) -> None:
+    if sys.argv[1] == "compute":
+        with child_loop.limited_time(1):
+            while True:
+                pass
     if request is None:
         return
     if sys.argv[1] == "sleep":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,14 @@ import pytest
 from engine.errors import CheckpointError, PromptError
 from engine.loading import encoding, prompts
 from engine.loading.checkpoint import TAG, control_tokens
-from engine.loading.child import Child, ChildError, LateError, StoppedError, never
+from engine.loading.child import (
+    Child,
+    ChildError,
+    LateError,
+    StartError,
+    StoppedError,
+    never,
+)
 from engine.loading.encoding import Finder
 from engine.loading.prompts import Messages, Prompts
 from tests.engine import tiny
@@ -217,6 +225,13 @@ def test_a_child_that_answers_too_much_or_nothing_is_ended(does: str) -> None:
         with pytest.raises(LateError, match=r"did not end within 0\.3 seconds"):
             child.ask(request, 0.3)
     assert process.wait(10) != 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there the clock alone limits it")
+def test_a_child_that_computes_too_long_before_it_is_ready_is_ended() -> None:
+    child = Child("tests.engine.loading.overflowing_program", "compute", start_limit=60.0)
+    with pytest.raises(StartError, match="it computes for too long"):
+        child.open()
 
 
 # ---------------------------------------------------------------------------- what is believed
