@@ -19,7 +19,7 @@ from engine.kv_cache import KVCache
 from engine.loading.assembly import assemble
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.load import load
-from engine.loading.weights import Weight
+from engine.loading.weights import Weight, copied
 from engine.model_shape import ModelShape
 from engine.rope import LongRope
 from engine.runner import Runner, checked
@@ -127,7 +127,10 @@ def of_shape(name: str) -> Subject:
     assembled = assemble(
         published.family,
         config,
-        (Weight(n, w, w.nbytes) for n, w in drawn(published, config, device, dtype)),
+        (
+            Weight(name, tensor.shape, copied(tensor), tensor.nbytes)
+            for name, tensor in drawn(published, config, device, dtype)
+        ),
         total=0,
         device=device,
         dtype=dtype,

@@ -21,7 +21,7 @@ from engine.loading.families import Config
 from engine.loading.gguf_config import BLOCK, FACTORS
 from engine.loading.gguf_families import GGUF, Part, Rows
 from engine.loading.gguf_header import GGUFHeader, TensorInfo
-from engine.loading.weights import View, Weight, whole
+from engine.loading.weights import View, Weight, copied, whole
 
 ROPE_FACTORS: Final = "rope_freqs.weight"
 """Llama 3.1 and later: what each rotary frequency is divided by."""
@@ -121,12 +121,8 @@ def weights(header: GGUFHeader, tensors: list[Stored]) -> Iterator[Weight]:
                 running.append(_started(pool, header, following))
             size = one.info.size
             for place, tensor in zip(one.places, running.popleft().result(), strict=True):
-                yield Weight(place.name, tensor.shape, partial(_copy, tensor), size, place.into)
+                yield Weight(place.name, tensor.shape, copied(tensor), size, place.into)
                 size = 0  # told once, however many parameters it fills
-
-
-def _copy(tensor: Tensor, target: Tensor) -> None:
-    target.copy_(tensor)
 
 
 def rope_factors(header: GGUFHeader) -> Tensor | None:

@@ -31,6 +31,15 @@ class Weight(NamedTuple):
     into: View = whole
 
 
+def copied(tensor: torch.Tensor) -> Fill:
+    """For values that are in memory already."""
+
+    def fill(target: torch.Tensor) -> None:
+        target.copy_(tensor)
+
+    return fill
+
+
 class Extremes:
     """The smallest and the largest value of each weight; a model with NaN or infinity is refused.
 
