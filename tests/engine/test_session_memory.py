@@ -133,9 +133,9 @@ def test_what_a_failed_load_had_taken_is_given_back(
     models: list[weakref.ref[torch.nn.Module]] = []
     plain = assembly._fill_state
 
-    def noted(model: torch.nn.Module, *rest: Any) -> None:
+    def noted(model: torch.nn.Module, *rest: Any) -> Any:
         models.append(weakref.ref(model))
-        plain(model, *rest)
+        return plain(model, *rest)
 
     monkeypatch.setattr(assembly, "_fill_state", noted)
     monkeypatch.setattr(opening, "KVCache", lambda *_, **__: more_than_there_is())

@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine import model_card
-from engine.errors import REASON, CheckpointError, HearthError, PromptError
+from engine.errors import REASON, CheckpointError, HearthError, PromptError, UnsupportedError
 from engine.loading import (
     config_gate,
     families,
@@ -166,6 +166,14 @@ def test_a_size_that_cannot_be(setting: str, value: object, folder: Path) -> Non
     refusal(folder)
 
 
+NO_SENSE = (
+    "The config.json of tiny",
+    "settings make no sense",
+    "config.json is too large",
+    "config.json has too much in it",
+)
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
@@ -194,7 +202,7 @@ def test_a_size_that_cannot_be(setting: str, value: object, folder: Path) -> Non
 def test_a_setting_that_makes_no_sense(setting: str, value: object, folder: Path) -> None:
     edit_json(folder / "config.json", **{setting: value})
     said = refusal(folder)
-    assert "The config.json of tiny" in said or "settings make no sense" in said
+    assert any(sentence in said for sentence in NO_SENSE), said
 
 
 @pytest.mark.parametrize("value", [-0.7, float("nan"), "wide"])
@@ -501,7 +509,7 @@ def test_an_offset_beyond_the_file(offset: int, tmp_path: Path) -> None:
 
 def test_lists_in_lists_in_lists(tmp_path: Path) -> None:
     nested = struct.pack("<IQ", 9, 1) * 100_000
-    with pytest.raises(CheckpointError, match="unknown type 9"):
+    with pytest.raises(UnsupportedError, match="a list of lists"):
         gguf_header.read(gguf(tmp_path / "x.gguf", [pair("list", 9, nested)]))
 
 
@@ -529,7 +537,7 @@ def test_a_token_whose_merges_would_take_hours(tmp_path: Path) -> None:
                 data["tokenizer.ggml.tokens"].value = tokens
 
     path = tiny.write_gguf(tmp_path / "x.gguf", tiny.model("llama"), change)
-    assert "tokens are too long" in refusal(path)
+    assert "longer tokens than any model" in refusal(path)
 
 
 @pytest.mark.parametrize("letter", ["x", "\x1b", "\u202e"])
@@ -600,7 +608,8 @@ def test_a_link_to_a_folder_on_the_way_is_a_link_out_too(name: str, folder: Path
 
 @LINKS
 def test_a_template_or_an_index_that_is_a_link_out(folder: Path) -> None:
-    for name in ("chat_template.jinja", INDEX):
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+    for name in (INDEX, "chat_template.jinja"):
         (folder.parent / name).write_text("{}", "utf-8")
         (folder / name).symlink_to(folder.parent / name)
         assert name in refusal(folder)
