@@ -209,8 +209,12 @@ class _Exchange:
         if len(self._line) >= self._most:
             return "it answers too much"
         with contextlib.suppress(subprocess.TimeoutExpired):
-            if self._process.wait(ENDING) == -getattr(signal, "SIGXCPU", 0):
+            ended = self._process.wait(ENDING)
+            if ended == -getattr(signal, "SIGXCPU", 0):
                 return "it computes for too long"
+            # What the libraries do that get no more of memory or stack.
+            if ended == -signal.SIGABRT:
+                return "it takes too much memory"
         return "it ended its process"
 
 

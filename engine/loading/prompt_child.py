@@ -21,8 +21,8 @@ from engine.loading.encoding import Encoder
 
 OPENING: Final = 8
 """Seconds of computing in which a tokenizer.json is read; Gemma's 33 MB take two."""
-MEMORY: Final = 1_400_000_000
-"""Bytes of address space; Gemma 3's vocabulary, the largest of today's, takes a third."""
+MEMORY: Final = 1_000_000_000
+"""Bytes of address space; Gemma 3's vocabulary, the largest of today's, takes half of them."""
 
 
 class Prompter:
