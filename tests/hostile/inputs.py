@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Callable
@@ -51,6 +52,12 @@ class Input:
 
 def kind_of(number: int) -> str:
     return ORDER[number % len(ORDER)]
+
+
+def first_of(kind: str, count: int) -> list[int]:
+    """The first numbers of inputs of this kind."""
+    numbers = (number for number in itertools.count() if kind_of(number) == kind)
+    return list(itertools.islice(numbers, count))
 
 
 def make(number: int, bases: Bases, folder: Path) -> Input:

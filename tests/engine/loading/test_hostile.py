@@ -38,6 +38,7 @@ from engine.protocol import ModelInfo
 from tests.engine import tiny
 from tests.engine.prompting import CONTEXT
 from tests.engine.tiny import edit_json, load, write_json
+from tests.hostile.templates import EXHAUSTING
 
 
 def refusal(path: Path) -> str:
@@ -327,6 +328,12 @@ def test_a_regular_expression_that_backtracks_for_minutes_is_ended(
     assert found.prompts.ids([("user", "Hello")], CONTEXT)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits address space")
+def test_a_tokenizer_that_takes_too_much_memory_is_called_that(folder: Path) -> None:
+    parts = {"normalizer": replace("", "x" * 1_000_000), "pre_tokenizer": split(r"(.*)*\1z")}
+    assert "takes too much memory" in refusal(edited(folder, **parts))
+
+
 def test_a_tokenizer_that_panics_writes_nothing_on_the_terminal(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -406,27 +413,6 @@ def test_a_template_that_reaches_for_the_program_gets_nothing(text: str) -> None
     with contextlib.suppress(TemplateError):
         found = ChatTemplate(text, {}).render([{"role": "user", "content": "Hello"}])
         assert not re.search(r"class|function|module|builtin|environ|/|<", found), found
-
-
-EXHAUSTING = (
-    "{{ range(10 ** 9) | list }}",
-    "{{ 'x' * 10 ** 10 }}",
-    "{{ [1] * 10 ** 10 }}",
-    "{% set x = 'a' %}" + "{% set x = x ~ x %}" * 40 + "{{ x | length }}",
-    "{{ '%1000000000d' | format(1) }}",
-    "{{ '{:>1000000000}'.format('a') }}",
-    "{{ 'a' | center(1000000000) }}",
-    "{{ 'a'.zfill(10 ** 10) }}",
-    "{{ messages | tojson(indent=10 ** 9) }}",
-    "{{ 2 ** (10 ** 9) }}",
-    "{% macro m(n) %}{{ m(n + 1) }}{% endmacro %}{{ m(0) }}",
-    "{% for m in messages recursive %}{{ loop([m, m]) }}{% endfor %}",
-    "{{ lipsum(n=100000) }}",
-    "{% for i in range(99999) %}{{ 'x' * 9999 }}{% endfor %}",
-    "{{ " + "(" * 100_000 + "1" + ")" * 100_000 + " }}",
-    "{% if 1 %}" * 10_000 + "{% endif %}" * 10_000,
-    "{{ " + "-" * 1_000_000 + "1 }}",
-)
 
 
 @pytest.fixture(scope="module")
