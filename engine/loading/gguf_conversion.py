@@ -1,54 +1,25 @@
-"""What a GGUF file says about config and tokenizer, converted once and kept in the cache folder.
-
-The marker is written last and the folder renamed into place, so that half of one is never used. It
-has the other files' digest: a computer that lost power keeps the names of files without what was
-in them.
-
-Several processes use one cache. The first that renames its conversion into place is right, and the
-others take it. A complete conversion is removed only if no running process has used it: each leaves
-its number in the folder, as it may read the tokenizer again for as long as it runs.
-"""
+"""What a GGUF file says about config and tokenizer, converted once and kept in the cache folder."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import hashlib
 import json
-import logging
-import os
-import secrets
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
-
 from engine import folders
-from engine.errors import StorageError
-from engine.loading import gguf_config, gguf_pretokenizers
+from engine.loading import gguf_config, gguf_pretokenizers, kept_conversions
 from engine.loading.families import Config
 from engine.loading.gguf_families import GGUF
 from engine.loading.gguf_header import GGUFHeader
-from ground import private
 
-VERSION: Final = 6
+VERSION: Final = 7
 """Raised when a conversion comes out differently, so that older ones are made again."""
-MARKER: Final = "complete"
 CONFIG: Final = "config.json"
 TOKENIZER: Final = "tokenizer.json"
 TOKENIZER_CONFIG: Final = "tokenizer_config.json"
 FILES: Final = (CONFIG, TOKENIZER, TOKENIZER_CONFIG)
-KEPT: Final = 16
-"""Conversions of that many files are kept, the latest used."""
-MAKING: Final = ".making-"
-USED_BY: Final = "used-by-"
-"""Begins the name of an empty file; the number of the process that uses the folder ends it."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,85 +35,23 @@ def converted(header: GGUFHeader, row: GGUF, begin: Callable[[], None]) -> Conve
     Its files stay where they are for as long as this process runs. Raises StorageError when the
     cache cannot be written, CheckpointError and UnsupportedError for what cannot be converted.
     """
-    folder = folders.cache() / "gguf" / key(header.paths)
-    found = _read(folder)
-    if found is None:
+
+    def make() -> dict[str, bytes]:
         begin()
-        found = _made(folder, header, row)
-    return found
+        return _made(header, row)
 
-
-def key(paths: Iterable[Path]) -> str:
-    """Names content by path, size and time of change: hashing gigabytes takes too long."""
-    said = str(VERSION)
-    for path in paths:
-        status = path.stat()
-        said += f" {path.resolve()} {status.st_size} {status.st_mtime_ns}"
-    return hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-
-
-def _read(folder: Path) -> Conversion | None:
-    """None for one that is missing, not complete or damaged."""
-    try:
-        if not (folder / MARKER).exists():
-            return None
-        _use(folder)
-        content = {name: (folder / name).read_bytes() for name in FILES}
-        if (folder / MARKER).read_text("ascii") != _digest(content.values()):
-            raise ValueError("its files are not what was written")
-    except (OSError, ValueError) as error:
-        _log.warning("converting again, %s cannot be used: %s", folder, error)
-        return None
-    config, tokenizer_config = (json.loads(content[name]) for name in (CONFIG, TOKENIZER_CONFIG))
+    folder = folders.cache() / "gguf" / key(header.paths)
+    found = kept_conversions.kept(folder, FILES, make)
+    config, tokenizer_config = (json.loads(found[name]) for name in (CONFIG, TOKENIZER_CONFIG))
     return Conversion(config, folder / TOKENIZER, tokenizer_config)
 
 
-def _use(folder: Path) -> None:
-    """Says that this process reads the folder, and no longer names those that have ended."""
-    with contextlib.suppress(OSError):  # a full disk, or one that is only read, can be read from
-        (folder / MARKER).touch()
-        (folder / f"{USED_BY}{os.getpid()}").touch(private.FILE)
-        for left in folder.glob(f"{USED_BY}*"):
-            if not _runs(left):
-                left.unlink(missing_ok=True)
+def key(paths: Iterable[Path]) -> str:
+    """Names the conversion of the files at `paths`."""
+    return kept_conversions.key(str(VERSION), paths)
 
 
-def _used_by_others(folder: Path) -> bool:
-    own = f"{USED_BY}{os.getpid()}"
-    return any(left.name != own and _runs(left) for left in folder.glob(f"{USED_BY}*"))
-
-
-def _runs(left: Path) -> bool:
-    number = left.name.removeprefix(USED_BY)
-    return number.isdecimal() and psutil.pid_exists(int(number))
-
-
-def _digest(contents: Iterable[bytes]) -> str:
-    digest = hashlib.sha256()
-    for content in contents:
-        digest.update(content)
-    return digest.hexdigest()
-
-
-def _made(folder: Path, header: GGUFHeader, row: GGUF) -> Conversion:
-    try:
-        private.make_folder(folder.parent)
-        folders.forget_abandoned(folder.parent, MAKING)
-        making = Path(tempfile.mkdtemp(prefix=MAKING, dir=folder.parent))
-    except OSError as error:
-        raise _storage_error(error, folder) from error
-    try:
-        _fill(making, header, row)
-        found = _put(making, folder)
-        _forget_old(folder.parent)
-    except OSError as error:
-        raise _storage_error(error, folder) from error
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-    return found
-
-
-def _fill(made: Path, header: GGUFHeader, row: GGUF) -> None:
+def _made(header: GGUFHeader, row: GGUF) -> dict[str, bytes]:
     from engine.loading import gguf_tokenizer
 
     config = gguf_config.settings(header, row)
@@ -153,10 +62,7 @@ def _fill(made: Path, header: GGUFHeader, row: GGUF) -> None:
         TOKENIZER: tokenizer.to_str(),
         TOKENIZER_CONFIG: json.dumps(_tokenizer_config(header, config, tokenizer)),
     }
-    contents = {name: files[name].encode() for name in FILES}
-    for name, content in contents.items():
-        private.write(made / name, content)
-    private.write(made / MARKER, _digest(contents.values()).encode("ascii"))
+    return {name: file.encode() for name, file in files.items()}
 
 
 def _tokenizer_config(header: GGUFHeader, config: Config, tokenizer: Any) -> Config:
@@ -173,55 +79,3 @@ def _tokenizer_config(header: GGUFHeader, config: Config, tokenizer: Any) -> Con
         "end_token_ids": ends,
         "chat_template": template,
     }
-
-
-def _put(made: Path, folder: Path) -> Conversion:
-    """Renames `made` to `folder`, or takes the complete one that another process has put there."""
-    try:
-        made.rename(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise
-        found = _read(folder)
-        if found is not None:
-            return found
-        _repair(made, folder)
-    found = _read(folder)
-    if found is None:
-        raise StorageError(f"The folder {folder} cannot be read.")
-    return found
-
-
-def _repair(made: Path, folder: Path) -> None:
-    """File by file: should others repair it too, nobody misses one, as theirs are the same."""
-    for name in (*FILES, MARKER):
-        if (folder / name).is_dir():
-            shutil.rmtree(folder / name)
-        (made / name).replace(folder / name)
-
-
-def _forget_old(parent: Path) -> None:
-    """Removes all but the latest used, under another name first: nobody sees half of one."""
-    used: dict[Path, float] = {}
-    for folder in parent.iterdir():
-        with contextlib.suppress(OSError):  # not complete, or being removed by another process
-            used[folder] = (folder / MARKER).stat().st_mtime
-    for folder in sorted(used, key=lambda folder: used[folder], reverse=True)[KEPT:]:
-        if not _used_by_others(folder):
-            _remove(folder)
-
-
-def _remove(folder: Path) -> None:
-    aside = folder.with_name(f"{MAKING}{secrets.token_hex(8)}")
-    with contextlib.suppress(OSError):  # on Windows while one of its files is open
-        folder.rename(aside)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _storage_error(error: OSError, folder: Path) -> StorageError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageError(
-            f"There is no room left to prepare the model in {folder.parent}.",
-            "Free some space on that disk (about 50 MB), then try again.",
-        )
-    return StorageError(f"The model cannot be prepared in {folder.parent}: {error.strerror}.")

@@ -18,7 +18,8 @@ import pytest
 from engine import folders
 from engine.errors import StorageError
 from engine.loading import gguf_conversion, gguf_families, gguf_header
-from engine.loading.gguf_conversion import CONFIG, KEPT, MAKING, MARKER, TOKENIZER, Conversion
+from engine.loading.gguf_conversion import CONFIG, TOKENIZER, Conversion
+from engine.loading.kept_conversions import KEPT, MAKING, MARKER
 from ground import private
 from tests.engine import tiny
 

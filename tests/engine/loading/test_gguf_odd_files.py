@@ -19,6 +19,7 @@ from engine.loading import (
     gguf_pretokenizers,
     gguf_tokenizer,
     load,
+    vocabulary,
 )
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.gguf_header import GGUFHeader
@@ -117,18 +118,18 @@ def test_a_vocabulary_of_merges_without_end_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     header = sentencepiece(tmp_path, tokens=evil(50))  # 20,825 merges
-    monkeypatch.setattr(gguf_tokenizer, "MAX_MERGES", 10_000)
+    monkeypatch.setattr(vocabulary, "MAX_MERGES", 10_000)
     with pytest.raises(CheckpointError, match="merge in more ways than any model's"):
         gguf_tokenizer.tokenizer(header)
     monkeypatch.undo()
-    monkeypatch.setattr(gguf_tokenizer, "MAX_MERGED", 100_000)
+    monkeypatch.setattr(vocabulary, "MAX_MERGED", 100_000)
     with pytest.raises(CheckpointError, match="merge in more ways than any model's"):
         gguf_tokenizer.tokenizer(header)
 
 
 def test_the_limits_of_merges_leave_gemma_room() -> None:
     """Gemma 2's vocabulary, the largest, has 580,604."""
-    assert gguf_tokenizer.MAX_MERGES >= 1.5 * 580_604
+    assert vocabulary.MAX_MERGES >= 1.5 * 580_604
 
 
 def test_lists_without_end_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
