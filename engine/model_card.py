@@ -11,6 +11,7 @@ import msgspec
 
 from engine.errors import SHOWN, HearthError
 from engine.loading import (
+    folder_tokenizer,
     gguf_config,
     gguf_families,
     gguf_kinds,
@@ -87,7 +88,7 @@ def _of_config(card: ModelInfo, path: Path) -> ModelInfo:
 
 def _of_folder(card: ModelInfo, path: Path) -> ModelInfo:
     folder = model_folder.open_folder(path)
-    folder.tokenizer_file()
+    folder_tokenizer.check(folder)
     if folder.header_bytes() > MAX_HEADERS:
         return msgspec.structs.replace(card, size_bytes=folder.file_bytes())
     return msgspec.structs.replace(

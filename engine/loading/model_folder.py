@@ -95,17 +95,6 @@ class ModelFolder:
         """A JSON file of the folder, cleaned; empty when there is none."""
         return read_json(self.path / name) if exists(self.path / name) else {}
 
-    def tokenizer_file(self) -> Path:
-        """Raises CheckpointError when there is none."""
-        file = self.path / "tokenizer.json"
-        if exists(file):
-            check_file(file)
-            return file
-        raise CheckpointError(
-            f"The folder {self.path.name} has no tokenizer.json.",
-            "Download tokenizer.json and tokenizer_config.json into it.",
-        )
-
 
 def open_folder(path: Path) -> ModelFolder:
     """Raises CheckpointError without a config, UnsupportedError for another architecture."""
@@ -225,7 +214,7 @@ def _names_code(key: str) -> bool:
 
 def _refuse_what_is_no_model(folder: Path) -> None:
     """Folders that have weights and belong to a model, or to another kind of program."""
-    present = _names_in(folder)
+    present = names_in(folder)
     if ADAPTER in present:
         base = read_json(folder / ADAPTER).get("base_model_name_or_path")
         of_which = f" for {shown(base)}" if base else ""
@@ -240,14 +229,14 @@ def _refuse_what_is_no_model(folder: Path) -> None:
 
 def _refuse_pickles(folder: Path) -> None:
     """Beside safetensors they are left alone."""
-    names = _names_in(folder)
+    names = names_in(folder)
     if any(name.endswith(pickle_files.SUFFIXES) for name in names) and not any(
         name.endswith(".safetensors") or name == INDEX for name in names
     ):
         raise pickle_files.refusal(folder.name)
 
 
-def _names_in(folder: Path) -> set[str]:
+def names_in(folder: Path) -> set[str]:
     try:
         return {path.name for path in folder.iterdir()}
     except OSError as error:
@@ -260,7 +249,7 @@ class _Index(msgspec.Struct):
 
 def _shard_paths(folder: Path) -> list[Path]:
     """As transformers chooses them; without an index also the files that number themselves."""
-    present = _names_in(folder)
+    present = names_in(folder)
     if SINGLE in present:
         paths = [folder / SINGLE]
     elif INDEX in present:

@@ -16,7 +16,14 @@ import torch
 from tokenizers import Tokenizer
 
 from engine.errors import CheckpointError, HearthError, reason, shown
-from engine.loading import added_tokens, model_folder, prompts, renaming, steady_file
+from engine.loading import (
+    added_tokens,
+    folder_tokenizer,
+    model_folder,
+    prompts,
+    renaming,
+    steady_file,
+)
 from engine.loading.assembly import Assembled, Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
@@ -26,6 +33,7 @@ from engine.loading.checkpoint import (
     end_tokens,
     sensible,
 )
+from engine.loading.folder_tokenizer import TokenizerFile
 from engine.loading.model_folder import ModelFolder
 from engine.loading.tensor_reading import Reader
 from engine.loading.weights import Weight
@@ -52,9 +60,10 @@ def load(
     folder = model_folder.open_folder(path)
     kept = names(folder)
     config = text_config(folder, kept.values(), dtype)
-    child = prompts.child_of(folder.tokenizer_file())
-    prompts.check(child, folder.tokenizer_file().name)
-    tokenizer = fast_tokenizer(folder)
+    file = folder_tokenizer.of(folder, lambda: progress("converting", 0, 0))
+    child = prompts.child_of(file.path)
+    prompts.check(child, file.source)
+    tokenizer = fast_tokenizer(folder, file)
     template = chat_template(folder)
     control = control_tokens(tokenizer, template)
     generation = generation_defaults(folder, tokenizer, control)
@@ -78,7 +87,7 @@ def load(
         config=config,
         generation=generation,
         chat_template=template,
-        notes=(*notes(folder, assembled), *(() if template else (NO_TEMPLATE,))),
+        notes=(*notes(folder, assembled), *file.notes, *(() if template else (NO_TEMPLATE,))),
         architecture=folder.family.name,
         control_tokens=control,
     )
@@ -184,12 +193,16 @@ def weights(folder: ModelFolder, kept: Mapping[str, str], device: torch.device) 
                 yield Weight(target, tensor.shape, reader.fill(file, tensor), tensor.size, into)
 
 
-def fast_tokenizer(folder: ModelFolder) -> Any:
+def fast_tokenizer(folder: ModelFolder, file: TokenizerFile) -> Any:
+    """With the tokens that stand in the files beside `file`. Raises CheckpointError."""
     from transformers import PreTrainedTokenizerFast
 
-    content = model_folder.read_bytes(folder.tokenizer_file()).removeprefix(codecs.BOM_UTF8)
+    content = model_folder.read_bytes(file.path).removeprefix(codecs.BOM_UTF8)
     settings = added_tokens.settings(folder.path)
-    spelled = {name: added_tokens.spelling(settings.get(name)) for name in added_tokens.NAMED}
+    spelled = {
+        name: added_tokens.spelling(settings[name] if name in settings else file.named.get(name))
+        for name in added_tokens.NAMED
+    }
     try:
         tokenizer = Tokenizer.from_buffer(content)
         added_tokens.add(tokenizer, folder.path)
@@ -201,7 +214,7 @@ def fast_tokenizer(folder: ModelFolder) -> Any:
     except HearthError:
         raise
     except Exception as error:
-        raise CheckpointError(f"tokenizer.json is damaged: {reason(error)}.") from error
+        raise CheckpointError(f"{file.source} is damaged: {reason(error)}.") from error
 
 
 def chat_template(folder: ModelFolder) -> str | None:

@@ -15,7 +15,14 @@ from transformers import Glm4MoeConfig, Glm4MoeForCausalLM
 
 from engine import model_card
 from engine.errors import HearthError
-from engine.loading import added_tokens, assembly, model_folder, model_paths, safetensors_folder
+from engine.loading import (
+    added_tokens,
+    assembly,
+    folder_tokenizer,
+    model_folder,
+    model_paths,
+    safetensors_folder,
+)
 from engine.loading.assembly import Assembled
 from engine.protocol import ModelInfo
 from tests.engine import tiny
@@ -325,7 +332,9 @@ TOOL = {"content": "<tool>", "special": False, "normalized": False}
 
 
 def tokenizer(folder: Path) -> Any:
-    return safetensors_folder.fast_tokenizer(model_folder.open_folder(folder))
+    opened = model_folder.open_folder(folder)
+    file = folder_tokenizer.of(opened, lambda: None)
+    return safetensors_folder.fast_tokenizer(opened, file)
 
 
 def theirs(folder: Path) -> Any:
