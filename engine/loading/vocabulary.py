@@ -58,9 +58,9 @@ MAX_CHARACTERS: Final = 6_000_000
 MAX_ADDED: Final = 20_000
 """Control and user-defined tokens; Gemma 3 has 6,415. A message is searched for all of them."""
 MAX_MERGES: Final = 1_000_000
-"""Gemma 3's vocabulary has 514,906, Gemma 2's 580,604, gpt-oss's 446,189, Llama 2's 61,249."""
+"""Gemma 3's vocabulary has 514,906, SmolLM2's 48,900."""
 MAX_MERGED: Final = 16_000_000
-"""Characters of all merges: a tokenizer.json spells them. Gemma 3's have 3.4 million."""
+"""Characters of all merges: a tokenizer.json spells them. Gemma 3's have 3.1 million."""
 
 
 class VocabularyError(Exception):
