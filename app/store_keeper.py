@@ -7,9 +7,9 @@ from typing import Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.banner import Banner
 from app.store.errors import StoreError
 from app.store.store import Store
+from app.widgets.banner import Banner
 
 CALM_MS: Final = 1000
 LOCKED_MS: Final = 100

@@ -11,11 +11,9 @@ from PySide6.QtGui import QCloseEvent, QKeySequence, QPaintEvent, QResizeEvent, 
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
 from app import look
-from app.banner import Toast
 from app.chat.dialogue import Dialogue
 from app.chat.page import ChatPage
 from app.engine_client import Death, EngineClient, EngineState
-from app.header import Header
 from app.models.loader import (
     FailedModel,
     LoadingModel,
@@ -24,11 +22,13 @@ from app.models.loader import (
     NoModel,
     ReadyModel,
 )
-from app.sidebar import Sidebar
 from app.status.line import StatusLine
 from app.store.errors import GoneError, StoreError
 from app.store.store import Store
 from app.store_keeper import StoreKeeper
+from app.widgets.banner import Toast
+from app.widgets.header import Header
+from app.widgets.sidebar import Sidebar
 from engine import protocol
 
 SIZE: Final = QSize(1180, 760)

@@ -6,12 +6,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from app import amounts
-from app.banner import Banner
 from app.chat.composer import Composer
 from app.chat.dialogue import Dialogue, Progress
 from app.chat.transcript import COLUMN, Transcript
 from app.chat.welcome import Welcome
 from app.store.records import StoredMessage
+from app.widgets.banner import Banner
 
 
 class ChatPage(QWidget):

@@ -52,7 +52,7 @@ from app.chat.column import (
 from app.chat.heights import Heights
 from app.chat.selection import Place, Selection, to_utf16
 from app.store.records import StoredMessage
-from app.throttle import Throttle
+from app.widgets.throttle import Throttle
 
 COLUMN: Final = 720
 """Width of the reading column at most, px."""

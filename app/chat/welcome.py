@@ -9,8 +9,8 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app import look, plain
-from app.header import loading_text
 from app.models.loader import FailedModel, LoadingModel, ModelState, NoModel, ReadyModel
+from app.widgets.header import loading_text
 
 EXAMPLES: Final = (
     "Explain how a rainbow forms to a ten-year-old",

@@ -16,10 +16,10 @@ from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from app import amounts, plain
-from app.header import thousandths
 from app.models.loader import LoadingModel, ReadyModel
 from app.models.picker import ModelPicker
 from app.store.records import Figures, Trouble
+from app.widgets.header import thousandths
 from engine import protocol
 from tests.app.conftest import MakeWindow
 

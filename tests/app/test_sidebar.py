@@ -12,12 +12,12 @@ from PySide6.QtWidgets import QInputDialog, QLineEdit, QMenu
 from pytestqt.qtbot import QtBot
 from shiboken6 import isValid
 
-from app.elided import ElidedLabel
-from app.header import Header
 from app.look import Look
 from app.models.loader import FailedModel, LoadingModel, NoModel, ReadyModel
-from app.sidebar import ID, Sidebar, day_group
 from app.store.records import Conversation
+from app.widgets.elided import ElidedLabel
+from app.widgets.header import Header
+from app.widgets.sidebar import ID, Sidebar, day_group
 from engine import protocol
 from tests.app.conftest import POPUP
 from tests.app.stand_in import MODEL

@@ -33,9 +33,9 @@ from app.engine_client import EngineState
 from app.interpreter import ROOT
 from app.models.loader import LoadingModel, ReadyModel
 from app.models.picker import ModelPicker
-from app.sidebar import WIDTH
 from app.store.records import NO_TROUBLE, Figures
 from app.store.store import Store, open_store
+from app.widgets.sidebar import WIDTH
 from app.window import FOLD_WIDTH, MainWindow
 from tests.app.conftest import FREEZES, POPUP, TIMEOUT_MS, MakeWindow, freeze
 from tests.app.stand_in import IMPORTED

@@ -15,8 +15,8 @@ from PySide6.QtWidgets import (
 )
 
 from app import amounts, look, plain
-from app.elided import ElidedLabel
 from app.models.loader import FailedModel, LoadingModel, ModelState, NoModel, ReadyModel
+from app.widgets.elided import ElidedLabel
 
 HEIGHT: Final = 52
 SIDE: Final = 16
