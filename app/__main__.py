@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Final, NoReturn
 
-from app.interpreter import engine_command, engine_environment
+from app.engine_command import engine_command, engine_environment
 from ground import streams, terminal
 
 VERBS: Final = {

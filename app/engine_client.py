@@ -20,7 +20,7 @@ from PySide6.QtCore import (
     SignalInstance,
 )
 
-from app.interpreter import engine_command, engine_environment
+from app.engine_command import engine_command, engine_environment
 from engine import protocol
 
 TURN_MS: Final = 6

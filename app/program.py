@@ -12,9 +12,9 @@ from PySide6.QtWidgets import QApplication
 
 from app.engine_client import EngineClient
 from app.folders import data_folder
-from app.look import Look
 from app.store.database import open_in_memory
 from app.store.store import Store, open_store
+from app.theming import Look
 from app.uncaught import Uncaught
 from app.window import MainWindow
 from ground import places, private

@@ -10,7 +10,7 @@ from PySide6.QtCore import QByteArray, QEvent, QSize, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeySequence, QPaintEvent, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
-from app import look
+from app import theming
 from app.chat.dialogue import Dialogue
 from app.chat.page import ChatPage
 from app.engine_client import Death, EngineClient, EngineState
@@ -47,7 +47,7 @@ class MainWindow(QMainWindow):
     def __init__(self, store: Store, engine: EngineClient, store_problem: str = "") -> None:
         super().__init__()
         self.setWindowTitle("Hearth")
-        self.setWindowIcon(look.icon("flame", "accent"))
+        self.setWindowIcon(theming.icon("flame", "accent"))
         self._store = store
         self.engine = engine
         self.loader = ModelLoader(engine, store.setting("model"), _flash(store), self)

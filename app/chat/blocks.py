@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import amounts, look, plain
+from app import number_format, plain, theming
 from app.store.records import Trouble
 
 LINE_HEIGHT: Final = 1.5
@@ -173,7 +173,7 @@ class ThinkingHead(QWidget):
 
     def show_words(self, words: str, *, expanded: bool) -> None:
         self._button.setText(words)
-        self._button.setIcon(look.icon("down" if expanded else "right"))
+        self._button.setIcon(theming.icon("down" if expanded else "right"))
         self._button.setAccessibleName(f"{words} ({'expanded' if expanded else 'collapsed'})")
         does = "Hide" if expanded else "Show"
         plain.set_tool_tip(self._button, f"{does} what the model thought")
@@ -253,13 +253,15 @@ class Footer(QWidget):
 def thinking_words(seconds: float, *, streaming: bool) -> str:
     if streaming:
         return "Thinking…"
-    return f"Thought for {amounts.duration(seconds)}" if seconds >= 1 else "Thought for a moment"
+    return (
+        f"Thought for {number_format.duration(seconds)}" if seconds >= 1 else "Thought for a moment"
+    )
 
 
 def line_spacing_percent(font: QFont) -> float:
     """What makes a line of this font LINE_HEIGHT times its size."""
     height = QFontMetricsF(font).height()
-    return 100 * LINE_HEIGHT * look.pixel_size(font) / height
+    return 100 * LINE_HEIGHT * theming.pixel_size(font) / height
 
 
 def _link(text: str, name: str, accessible: str) -> plain.Button:

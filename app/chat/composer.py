@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import look, plain
+from app import plain, theming
 from app.chat.pasted import KIND, OBJECT, Pill, number_of, pill
 
 ENTER_SENDS: Final = "Enter sends, Shift+Enter begins a new line"
@@ -256,7 +256,7 @@ class Composer(QFrame):
     def _refresh(self) -> None:
         ready = self.can_send and not self.field.is_blank()
         self._button.setEnabled(self._answering or ready)
-        self._button.setIcon(look.icon("stop" if self._answering else "send", "on_accent"))
+        self._button.setIcon(theming.icon("stop" if self._answering else "send", "on_accent"))
         name = "Stop the reply" if self._answering else "Send"
         self._button.setAccessibleName(name)
         plain.set_tool_tip(self._button, f"{name} ({'Esc' if self._answering else 'Enter'})")

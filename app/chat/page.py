@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
-from app import amounts
+from app import number_format
 from app.chat.composer import Composer
 from app.chat.dialogue import Dialogue, Progress
 from app.chat.transcript import COLUMN, Transcript
@@ -66,7 +66,7 @@ class ChatPage(QWidget):
     def _on_progress(self, message: int, progress: Progress) -> None:
         note = ""
         if progress.done < progress.total:
-            done, total = amounts.count(progress.done), amounts.count(progress.total)
+            done, total = number_format.count(progress.done), number_format.count(progress.total)
             note = f"Reading the prompt, {done} of {total} tokens"
         self.transcript.set_progress(message, note)
 

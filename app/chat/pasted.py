@@ -15,7 +15,7 @@ from PySide6.QtGui import (
     QTextFormat,
 )
 
-from app import look, plain
+from app import plain, theming
 
 OBJECT: Final = "\N{OBJECT REPLACEMENT CHARACTER}"
 """The letter that stands for it in the document."""
@@ -69,7 +69,7 @@ class Pill(QPyTextObject):
         box = QRectF(rect).translated(0, _descent(doc, posInDocument))
         inside = box.adjusted(_PAD, 0, -_PAD, 0)
         beginning, length = _words(_metrics(doc), format)
-        shown = look.theme()
+        shown = theming.theme()
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QColor(shown.line))

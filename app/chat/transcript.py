@@ -27,7 +27,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QMenu, QToolButton, QWidget
 
-from app import look, plain
+from app import plain, theming
 from app.chat.blocks import (
     FOOTER_HEIGHT,
     HEAD_HEIGHT,
@@ -586,7 +586,7 @@ class Transcript(QAbstractScrollArea):
         button.setObjectName("toEnd")
         button.setAccessibleName("Go to the end of the conversation")
         plain.set_tool_tip(button, "Go to the end")
-        button.setIcon(look.icon("end"))
+        button.setIcon(theming.icon("end"))
         button.setIconSize(QSize(16, 16))
         button.setFixedSize(32, 32)
         button.hide()
@@ -612,11 +612,11 @@ class Transcript(QAbstractScrollArea):
         painter = QPainter(self.viewport())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(look.theme().user))
+        painter.setBrush(QColor(theming.theme().user))
         for bubble in self._bubbles():
             painter.drawPath(_bubble_path(bubble))
         for rule in self._rules():
-            painter.fillRect(rule, QColor(look.theme().line))
+            painter.fillRect(rule, QColor(theming.theme().line))
         painter.end()
 
     def _rules(self) -> list[QRect]:

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app import look, plain
+from app import plain, theming
 from app.models.loader import FailedModel, LoadingModel, ModelState, NoModel, ReadyModel
 from app.widgets.header import loading_text
 
@@ -27,7 +27,7 @@ class Welcome(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._flame = look.IconLabel("flame", "accent", 40)
+        self._flame = theming.IconLabel("flame", "accent", 40)
         heading = plain.Label("What would you like to know?", "heading", wraps=True)
         said = "The model runs on this computer. What you write stays here."
         self._lead = lead = plain.Label(said, "lead", wraps=True)

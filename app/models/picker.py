@@ -31,7 +31,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import look, plain
+from app import plain, theming
 from app.models.loader import ModelLoader, ReadyModel
 from app.models.table import COLUMNS, LAST, Index, ModelTable
 from engine import protocol
@@ -73,7 +73,7 @@ class VerdictCell(QStyledItemDelegate):
             blank.widget.style().ControlElement.CE_ItemViewItem, blank, painter, blank.widget
         )
         usable = words == "Ready to load"
-        shown = look.theme()
+        shown = theming.theme()
         metrics = option.fontMetrics
         pill = option.rect.adjusted(_AROUND.left(), 0, 0, 0)
         pill.setSize(metrics.size(0, words).grownBy(_PAD))
@@ -95,7 +95,7 @@ class Choice(QComboBox):
         super().paintEvent(event)
         painter = QPainter(self)
         arrow = QRect(self.width() - 28, (self.height() - 16) // 2, 16, 16)
-        look.icon("down").paint(painter, arrow)
+        theming.icon("down").paint(painter, arrow)
         painter.end()
 
 

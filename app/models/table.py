@@ -8,7 +8,7 @@ from typing import Final
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QFont
 
-from app import amounts, plain
+from app import number_format, plain
 from engine import protocol
 
 Index = QModelIndex | QPersistentModelIndex
@@ -22,10 +22,10 @@ def cells(model: protocol.ModelInfo) -> tuple[str, ...]:
     return (
         plain.one_line(model.name),
         plain.one_line(family(model.architecture)),
-        amounts.parameters(model.parameters),
+        number_format.parameters(model.parameters),
         plain.one_line(model.weights),
-        amounts.disk(model.size_bytes) if model.size_bytes else "",
-        amounts.count(model.context_length) if model.context_length else "",
+        number_format.disk(model.size_bytes) if model.size_bytes else "",
+        number_format.count(model.context_length) if model.context_length else "",
         "Cannot be used" if model.problem else "Ready to load",
     )
 

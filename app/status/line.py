@@ -8,7 +8,7 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
-from app import amounts, look, plain
+from app import number_format, plain, theming
 from app.status.popover import AttentionPopover
 from app.status.verdict import CHECK_FAULTS, CHECKING, NO_MODEL, Check, Verdict, verdict
 from engine import protocol
@@ -42,7 +42,7 @@ class Badge(plain.Button):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(getattr(look.theme(), TONES[self._tone])))
+        painter.setBrush(QColor(getattr(theming.theme(), TONES[self._tone])))
         painter.drawEllipse(QPointF(15, self.height() / 2), DOT / 2, DOT / 2)
         painter.end()
 
@@ -146,12 +146,12 @@ class StatusLine(QFrame):
         if event.gpu_memory_total_bytes:
             name = plain.one_line(event.gpu_name.removeprefix("NVIDIA "), LONGEST_NAME)
             used, total = event.gpu_memory_used_bytes, event.gpu_memory_total_bytes
-            self.memory.setText(f"{name}  {amounts.gb(used)} / {amounts.gb(total)} GB")
+            self.memory.setText(f"{name}  {number_format.gb(used)} / {number_format.gb(total)} GB")
         else:
             used, total = event.ram_used_bytes, event.ram_total_bytes
-            self.memory.setText(f"RAM  {amounts.gb(used)} / {amounts.gb(total)} GB")
-        ram = amounts.gb(event.engine_ram_bytes)
-        self.machine.setText(f"CPU {amounts.count(event.cpu_percent)} % · Engine {ram} GB")
+            self.memory.setText(f"RAM  {number_format.gb(used)} / {number_format.gb(total)} GB")
+        ram = number_format.gb(event.engine_ram_bytes)
+        self.machine.setText(f"CPU {number_format.count(event.cpu_percent)} % · Engine {ram} GB")
         if event.tokens_per_second > 0:
             self._show_rate(event.tokens_per_second)
 
@@ -159,11 +159,11 @@ class StatusLine(QFrame):
         if event.decode_tokens_per_second > 0:
             self._show_rate(event.decode_tokens_per_second)
         if event.new_tokens:
-            first = f"first token {amounts.count(event.time_to_first_token_ms)} ms"
-            self.reply.setText(f"{first} · {amounts.count(event.reused_tokens)} reused")
+            first = f"first token {number_format.count(event.time_to_first_token_ms)} ms"
+            self.reply.setText(f"{first} · {number_format.count(event.reused_tokens)} reused")
 
     def _show_rate(self, rate: float) -> None:
-        self.rate.setText(f"{rate:.1f}" if rate < 10 else amounts.count(rate))
+        self.rate.setText(f"{rate:.1f}" if rate < 10 else number_format.count(rate))
         self.unit.setText("tokens/s")
 
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import look, plain
+from app import plain, theming
 
 TOAST_MS: Final = 10000
 
@@ -40,7 +40,7 @@ class Banner(QWidget):
         self.button = plain.Button()
         self.button.clicked.connect(self._act)
         self.dismiss = dismiss = QToolButton()
-        dismiss.setIcon(look.icon("close", "text"))
+        dismiss.setIcon(theming.icon("close", "text"))
         dismiss.setIconSize(QSize(16, 16))
         dismiss.setFixedSize(32, 32)
         dismiss.setAccessibleName("Dismiss")

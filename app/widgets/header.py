@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import amounts, look, plain
+from app import number_format, plain, theming
 from app.models.loader import FailedModel, LoadingModel, ModelState, NoModel, ReadyModel
 from app.widgets.elided import ElidedLabel
 
@@ -41,7 +41,7 @@ STAGES: Final = {
 def loading_text(state: LoadingModel) -> str:
     """Loading weights 45 of 270 MB."""
     stage = STAGES.get(state.stage, "Loading")
-    return f"{stage} {amounts.progress(state.done, state.total)}" if state.total else stage
+    return f"{stage} {number_format.progress(state.done, state.total)}" if state.total else stage
 
 
 def thousandths(done: int, total: int) -> int:
@@ -128,13 +128,13 @@ class Header(QFrame):
         room = min(NAME, self.width() // 3)
         self.model.setText(metrics.elidedText(shown, Qt.TextElideMode.ElideMiddle, room))
         self.model.setAccessibleName(f"Model: {name}" if name else shown)
-        self.model.setIcon(look.icon("down"))
+        self.model.setIcon(theming.icon("down"))
         self.model.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
 
 
 def _menu_button() -> QToolButton:
     button = QToolButton()
-    button.setIcon(look.icon("menu", "text"))
+    button.setIcon(theming.icon("menu", "text"))
     button.setIconSize(QSize(16, 16))
     button.setFixedSize(32, 32)
     button.setAccessibleName("Show the chats")

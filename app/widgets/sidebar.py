@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import look, plain
+from app import plain, theming
 from app.store.records import Conversation
 
 WIDTH: Final = 264
@@ -170,7 +170,7 @@ def _name_row() -> QHBoxLayout:
     row = QHBoxLayout()
     row.setContentsMargins(4, 0, 0, 0)
     row.setSpacing(8)
-    row.addWidget(look.IconLabel("flame", "accent", 18))
+    row.addWidget(theming.IconLabel("flame", "accent", 18))
     row.addWidget(name)
     row.addStretch()
     name.setFixedHeight(48)

@@ -14,10 +14,10 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.engine_client import EngineClient, EngineState
-from app.look import Look, theme
 from app.models.loader import ReadyModel
 from app.store.database import open_in_memory
 from app.store.store import Store, open_store
+from app.theming import Look, theme
 from app.window import MainWindow
 from engine import protocol
 from resources.theme import LIGHT

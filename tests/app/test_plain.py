@@ -15,7 +15,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
-from app import amounts, plain
+from app import number_format, plain
 from app.models.loader import LoadingModel, ReadyModel
 from app.models.picker import ModelPicker
 from app.store.records import Figures, Trouble
@@ -270,9 +270,9 @@ def test_any_number_of_the_engine_is_shown_in_few_letters(
         line.memory.text(),
         line.machine.text(),
         line.rate.text(),
-        amounts.disk(number),
-        amounts.parameters(number),
-        amounts.count(number),
+        number_format.disk(number),
+        number_format.parameters(number),
+        number_format.count(number),
     ):
         assert len(words) < 60
 

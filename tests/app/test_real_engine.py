@@ -17,11 +17,11 @@ from pytestqt.qtbot import QtBot
 
 from app.chat.blocks import Footer
 from app.engine_client import EngineClient
-from app.interpreter import ROOT
-from app.look import Look
+from app.engine_command import ROOT
 from app.models.loader import FailedModel, ReadyModel
 from app.store.records import StoredMessage
 from app.store.store import open_store
+from app.theming import Look
 from app.window import MainWindow
 from engine import protocol
 from tests.app.conftest import end

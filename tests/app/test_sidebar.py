@@ -12,9 +12,9 @@ from PySide6.QtWidgets import QInputDialog, QLineEdit, QMenu
 from pytestqt.qtbot import QtBot
 from shiboken6 import isValid
 
-from app.look import Look
 from app.models.loader import FailedModel, LoadingModel, NoModel, ReadyModel
 from app.store.records import Conversation
+from app.theming import Look
 from app.widgets.elided import ElidedLabel
 from app.widgets.header import Header
 from app.widgets.sidebar import ID, Sidebar, day_group

@@ -11,8 +11,8 @@ from PySide6.QtTest import QSignalSpy
 from pytestqt.qtbot import QtBot
 
 import resources
-from app import look as looks
-from app.look import IconLabel, Look
+from app import theming
+from app.theming import IconLabel, Look
 from resources.theme import DARK, DARK_CONTRAST, LIGHT, LIGHT_CONTRAST, Theme, theme
 
 THEMES = {"light": LIGHT, "dark": DARK, "light, high": LIGHT_CONTRAST, "dark, high": DARK_CONTRAST}
@@ -76,7 +76,7 @@ def test_a_theme_is_chosen_by_both_wishes(dark: bool, high: bool) -> None:
 
 @pytest.mark.parametrize("shown", THEMES.values(), ids=THEMES)
 def test_the_style_sheet_has_a_value_for_every_word(look: Look, shown: Theme) -> None:
-    sheet = looks.style_sheet(shown, QGuiApplication.font())
+    sheet = theming.style_sheet(shown, QGuiApplication.font())
     assert "$" not in re.sub(r"/\*.*?\*/", "", sheet, flags=re.DOTALL)
     assert shown.accent in sheet
 
@@ -111,15 +111,15 @@ def test_the_window_follows_the_system(look: Look, monkeypatch: pytest.MonkeyPat
     changed = QSignalSpy(look.changed)
     wishes.scheme = Qt.ColorScheme.Dark
     hints.colorSchemeChanged.emit(wishes.scheme)
-    assert looks.theme() is DARK
+    assert theming.theme() is DARK
     window = QGuiApplication.palette().color(QPalette.ColorRole.Window)
     assert window == QColor(DARK.background)
     wishes.contrast = Qt.ContrastPreference.HighContrast
     hints.accessibility().contrastPreferenceChanged.emit(wishes.contrast)
-    assert looks.theme() is DARK_CONTRAST
+    assert theming.theme() is DARK_CONTRAST
     wishes.scheme = Qt.ColorScheme.Light
     hints.colorSchemeChanged.emit(wishes.scheme)
-    assert looks.theme() is LIGHT_CONTRAST
+    assert theming.theme() is LIGHT_CONTRAST
     assert changed.count() == 3
 
 
@@ -142,18 +142,18 @@ def test_every_icon_can_be_drawn(look: Look) -> None:
     names = [path.stem for path in (resources.FOLDER / "icons").glob("*.svg")]
     assert "flame" in names
     for name in names:
-        image = looks.icon(name, "text").pixmap(QSize(32, 32)).toImage()
+        image = theming.icon(name, "text").pixmap(QSize(32, 32)).toImage()
         assert any(image.pixelColor(x, y).alpha() for x in range(32) for y in range(32)), name
 
 
 def test_small_words_are_never_too_small_and_reading_is_larger(look: Look) -> None:
     font = QFont(QGuiApplication.font())
     font.setPixelSize(9)
-    sheet = looks.style_sheet(LIGHT, font)
+    sheet = theming.style_sheet(LIGHT, font)
     assert "font-size: 11px" in sheet
-    assert f"font-size: {looks.READING}px" in sheet
+    assert f"font-size: {theming.READING}px" in sheet
     font.setPixelSize(20)
-    sheet = looks.style_sheet(LIGHT, font)
+    sheet = theming.style_sheet(LIGHT, font)
     assert "* { font-size: 20px; }" in sheet
     assert "font-size: 14px" not in sheet
 
@@ -172,7 +172,7 @@ def test_a_family_without_a_medium_face_is_not_drawn_bold(
         def weight(family: str, style: str) -> int:
             return faces[style]
 
-    monkeypatch.setattr(looks, "QFontDatabase", Faces)
-    assert looks.medium_weight("Any") == 400
+    monkeypatch.setattr(theming, "QFontDatabase", Faces)
+    assert theming.medium_weight("Any") == 400
     faces["Semibold"] = 600
-    assert looks.medium_weight("Any") == 550
+    assert theming.medium_weight("Any") == 550

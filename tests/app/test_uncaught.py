@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from app.interpreter import engine_environment
+from app.engine_command import engine_environment
 from app.uncaught import place
 from app.window import MainWindow
 from tests.app.conftest import MakeWindow

@@ -30,7 +30,7 @@ import engine
 from app.chat.blocks import Footer, Prose, ThinkingHead
 from app.chat.transcript import Transcript
 from app.engine_client import EngineState
-from app.interpreter import ROOT
+from app.engine_command import ROOT
 from app.models.loader import LoadingModel, ReadyModel
 from app.models.picker import ModelPicker
 from app.store.records import NO_TROUBLE, Figures

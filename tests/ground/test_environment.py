@@ -10,7 +10,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from app.interpreter import engine_environment
+from app.engine_command import engine_environment
 from app.program import opened_store
 from engine import folders
 from engine.errors import StorageError

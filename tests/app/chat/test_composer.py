@@ -9,7 +9,7 @@ from PySide6.QtTest import QSignalSpy, QTest
 from pytestqt.qtbot import QtBot
 
 from app.chat.composer import MOST_LINES, PASTED, Composer
-from app.look import Look
+from app.theming import Look
 
 
 class Painted(QObject):

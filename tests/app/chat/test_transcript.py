@@ -11,8 +11,8 @@ from app.chat import segments
 from app.chat.blocks import Footer, Prose, ThinkingHead, Thought, TroubleCard
 from app.chat.column import Block
 from app.chat.transcript import COLUMN, SIDE, Transcript
-from app.look import Look
 from app.store.records import StoredMessage, Thinking, Trouble
+from app.theming import Look
 from resources.theme import DARK, LIGHT
 
 MOST_WIDGETS = 60

@@ -9,10 +9,10 @@ from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app.engine_client import EngineState
-from app.look import Look
 from app.models.loader import FailedModel, LoadingModel, ModelLoader, NoModel, ReadyModel
 from app.models.picker import ModelPicker
 from app.models.table import COLUMNS, family
+from app.theming import Look
 from engine import protocol
 from tests.app.conftest import POPUP, TIMEOUT_MS, MakeEngine
 from tests.app.stand_in import ADDED, BROKEN, IMPORTED, MODEL

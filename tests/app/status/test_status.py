@@ -11,10 +11,10 @@ from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 from shiboken6 import isValid
 
-from app.look import Look
 from app.status.line import StatusLine
 from app.status.popover import AttentionPopover, breakable
 from app.status.verdict import CHECKING, NO_MODEL, UNCHECKED, report, verdict
+from app.theming import Look
 from engine import protocol
 from resources.theme import DARK, LIGHT, Theme
 from tests.app.stand_in import MODEL, phase

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.interpreter import ROOT
+from app.engine_command import ROOT
 from app.store.changes import INTERRUPTED
 from app.store.database import migrate, open_database, open_in_memory, version_of
 from app.store.errors import StoreError

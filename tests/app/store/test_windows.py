@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.interpreter import ROOT
+from app.engine_command import ROOT
 from app.store.errors import GoneError
 from app.store.presence import FILE as LOCK
 from app.store.records import NO_TROUBLE, Figures

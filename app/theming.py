@@ -1,4 +1,4 @@
-"""How everything is drawn: the one place that makes style sheet, palette and icons of a theme."""
+"""The theme that is shown: its palette, style sheet and icons, made here and nowhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the engine is started: which interpreter, with what environment. Knows no Qt."""
+"""The command and the environment that start the engine. Knows no Qt."""
 
 from __future__ import annotations
 
