@@ -28,7 +28,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QMenu, QToolButton, QWidget
 
 from app import plain, theming
-from app.chat.blocks import (
+from app.chat.block_widgets import (
     FOOTER_HEIGHT,
     HEAD_HEIGHT,
     Footer,
@@ -38,7 +38,7 @@ from app.chat.blocks import (
     TroubleCard,
     thinking_words,
 )
-from app.chat.column import (
+from app.chat.blocks import (
     BETWEEN,
     BUBBLE_PAD,
     Block,

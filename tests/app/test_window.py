@@ -27,7 +27,7 @@ from pytestqt.qtbot import QtBot
 
 import app.__main__
 import engine
-from app.chat.blocks import Footer, Prose, ThinkingHead
+from app.chat.block_widgets import Footer, Prose, ThinkingHead
 from app.chat.transcript import Transcript
 from app.engine_client import EngineState
 from app.engine_command import ROOT

@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.chat import segments
-from app.chat.blocks import Footer, Prose, ThinkingHead, Thought, TroubleCard
-from app.chat.column import Block
+from app.chat.block_widgets import Footer, Prose, ThinkingHead, Thought, TroubleCard
+from app.chat.blocks import Block
 from app.chat.transcript import COLUMN, SIDE, Transcript
 from app.store.records import StoredMessage, Thinking, Trouble
 from app.theming import Look
