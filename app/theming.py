@@ -96,6 +96,17 @@ def style_sheet(shown: Theme, font: QFont) -> str:
     )
 
 
+SELECTED: Final = 64
+"""Of 255: how much of the accent lies behind what is selected."""
+
+
+def selection_colour() -> QColor:
+    """Behind selected text, which keeps its colour."""
+    colour = QColor(_theme.accent)
+    colour.setAlpha(SELECTED)
+    return colour
+
+
 def pixel_size(font: QFont) -> int:
     """Px of a font. Where no font is installed Qt draws boxes, and knows no size of them."""
     known = QFontInfo(font).pixelSize()

@@ -1,4 +1,4 @@
-"""The blocks of a conversation in order, made from messages. Knows no widgets."""
+"""What the transcript is made of: parts of messages, cut into blocks. Knows no widgets."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from app.chat import segments
+from app.chat.selection import Place
 from app.store.records import NO_TROUBLE, StoredMessage, Trouble
 
 Kind = Literal["prompt", "thinking", "thought", "reply", "trouble", "footer"]
 """thinking: the head above what was thought, shown or not; thought: a segment of it."""
+
+PartKind = Literal["prompt", "thought", "reply"]
 
 BETWEEN: Final = 24
 """Px between messages."""
@@ -20,12 +23,12 @@ PARTS: Final = 8
 BUBBLE_PAD: Final = 10
 """Px above and below the text of a prompt, inside its bubble."""
 
-AROUND: Final[dict[Kind, tuple[int, int]]] = {
+AROUND: Final[dict[PartKind, tuple[int, int]]] = {
     "prompt": (BETWEEN + BUBBLE_PAD, BUBBLE_PAD),
     "thought": (PARTS, PARTS),
     "reply": (BETWEEN, 0),
 }
-"""Px above and below a text."""
+"""Px above and below the text of a part."""
 
 REASONS: Final = {
     "stopped": "Stopped",
@@ -35,109 +38,95 @@ REASONS: Final = {
 
 
 @dataclass(eq=False)
-class Block:
-    """One piece of a message, a widget's worth; equal only to itself.
+class Part:
+    """A prompt, an answer, or what was thought before one; equal only to itself.
 
     Its repr, which errors and logs print, has none of the conversation's words.
     """
 
+    kind: PartKind
+    message: int
+    turn: int
+    """Number of its message in the conversation."""
+    text: str = field(repr=False)
+    """Its source. It grows while a reply streams."""
+    shown: bool = True
+
+    @property
+    def rank(self) -> int:
+        return 0 if self.kind == "thought" else 1
+
+    def place(self, offset: int) -> Place:
+        return Place(self.turn, self.rank, offset)
+
+
+@dataclass(eq=False)
+class Block:
+    """One piece of a message, a widget's worth; equal only to itself."""
+
     kind: Kind
     message: int
-    text: str = field(default="", repr=False)
-    """Of a head, all of the thinking."""
+    part: Part | None = None
+    """Whose text it shows, from start to stop; None for rows and cards."""
+    start: int = 0
+    stop: int = 0
     above: int = 0
     below: int = 0
     """Px around its widget that belong to it."""
-    width: int = 0
-    """Of its widget, once that is real."""
-    ends_text: bool = True
-    """Whether it is the last segment of its message."""
-    alone: bool = True
-    """Whether it is the only one."""
-    trouble: Trouble = field(default=NO_TROUBLE, repr=False)
+    begins: bool = True
+    """Whether it is the first block of its part."""
+    ends: bool = True
+    """Whether it is the last."""
     streaming: bool = False
+    trouble: Trouble = field(default=NO_TROUBLE, repr=False)
     note: str = ""
     seconds: float = 0.0
     """That the thinking took."""
     expanded: bool = False
+    copyable: bool = False
+    last: bool = False
+    """Of a footer: whether nothing stands below it."""
 
     @property
-    def is_text(self) -> bool:
-        return self.kind in ("prompt", "thought", "reply")
-
-    @property
-    def shown(self) -> str:
-        return segments.shown(self.text, self.ends_text)
+    def source(self) -> str:
+        return self.part.text[self.start : self.stop] if self.part else ""
 
 
-def blocks_of(message: StoredMessage, *, expanded: bool) -> list[Block]:
-    """`expanded`: whether its thinking is shown."""
-    if message.role == "assistant":
-        return _reply_blocks(message, expanded=expanded)
-    return text_blocks("prompt", message.id, message.content)
-
-
-def text_blocks(kind: Kind, message: int, text: str) -> list[Block]:
-    pieces = segments.split(text)
-    blocks = [
-        Block(kind, message, piece, ends_text=False, alone=len(pieces) == 1) for piece in pieces
-    ]
-    blocks[0].above, blocks[-1].below = AROUND[kind]
-    blocks[-1].ends_text = True
+def text_blocks(part: Part, start: int = 0) -> list[Block]:
+    """Blocks of a part's plain text from an offset, where the text was cut, to its end."""
+    blocks = []
+    for piece in segments.split(part.text[start:]):
+        stop = start + len(piece)
+        blocks.append(Block(part.kind, part.message, part, start, stop, ends=False))
+        blocks[-1].begins = start == 0
+        start = stop
+    above, below = AROUND[part.kind]
+    blocks[0].above = above if blocks[0].begins else 0
+    blocks[-1].below, blocks[-1].ends = below, True
     return blocks
 
 
-def thinking_head(message: int, text: str, *, expanded: bool) -> Block:
-    return Block("thinking", message, text, above=BETWEEN, expanded=expanded)
+def thinking_head(message: StoredMessage, *, expanded: bool, streaming: bool) -> Block:
+    return Block(
+        "thinking",
+        message.id,
+        above=BETWEEN,
+        expanded=expanded,
+        streaming=streaming,
+        seconds=message.thinking.seconds,
+    )
 
 
-def thought_blocks(head: Block) -> list[Block]:
-    """What stands under a head: all of the thinking, or nothing."""
-    if not head.expanded:
-        return []
-    blocks = text_blocks("thought", head.message, head.text)
-    blocks[-1].streaming = head.streaming
-    return blocks
+def footer(message: StoredMessage) -> Block:
+    return Block(
+        "footer",
+        message.id,
+        above=8,
+        streaming=message.state == "streaming",
+        note=REASONS.get(message.finish_reason, ""),
+        copyable=bool(message.content),
+    )
 
 
-def answer_after_thinking(message: int, text: str) -> list[Block]:
-    blocks = text_blocks("reply", message, text)
-    blocks[0].above = PARTS
-    return blocks
-
-
-def _reply_blocks(message: StoredMessage, *, expanded: bool) -> list[Block]:
-    streaming = message.state == "streaming"
-    blocks: list[Block] = []
-    if message.thinking.text:
-        head = thinking_head(message.id, message.thinking.text, expanded=expanded)
-        head.seconds = message.thinking.seconds
-        head.streaming = streaming and not message.content
-        blocks += [head, *thought_blocks(head)]
-    if blocks and message.content:
-        blocks += answer_after_thinking(message.id, message.content)
-        blocks[-1].streaming = streaming
-    elif message.content or (streaming and not blocks):
-        blocks += text_blocks("reply", message.id, message.content)
-        blocks[-1].streaming = streaming
-    if message.trouble.title:
-        blocks.append(Block("trouble", message.id, above=12, trouble=message.trouble))
-    note = REASONS.get(message.finish_reason, "")
-    blocks.append(Block("footer", message.id, above=8, streaming=streaming, note=note))
-    if len(blocks) == 1:
-        blocks[0].above = BETWEEN
-    return blocks
-
-
-def grow(last: Block, text: str) -> list[Block]:
-    """The blocks that stand in the place of the last segment after this text was added to it."""
-    blocks = text_blocks(last.kind, last.message, last.text + text)
-    blocks[0].above = last.above
-    if len(blocks) > 1 or not last.alone:
-        for block in blocks:
-            block.alone = False
-    blocks[-1].streaming = last.streaming
-    first = blocks[0]
-    last.text, last.ends_text, last.alone = first.text, first.ends_text, first.alone
-    last.streaming, last.below = first.streaming, first.below
-    return [last, *blocks[1:]]
+def trouble_card(message: StoredMessage) -> Block:
+    return Block("trouble", message.id, above=12, trouble=message.trouble)

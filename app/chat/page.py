@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, 
 from app import number_format
 from app.chat.composer import Composer
 from app.chat.dialogue import Dialogue, Progress
-from app.chat.transcript import COLUMN, Transcript
+from app.chat.transcript import Transcript
+from app.chat.virtual_column import COLUMN
 from app.chat.welcome import Welcome
 from app.store.records import StoredMessage
 from app.widgets.banner import Banner

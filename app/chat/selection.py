@@ -1,4 +1,4 @@
-"""What is selected across blocks: from an anchor to a focus, each a block and an offset in it."""
+"""What is selected: from an anchor to a focus, each a place in the source of a message."""
 
 from __future__ import annotations
 
@@ -7,25 +7,29 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """A character: the block's number, and how many characters of its source precede it."""
+    """A character of the conversation. It stays the same however messages are cut into blocks."""
 
-    block: int
+    turn: int
+    """Number of the message."""
+    rank: int
+    """Of the part: a message's thinking stands before its answer."""
     offset: int
-
-    @staticmethod
-    def from_utf16(block: int, text: str, units: int) -> Place:
-        """Qt counts in UTF-16 code units."""
-        if text.isascii():
-            return Place(block, units)
-        before = text.encode("utf-16-le", "surrogatepass")[: 2 * units]
-        return Place(block, len(before.decode("utf-16-le", "ignore")))
+    """Characters of the part's source before this one."""
 
 
 def to_utf16(text: str, offset: int) -> int:
-    """UTF-16 code units of the first `offset` characters."""
+    """UTF-16 code units, which Qt counts in, of the first `offset` characters."""
     if text.isascii():
         return offset
     return len(text[:offset].encode("utf-16-le", "surrogatepass")) // 2
+
+
+def from_utf16(text: str, units: int) -> int:
+    """Characters of the first `units` UTF-16 code units."""
+    if text.isascii():
+        return min(units, len(text))
+    before = text.encode("utf-16-le", "surrogatepass")[: 2 * units]
+    return len(before.decode("utf-16-le", "ignore"))
 
 
 class Selection:
@@ -50,11 +54,10 @@ class Selection:
             return None
         return min(self._anchor, self._focus), max(self._anchor, self._focus)
 
-    def within(self, block: int, length: int) -> tuple[int, int]:
-        """The selected part of a block of this length, as offsets; (0, 0) for none."""
+    def within(self, start: Place, stop: Place) -> tuple[int, int]:
+        """Offsets of what is selected between two places of one part; (0, 0) for nothing."""
         span = self.span()
-        if span is None or not span[0].block <= block <= span[1].block:
+        if span is None:
             return 0, 0
-        start = span[0].offset if block == span[0].block else 0
-        stop = span[1].offset if block == span[1].block else length
-        return min(start, length), min(stop, length)
+        first, last = max(span[0], start), min(span[1], stop)
+        return (first.offset, last.offset) if first < last else (0, 0)

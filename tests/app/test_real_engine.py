@@ -15,7 +15,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.chat.block_widgets import Footer
+from app.chat.reply_rows import Footer
 from app.engine_client import EngineClient
 from app.engine_command import ROOT
 from app.models.loader import FailedModel, ReadyModel

@@ -27,7 +27,8 @@ from pytestqt.qtbot import QtBot
 
 import app.__main__
 import engine
-from app.chat.block_widgets import Footer, Prose, ThinkingHead
+from app.chat.reply_rows import Footer, ThinkingHead
+from app.chat.text_block import TextBlock
 from app.chat.transcript import Transcript
 from app.engine_client import EngineState
 from app.engine_command import ROOT
@@ -139,7 +140,7 @@ def test_what_a_model_thinks_gives_way_to_its_answer(
         pass
     assert transcript.text() == "Why is it round?\n\n" + ANSWER
     (head,) = transcript.viewport().findChildren(ThinkingHead)
-    QTest.mouseClick(head.buttons[0], Qt.MouseButton.LeftButton)
+    QTest.mouseClick(head.buttons()[0], Qt.MouseButton.LeftButton)
     assert "Seen from above" in transcript.text()
     reply = store.messages(current(window))[1]
     assert (reply.content, reply.thinking.text.split()[0]) == (ANSWER, "Is")
@@ -620,7 +621,7 @@ def test_tab_reaches_everything(qtbot: QtBot, ready: MakeWindow, store: Store) -
     missing = [w for w in interactive(window) if w not in reached]
     assert missing == []
     assert in_footer(window, "Regenerate") in reached
-    assert not any(isinstance(w, Prose) for w in reached)
+    assert not any(isinstance(w, TextBlock) for w in reached)
 
 
 @POPUP

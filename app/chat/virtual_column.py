@@ -1,0 +1,291 @@
+"""A scrolled column of blocks: widgets only for those near the viewport, and the reader's place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Final
+
+from PySide6.QtCore import QEvent, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QWidget
+
+from app.chat.block_widget import BlockWidget
+from app.chat.blocks import Block
+from app.chat.document import Change
+from app.chat.heights import Heights
+
+COLUMN: Final = 720
+"""Width of the reading column at most, px."""
+
+SIDE: Final = 24
+BOTTOM: Final = 24
+NEAR: Final = 600
+"""Px above and below the viewport in which widgets are kept."""
+
+ROW: Final = 28
+"""Px that a block without text is expected to take."""
+
+
+class VirtualColumn(QAbstractScrollArea):
+    """Knows of blocks how high they are, and nothing of what they show.
+
+    `laid_out()`: blocks were placed.
+    """
+
+    laid_out = Signal()
+
+    def __init__(
+        self, make: Callable[[Block, QWidget], BlockWidget], parent: QWidget | None = None
+    ) -> None:
+        """`make`: builds the widget of a block."""
+        super().__init__(parent)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self._make = make
+        self._blocks: list[Block] = []
+        self._heights = Heights()
+        self._live: dict[Block, BlockWidget] = {}
+        self._following = True
+        self._anchor: tuple[Block, int] | None = None
+        self._placing = False
+        self._font = ""
+
+    # ------------------------------------------------------------------ what is shown
+
+    def show_blocks(self, blocks: list[Block]) -> None:
+        """Shows these instead, from their end."""
+        for block in list(self._live):
+            self._release(block)
+        self._blocks = list(blocks)
+        self._following = True
+        self._estimate()
+        self._lay_out()
+
+    def take(self, *changes: Change | None) -> None:
+        """Shows what changed."""
+        for change in changes:
+            if change:
+                self._splice(change)
+        self._lay_out()
+
+    def follow(self) -> None:
+        """Goes to the end, and stays there."""
+        self._following = True
+        self._lay_out()
+
+    def hold(self, block: Block) -> None:
+        """Keeps a block where it is on screen, whatever changes above and below it."""
+        self._following = False
+        top = self._heights.top(self._blocks.index(block))
+        self._anchor = (block, self.verticalScrollBar().value() - top)
+
+    def follow_at_end(self) -> None:
+        if self.at_end():
+            self.follow()
+
+    @property
+    def following(self) -> bool:
+        return self._following
+
+    def at_end(self) -> bool:
+        bar = self.verticalScrollBar()
+        return bar.value() >= bar.maximum() - 2
+
+    def widgets(self) -> dict[Block, BlockWidget]:
+        """Those that are there now."""
+        return self._live
+
+    def block_at(self, y: int) -> Block | None:
+        """At a height in the viewport, px; the first or the last one beyond the ends."""
+        if not self._blocks:
+            return None
+        return self._blocks[self._heights.at(y + self.verticalScrollBar().value())]
+
+    def _splice(self, change: Change) -> None:
+        fresh = set(change.fresh)
+        for block in self._blocks[change.start : change.stop]:
+            if block not in fresh:
+                self._release(block)
+        self._blocks[change.start : change.stop] = change.fresh
+        self._heights.splice(
+            change.start, change.stop, [self._estimated(block) for block in change.fresh]
+        )
+        for block in change.altered:
+            if block in self._live:
+                self._live[block].show_block(block)
+        for index in range(change.start, change.start + len(change.fresh)):
+            if self._blocks[index] in self._live:
+                self._measure(index)
+
+    # ------------------------------------------------------------------ heights
+
+    def _column(self) -> int:
+        return max(120, min(COLUMN, self.width() - 2 * SIDE))
+
+    def _left(self) -> int:
+        """Of the whole width: the scroll bar must not push the column from above the composer."""
+        return (self.width() - self._column()) // 2
+
+    def _estimate(self) -> None:
+        self._heights.replace([self._estimated(block) for block in self._blocks])
+
+    def _estimated(self, block: Block) -> int:
+        around = block.above + block.below
+        if block.part is None:
+            return around + ROW
+        metrics = self.fontMetrics()
+        letters = max(1, self._column() // max(1, metrics.averageCharWidth()))
+        length = block.stop - block.start
+        lines = block.part.text.count("\n", block.start, block.stop) + 1 + length // letters
+        return around + round(lines * metrics.height() * 1.25)
+
+    def _measure(self, index: int) -> bool:
+        """Puts the true height of a live block in; False when it was known."""
+        block = self._blocks[index]
+        widget = self._live[block]
+        _, width = widget.span(self._column())
+        height = block.above + widget.height_at(width) + block.below
+        if height == self._heights[index]:
+            return False
+        self._heights.set(index, height)
+        return True
+
+    def _measure_live(self) -> None:
+        for index, block in enumerate(self._blocks):
+            if block in self._live:
+                self._measure(index)
+
+    # ------------------------------------------------------------------ layout
+
+    def _lay_out(self) -> None:
+        """Makes what is near the viewport real, measures it, and puts it in its place."""
+        if self._placing:
+            return
+        self._placing = True
+        try:
+            top = self._settle()
+            self._set_range(top)
+            self._place(top)
+        finally:
+            self._placing = False
+        self.viewport().update()
+        self.laid_out.emit()
+
+    def _settle(self) -> int:
+        """The top of the viewport, px, when every block near it is real.
+
+        Heights are estimates until a block is real, so each round may bring other blocks near.
+        It ends: each round makes a block real that was not, and none is released before.
+        """
+        made = False
+        while fresh := self._not_real(*self._near(top := self._wanted_top())):
+            for index in fresh:
+                block = self._blocks[index]
+                widget = self._live[block] = self._make(block, self.viewport())
+                widget.show_block(block)
+                self._measure(index)
+            made = True
+        first, last = self._near(top)
+        self._let_go(first, last)
+        if made:
+            self._order_keys(self._blocks[first:last])
+        return top
+
+    def _not_real(self, first: int, last: int) -> list[int]:
+        return [i for i in range(first, last) if self._blocks[i] not in self._live]
+
+    def _order_keys(self, blocks: list[Block]) -> None:
+        """Tab goes through what can be pressed as it stands, whenever it was made."""
+        pressed: list[QWidget] = [self]
+        for block in blocks:
+            pressed += self._live[block].buttons()
+        for before, after in pairwise(pressed):
+            QWidget.setTabOrder(before, after)
+
+    def _wanted_top(self) -> int:
+        limit = max(0, self._heights.total + BOTTOM - self.viewport().height())
+        if self._following:
+            return limit
+        if self._anchor and self._anchor[0] in self._live:
+            index = self._blocks.index(self._anchor[0])
+            return max(0, min(limit, self._heights.top(index) + self._anchor[1]))
+        return min(limit, self.verticalScrollBar().value())
+
+    def _near(self, top: int) -> tuple[int, int]:
+        if not self._blocks:
+            return 0, 0
+        first = self._heights.at(top - NEAR)
+        last = self._heights.at(top + self.viewport().height() + NEAR)
+        return first, last + 1
+
+    def _let_go(self, first: int, last: int) -> None:
+        near = set(self._blocks[first:last])
+        for block in [block for block in self._live if block not in near]:
+            if not self._live[block].isAncestorOf(self.focusWidget() or self):
+                self._release(block)
+
+    def _release(self, block: Block) -> None:
+        widget = self._live.pop(block, None)
+        if widget is not None:
+            widget.hide()
+            widget.deleteLater()
+
+    def _set_range(self, top: int) -> None:
+        bar = self.verticalScrollBar()
+        bar.setPageStep(self.viewport().height())
+        bar.setSingleStep(3 * self.fontMetrics().height())
+        bar.setRange(0, max(0, self._heights.total + BOTTOM - self.viewport().height()))
+        bar.setValue(top)
+
+    def _place(self, top: int) -> None:
+        left, column = self._left(), self._column()
+        first, last = self._near(top)
+        for index in range(first, last):
+            block = self._blocks[index]
+            widget = self._live[block]
+            x, width = widget.span(column)
+            y = self._heights.top(index) - top + block.above
+            height = self._heights[index] - block.above - block.below
+            widget.setGeometry(left + x, y, width, height)
+            if widget.isHidden():
+                widget.show()
+        self._remember_anchor(top)
+
+    def _remember_anchor(self, top: int) -> None:
+        if not self._blocks:
+            self._anchor = None
+            return
+        index = self._heights.at(top)
+        self._anchor = (self._blocks[index], top - self._heights.top(index))
+
+    # ------------------------------------------------------------------ what Qt calls
+
+    def scrollContentsBy(self, dx: int, dy: int) -> None:  # noqa: ARG002
+        if self._placing:
+            return
+        self._following = self.at_end()
+        self._remember_anchor(self.verticalScrollBar().value())
+        self._lay_out()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.oldSize().width() != event.size().width():
+            self._estimate()
+            self._measure_live()
+        self._lay_out()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.FontChange:
+            # A style sheet sets fonts one widget after another, and the old one in between.
+            QTimer.singleShot(0, self, self._refit)
+
+    def _refit(self) -> None:
+        """Measures all anew when the font is another one."""
+        font = self.font().key()
+        if font == self._font:
+            return
+        self._font = font
+        self._estimate()
+        self._measure_live()
+        self._lay_out()
