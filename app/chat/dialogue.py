@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -144,7 +144,7 @@ class Dialogue(QObject):
         messages: list[StoredMessage] = []
         self._unread = False
         try:
-            messages = [] if conversation is None else self._store.messages(conversation)
+            messages = [] if conversation is None else self._store.tree(conversation).path
         except StoreError as error:
             self._unread = True
             self.store_failed.emit(error)
@@ -152,9 +152,7 @@ class Dialogue(QObject):
         reply = self._reply
         if reply and reply.conversation == conversation:
             messages = [
-                StoredMessage(
-                    message.id, message.role, reply.text, "streaming", thinking=reply.thinking
-                )
+                replace(message, content=reply.text, state="streaming", thinking=reply.thinking)
                 if message.id == reply.message
                 else message
                 for message in messages
@@ -169,7 +167,7 @@ class Dialogue(QObject):
         return self._attempt(partial(self._send, whole_characters(prompt), model))
 
     def regenerate(self, model: str = "") -> bool:
-        """Answers the last prompt again, in place of the reply that is there."""
+        """Answers the last prompt again, beside the reply that is there."""
         if self._conversation is None or not self._can_ask():
             return False
         return self._attempt(partial(self._regenerate, model)) and self.answering
@@ -229,7 +227,7 @@ class Dialogue(QObject):
     def _send(self, prompt: str, model: str) -> None:
         """Raises StoreError, and then nothing is saved or sent."""
         known = self._conversation
-        before = self._store.messages(known) if known is not None else []
+        before = self._store.tree(known).path if known is not None else []
         with self._store.transaction():
             conversation = known or self._store.add_conversation(title_of(prompt))
             message = StoredMessage(self._store.add_prompt(conversation, prompt), "user", prompt)
@@ -242,14 +240,14 @@ class Dialogue(QObject):
     def _regenerate(self, model: str) -> None:
         """Raises StoreError, and then nothing is changed."""
         conversation = self._conversation
-        messages = [] if conversation is None else self._store.messages(conversation)
+        messages = [] if conversation is None else self._store.tree(conversation).path
         replaced: list[int] = []
         while messages and messages[-1].role != "user":
-            replaced.append(messages.pop().id)
+            replaced.insert(0, messages.pop().id)
         if conversation is None or not messages:
             return
         reply = self._store.add_reply(conversation, model, replaced)
-        for old in replaced:
+        for old in reversed(replaced):
             self.removed.emit(old)
         self._ask(conversation, reply, messages)
 
@@ -336,22 +334,11 @@ class Dialogue(QObject):
     def _finish(self, reply: Reply, reason: protocol.FinishReason, figures: Figures) -> None:
         self._reply = None
         self._saver.stop()
-        self._store.finish_reply(
+        whole = self._store.finish_reply(
             reply.message, reply.text, reason, figures, reply.trouble, reply.thinking
         )
         if reply.conversation == self._conversation:
-            self.finished.emit(
-                StoredMessage(
-                    reply.message,
-                    "assistant",
-                    reply.text,
-                    "failed" if reason == "error" else "complete",
-                    reason,
-                    figures,
-                    reply.trouble,
-                    reply.thinking,
-                )
-            )
+            self.finished.emit(whole)
         self.answering_changed.emit(False)
 
     def _save_partial(self) -> None:

@@ -45,10 +45,12 @@ class Origin:
     conversation: int
     model: str
     created_at: float
+    parent: int | None = None
 
     def moved(self, moved: Moved) -> Origin:
         there = moved.conversations.get(self.conversation, self.conversation)
-        return replace(self, conversation=there)
+        parent = None if self.parent is None else moved.messages.get(self.parent, self.parent)
+        return replace(self, conversation=there, parent=parent)
 
 
 def execute(
@@ -115,10 +117,14 @@ class SettingChange(Change):
 
 
 @dataclass(frozen=True)
-class TitleChange(Change):
+class ConversationChange(Change):
+    """Sets one column of a conversation; the base of those that do."""
+
     conversation: int
-    title: str
-    words: ClassVar[str] = "the new name of a chat"
+    value: object
+    column: ClassVar[str]
+    field: ClassVar[str]
+    """Of a `Conversation`."""
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -127,21 +133,42 @@ class TitleChange(Change):
     def write(self, connection: sqlite3.Connection) -> None:
         done = execute(
             connection,
-            "UPDATE conversations SET title = ? WHERE id = ?",
-            (self.title, self.conversation),
+            f"UPDATE conversations SET {self.column} = ? WHERE id = ?",  # noqa: S608
+            (self.value, self.conversation),
         )
         if not done.rowcount:
             raise GoneError
 
     def in_conversations(self, listed: list[Conversation]) -> list[Conversation]:
+        own = {self.field: self.value}
         return [
-            replace(known, title=self.title) if known.id == self.conversation else known
+            replace(known, **own) if known.id == self.conversation else known  # type: ignore[arg-type]
             for known in listed
         ]
 
-    def moved(self, moved: Moved) -> TitleChange:
+    def moved(self, moved: Moved) -> ConversationChange:
         there = moved.conversations.get(self.conversation, self.conversation)
         return replace(self, conversation=there)
+
+
+@dataclass(frozen=True)
+class TitleChange(ConversationChange):
+    column = "title"
+    field = "title"
+    words = "the new name of a chat"
+
+
+@dataclass(frozen=True)
+class LeafChange(ConversationChange):
+    """Which branch is shown: the message that was chosen."""
+
+    column = "leaf_id"
+    field = "leaf"
+
+    def moved(self, moved: Moved) -> LeafChange:
+        there = moved.conversations.get(self.conversation, self.conversation)
+        leaf = moved.messages.get(self.value, self.value) if isinstance(self.value, int) else None
+        return LeafChange(there, leaf)
 
 
 @dataclass(frozen=True)
@@ -270,7 +297,8 @@ class ReplyChange(Change):
 
     def moved(self, moved: Moved) -> ReplyChange:
         there = moved.messages.get(self.message.id, self.message.id)
-        return ReplyChange(replace(self.message, id=there), self.origin.moved(moved))
+        origin = self.origin.moved(moved)
+        return ReplyChange(replace(self.message, id=there, parent=origin.parent), origin)
 
 
 # ---------------------------------------------------------------------------- rows of messages
@@ -285,8 +313,9 @@ _UPDATE: Final = (
     "WHERE id = ? AND conversation_id = ? AND created_at = ?"
 )
 _INSERT: Final = (
-    f"INSERT INTO messages (id, conversation_id, model, created_at, {', '.join(COLUMNS)}) "  # noqa: S608
-    f"VALUES (?, ?, ?, ?, {', '.join('?' for _ in COLUMNS)})"
+    "INSERT INTO messages "  # noqa: S608
+    f"(id, conversation_id, model, created_at, parent_id, {', '.join(COLUMNS)}) "
+    f"VALUES (?, ?, ?, ?, ?, {', '.join('?' for _ in COLUMNS)})"
 )
 
 

@@ -1,17 +1,22 @@
-"""The SQLite file: opened, checked, migrated."""
+"""The SQLite file: opened, checked, backed up and migrated."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from app.store.errors import StoreError, explained
-from app.store.migrations import MIGRATIONS, VERSION
+from app.store.migrations import MIGRATIONS, VERSION, least_in, stamp, version_in
 from ground import private
 
 NOTHING_SAVED: Final = "Nothing will be saved"
+
+BACKUPS: Final = 3
+"""Backups that are kept."""
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -72,13 +77,15 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        if version_of(connection) > VERSION:
+        if least_in(_stamp_of(connection)) > VERSION:
             raise StoreError(
                 f"A newer version of Hearth wrote {path}. The file stays as it is, and your chats "
                 "are shown as far as this version can read them. Install that version again: what "
                 "you write in this one is lost when Hearth ends.",
                 NOTHING_SAVED,
             )
+        if 0 < version_of(connection) < VERSION:
+            back_up(connection, path)
         migrate(connection)
         for table in ("conversations", "settings"):  # small, and read now in any case
             connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
@@ -89,18 +96,65 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
 
 
 def version_of(connection: sqlite3.Connection) -> int:
+    return version_in(_stamp_of(connection))
+
+
+def _stamp_of(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
+def back_up(connection: sqlite3.Connection, path: Path) -> Path:
+    """Copies the database into a dated file beside it, of which the last three are kept.
+
+    Raises sqlite3.Error, and StoreError if the file cannot be made; nothing is left then.
+    """
+    stem = f"{path.stem}-backup-"
+    copy = path.with_name(f"{stem}{time.strftime('%Y-%m-%d-%H%M%S')}{path.suffix}")
+    try:
+        copy.unlink(missing_ok=True)  # of an attempt in the same second
+        private.make_file(copy)
+        connection.execute("VACUUM INTO ?", (str(copy),))
+        for old in sorted(path.parent.glob(f"{stem}*{path.suffix}"))[:-BACKUPS]:
+            old.unlink()
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            copy.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise StoreError(
+                f"Your chats are to be brought to this version of Hearth, and the copy that is "
+                f"made before cannot be written: {copy}: {error.strerror or error}. Check the "
+                "permissions of its folder. Until then nothing is saved.",
+                NOTHING_SAVED,
+                sqlite3.SQLITE_CANTOPEN,
+            ) from error
+        raise
+    return copy
+
+
 def migrate(connection: sqlite3.Connection, to: int = VERSION) -> None:
-    """Brings the database to a version, each step whole or not at all."""
-    for number in range(version_of(connection), to):
-        script = (
-            f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
-        )
+    """Brings the database to a version, each step whole or not at all. Raises sqlite3.Error."""
+    while version_of(connection) < to:
+        connection.execute("BEGIN IMMEDIATE")
         try:
-            connection.executescript(script)
-        except sqlite3.Error:
+            version = version_of(connection)  # another window may have been faster
+            if version < to:
+                for statement in _statements(MIGRATIONS[version].sql):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {stamp(version + 1)}")
+            connection.execute("COMMIT")
+        except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def _statements(sql: str) -> Iterator[str]:
+    """The statements of a script, one by one: `executescript` would end the transaction."""
+    statement = ""
+    for part in sql.split(";"):
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip(" \n;"):
+        yield statement

@@ -38,6 +38,8 @@ class Conversation:
     title: str
     updated_at: float
     """Seconds since the epoch."""
+    leaf: int | None = None
+    """The message that was chosen last, by whose branch the conversation is shown."""
 
 
 @dataclass(frozen=True)
@@ -87,20 +89,28 @@ class StoredMessage:
     figures: Figures = Figures()
     trouble: Trouble = NO_TROUBLE
     thinking: Thinking = NO_THINKING
+    parent: int | None = None
+    """The message before it; None for a first one."""
+    model: str = ""
+    """Of a reply: the id of the model that wrote it."""
+    created_at: float = 0.0
+    """Seconds since the epoch."""
 
 
 # ---------------------------------------------------------------------------- out of a row
 
 
 def conversation_of(row: Row) -> Conversation:
-    return Conversation(row["id"], title(row["title"]), moment(row["updated_at"]))
+    return Conversation(
+        row["id"], title(row["title"]), moment(row["updated_at"]), row_number(row["leaf_id"])
+    )
 
 
 def message_of(row: Row) -> StoredMessage:
-    role, state = text(row["role"]), text(row["state"])
+    state = text(row["state"])
     return StoredMessage(
         id=row["id"],
-        role=next((known for known in get_args(Role) if known == role), "assistant"),
+        role=message_role(row["role"]),
         content=text(row["content"]),
         state=next((known for known in get_args(State) if known == state), "complete"),
         finish_reason=text(row["finish_reason"]),
@@ -117,7 +127,16 @@ def message_of(row: Row) -> StoredMessage:
             text(row["error_title"]), text(row["error_detail"]), text(row["error_hint"])
         ),
         thinking=Thinking(text(row["thinking"]), real(row["thinking_seconds"])),
+        parent=row_number(row["parent_id"]),
+        model=text(row["model"]),
+        created_at=moment(row["created_at"]),
     )
+
+
+def message_role(value: object) -> Role:
+    """The assistant's for anything that is none."""
+    role = text(value)
+    return next((known for known in get_args(Role) if known == role), "assistant")
 
 
 def text(value: object) -> str:
@@ -132,6 +151,11 @@ def title(value: object) -> str:
     if len(line) > LONGEST_TITLE:
         line = line[: LONGEST_TITLE - 1] + "…"
     return line.strip() or NO_TITLE
+
+
+def row_number(value: object) -> int | None:
+    """A row's number; None for anything that is none."""
+    return value if isinstance(value, int) else None
 
 
 def count(value: object) -> int:

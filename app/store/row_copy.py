@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from app.store.changes import COLUMNS, Moved, Origin, add_message, add_missing_conversation, execute
 from app.store.errors import DAMAGE, code_of
-from app.store.records import count, message_of, moment, text
+from app.store.records import count, message_of, moment, row_number, text
 
 UNREADABLE: Final = DAMAGE | {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_ERROR}
 """What a damaged page answers, a damaged sector below it, and a schema without the table."""
 
 Row = dict[str, Any]
-_MESSAGE: Final[Row] = dict.fromkeys(("model", "created_at", *COLUMNS))
+_MESSAGE: Final[Row] = dict.fromkeys(("model", "created_at", "parent_id", *COLUMNS))
 """Of an older version a row may lack columns."""
 
 _CONVERSATIONS: Final = ("conversations", "conversations_by_time")
@@ -124,13 +124,47 @@ def _copy(reader: _Source, target: sqlite3.Connection) -> Moved:
     for name, value in reader.settings():
         execute(target, "INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", (name, value))
     conversations: dict[int, int] = {}
+    leaves: list[tuple[int, int, float]] = []
     for row in reader.rows(*_CONVERSATIONS):
-        conversations[row["id"]] = _copy_conversation(row, target)
-    messages: dict[int, int] = {}
-    for row in reader.rows(*_MESSAGES):
-        messages[row["id"]] = _copy_message(_MESSAGE | row, target, conversations)
+        copied = conversations[row["id"]] = _copy_conversation(row, target)
+        leaf = row_number(row.get("leaf_id"))
+        if leaf is not None:
+            leaves.append((copied, leaf, moment(row["updated_at"])))
+    messages = _copy_messages(reader, target, conversations)
+    for conversation, leaf, at in leaves:
+        if leaf in messages:  # the branch that was chosen last, here or there
+            target.execute(
+                "UPDATE conversations SET leaf_id = ? "
+                "WHERE id = ? AND (leaf_id IS NULL OR updated_at < ?)",
+                (messages[leaf], conversation, at),
+            )
     target.execute(_DATE_RECOVERED)
     return Moved(_changed(conversations), _changed(messages))
+
+
+def _copy_messages(
+    reader: _Source, target: sqlite3.Connection, conversations: dict[int, int]
+) -> dict[int, int]:
+    """The id of each message in the copy, by its id before."""
+    messages: dict[int, int] = {}
+    behind: dict[int, int] = {}
+    """Copies that stand behind a message whose copy was not there yet."""
+    last: dict[object, int] = {}
+    for row in reader.rows(*_MESSAGES):
+        # A version that had no branches wrote no parents: each stands behind the one before it.
+        parent = row_number(row.get("parent_id", last.get(row["conversation_id"])))
+        last[row["conversation_id"]] = row["id"]
+        placed = None if parent is None else messages.get(parent, parent)
+        known = _MESSAGE | row | {"parent_id": placed}
+        copied = messages[row["id"]] = _copy_message(known, target, conversations)
+        if parent is not None and parent not in messages:
+            behind[copied] = parent
+    for copied, parent in behind.items():
+        if messages.get(parent, parent) != parent:
+            target.execute(
+                "UPDATE messages SET parent_id = ? WHERE id = ?", (messages[parent], copied)
+            )
+    return messages
 
 
 def _copy_conversation(row: Row, target: sqlite3.Connection) -> int:
@@ -157,8 +191,9 @@ def _copy_conversation(row: Row, target: sqlite3.Connection) -> int:
 
 def _copy_message(row: Row, target: sqlite3.Connection, conversations: dict[int, int]) -> int:
     before = count(row["conversation_id"])
+    message = message_of(row)
     origin = Origin(
-        conversations.get(before, before), text(row["model"]), moment(row["created_at"])
+        conversations.get(before, before), message.model, message.created_at, message.parent
     )
     known = target.execute(
         "SELECT 1 FROM messages WHERE id = ? AND conversation_id = ? AND created_at = ?",
@@ -166,7 +201,6 @@ def _copy_message(row: Row, target: sqlite3.Connection, conversations: dict[int,
     )
     if known.fetchone():
         return int(row["id"])
-    message = message_of(row)
     if before not in conversations:
         add_missing_conversation(target, message, origin)
         conversations[before] = before

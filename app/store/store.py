@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -13,6 +14,7 @@ from app.store.changes import (
     Change,
     Deletion,
     Interruption,
+    LeafChange,
     Moved,
     Origin,
     Probe,
@@ -35,9 +37,11 @@ from app.store.records import (
     Trouble,
     conversation_of,
     message_of,
+    row_number,
     text,
 )
 from app.store.row_copy import Copied, copy_rows
+from app.store.tree import Tree
 
 FILE: Final = "hearth.sqlite3"
 
@@ -314,7 +318,7 @@ class Store:
     def conversations(self) -> list[Conversation]:
         """Newest first, without the deleted ones. Raises StoreError."""
         rows = self._rows(
-            "SELECT id, title, updated_at FROM conversations WHERE deleted_at IS NULL "
+            "SELECT id, title, updated_at, leaf_id FROM conversations WHERE deleted_at IS NULL "
             "ORDER BY updated_at DESC, id DESC"
         )
         listed = [conversation_of(row) for row in rows]
@@ -350,7 +354,7 @@ class Store:
     # ------------------------------------------------------------------ messages
 
     def messages(self, conversation: int) -> list[StoredMessage]:
-        """Raises StoreError."""
+        """All of them, of every branch, in the order of their ids. Raises StoreError."""
         rows = self._rows(
             "SELECT * FROM messages WHERE conversation_id = ? ORDER BY id", conversation
         )
@@ -359,25 +363,50 @@ class Store:
             listed = change.in_messages(conversation, listed)
         return listed
 
-    def add_prompt(self, conversation: int, content: str) -> int:
-        """Raises StoreError."""
-        return self._add(lambda: self._insert(conversation, "user", content, "complete", ""))
+    def tree(self, conversation: int) -> Tree:
+        """The messages and the branch that is shown. Raises StoreError."""
+        leaf = self._waiting_leaf(conversation)
+        if leaf is None:
+            rows = self._rows("SELECT leaf_id FROM conversations WHERE id = ?", conversation)
+            leaf = row_number(rows[0]["leaf_id"]) if rows else None
+        return Tree(self.messages(conversation), leaf)
+
+    def choose(self, conversation: int, message: int) -> None:
+        """Shows the branch that leads to this message and goes on from it. Raises GoneError."""
+        self._change(LeafChange(conversation, message))
+
+    def _waiting_leaf(self, conversation: int) -> int | None:
+        waits = self._journal.get(LeafChange(conversation, None).key)
+        return row_number(waits.value) if isinstance(waits, LeafChange) else None
+
+    def add_prompt(self, conversation: int, content: str, replaced: Sequence[int] = ()) -> int:
+        """A prompt at the end of the branch that is shown, or beside the first of `replaced`, as
+        another version of it: nothing is deleted. Raises StoreError."""
+        return self._add(
+            lambda: self._insert(conversation, "user", content, "complete", "", replaced)
+        )
 
     def add_reply(self, conversation: int, model: str, replaced: Sequence[int] = ()) -> int:
-        """An empty reply that streams. What it replaces goes in the same transaction. Raises
-        StoreError."""
+        """An empty reply that streams, where `add_prompt` puts a prompt. Raises StoreError."""
+        return self._add(
+            lambda: self._insert(conversation, "assistant", "", "streaming", model, replaced)
+        )
 
-        def add() -> int:
-            reply = self._insert(conversation, "assistant", "", "streaming", model)
-            for message in replaced:
-                execute(self._db, "DELETE FROM messages WHERE id = ?", (message,))
-            return reply
+    def _insert(
+        self,
+        conversation: int,
+        role: str,
+        content: str,
+        state: State,
+        model: str,
+        replaced: Sequence[int],
+    ) -> int:
+        """Adds a message and chooses its branch.
 
-        return self._add(add)
-
-    def _insert(self, conversation: int, role: str, content: str, state: State, model: str) -> int:
-        """Whoever writes into a conversation that another window has deleted wants it back."""
+        Whoever writes into a conversation that another window has deleted wants it back.
+        """
         now = self._clock()
+        parent = self._parent_of(replaced[0]) if replaced else self._end_of(conversation)
         there = execute(
             self._db,
             "UPDATE conversations SET updated_at = ?, deleted_at = NULL WHERE id = ?",
@@ -388,20 +417,55 @@ class Store:
         added = _id(
             execute(
                 self._db,
-                "INSERT INTO messages (conversation_id, role, content, state, created_at, model) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (conversation, role, content, state, now, model),
+                "INSERT INTO messages "
+                "(conversation_id, role, content, state, created_at, model, parent_id) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (conversation, role, content, state, now, model, parent),
             )
         )
+        LeafChange(conversation, added).write(self._db)
+        self._journal.pop(LeafChange(conversation, None).key, None)
         if state == "streaming":
-            self._origins[added] = Origin(conversation, model, now)
+            self._origins[added] = Origin(conversation, model, now, parent)
         return added
+
+    def _parent_of(self, message: int) -> int | None:
+        """Raises sqlite3.Error, and GoneError if the message is not there."""
+        query = "SELECT parent_id FROM messages WHERE id = ?"
+        row = self._db.execute(query, (message,)).fetchone()
+        if row is None:
+            raise GoneError
+        return row_number(row[0])
+
+    def _end_of(self, conversation: int) -> int | None:
+        """The last message of the branch that is shown, as `Tree` finds it. Raises
+        sqlite3.Error."""
+        chosen, newest = self._db.execute(
+            "SELECT (SELECT messages.id FROM messages WHERE messages.id = leaf_id "
+            "AND conversation_id = conversations.id), "
+            "(SELECT max(id) FROM messages WHERE conversation_id = conversations.id) "
+            "FROM conversations WHERE id = ?",
+            (conversation,),
+        ).fetchone() or (None, None)
+        waits = self._waiting_leaf(conversation)
+        end: int | None = newest if (waits or chosen) is None else (waits or chosen)
+        seen: set[int | None] = {None}
+        below = end
+        while below not in seen:
+            end = below
+            seen.add(below)
+            (below,) = self._db.execute(
+                "SELECT max(id) FROM messages WHERE parent_id = ? AND conversation_id = ?",
+                (end, conversation),
+            ).fetchone()
+        return end
 
     def _origin(self, message: int) -> Origin:
         """Raises GoneError if the message is in no conversation."""
         if message not in self._origins:
             rows = self._rows(
-                "SELECT conversation_id, model, created_at FROM messages WHERE id = ?", message
+                "SELECT conversation_id, model, created_at, parent_id FROM messages WHERE id = ?",
+                message,
             )
             if not rows:
                 raise GoneError
@@ -410,8 +474,9 @@ class Store:
 
     def save_partial(self, message: int, content: str, thinking: Thinking = NO_THINKING) -> None:
         """Keeps a reply that streams as it is so far."""
+        origin = self._origin(message)
         partial = StoredMessage(message, "assistant", content, "streaming", thinking=thinking)
-        self._change(ReplyChange(partial, self._origin(message)))
+        self._change(ReplyChange(_placed(partial, origin), origin))
 
     def finish_reply(
         self,
@@ -421,13 +486,17 @@ class Store:
         figures: Figures,
         trouble: Trouble,
         thinking: Thinking = NO_THINKING,
-    ) -> None:
-        """Keeps a reply as it will stay. If its row is gone, it is added again."""
+    ) -> StoredMessage:
+        """Keeps a reply as it will stay, which is returned. If its row is gone, it is added
+        again."""
         state: State = "failed" if finish_reason == "error" else "complete"
         whole = StoredMessage(
             message, "assistant", content, state, finish_reason, figures, trouble, thinking
         )
-        self._change(ReplyChange(whole, self._origin(message)))
+        origin = self._origin(message)
+        placed = _placed(whole, origin)
+        self._change(ReplyChange(placed, origin))
+        return placed
 
     # ------------------------------------------------------------------ settings
 
@@ -461,6 +530,10 @@ def open_store(folder: Path) -> tuple[Store, str]:
         store.retry()  # which puts a new file in its place
     problem = store.trouble or store.news
     return store, str(problem or "")
+
+
+def _placed(message: StoredMessage, origin: Origin) -> StoredMessage:
+    return replace(message, parent=origin.parent, model=origin.model, created_at=origin.created_at)
 
 
 def _id(added: sqlite3.Cursor) -> int:

@@ -296,7 +296,7 @@ def make_old(path: Path, prompts: list[str]) -> None:
         beside.unlink()
     row = "INSERT INTO messages (conversation_id, role, content, state, created_at) VALUES"
     with opened(path) as db, db:
-        db.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1;")
+        db.executescript(f"{MIGRATIONS[0].sql} PRAGMA user_version = 1;")
         db.execute("INSERT INTO conversations VALUES (1, 'Old', 0, 0, NULL)")
         db.executemany(f"{row} (1, 'user', ?, 'complete', 0)", ((p,) for p in prompts))
         replies = ((f"reply {number} " + "x" * 400,) for number in range(OLD_MESSAGES))

@@ -76,6 +76,10 @@ def current(dialogue: Dialogue) -> int:
     return dialogue.conversation
 
 
+def shown(store: Store, dialogue: Dialogue) -> list[str]:
+    return [message.content for message in store.tree(current(dialogue)).path]
+
+
 def history(command: protocol.Generate) -> list[tuple[str, str]]:
     return [(message.role, message.content) for message in command.messages]
 
@@ -273,7 +277,7 @@ def test_stop_names_the_reply_and_keeps_what_came(
     assert ("assistant", "Be") in history(engine.last)
 
 
-def test_regenerate_replaces_the_last_reply(
+def test_regenerate_shows_another_reply_beside_the_last_one(
     dialogue: Dialogue, engine: Scripted, store: Store
 ) -> None:
     assert not dialogue.regenerate()  # nothing to answer yet
@@ -287,7 +291,8 @@ def test_regenerate_replaces_the_last_reply(
     assert history(engine.last) == [("user", "Why?")]
     engine.say("Right")
     engine.finish()
-    assert [m.content for m in store.messages(current(dialogue))] == ["Why?", "Right"]
+    assert shown(store, dialogue) == ["Why?", "Right"]
+    assert [m.content for m in store.messages(current(dialogue))] == ["Why?", "Wrong", "Right"]
 
 
 def test_a_reply_that_cannot_be_replaced_is_kept(
@@ -489,7 +494,7 @@ def test_another_reply_waits_for_a_lock_too(
     on_disk.go_on()
     engine.say("Right")
     engine.finish()
-    assert [m.content for m in file_store.messages(current(on_disk))] == ["Why?", "Right"]
+    assert shown(file_store, on_disk) == ["Why?", "Right"]
 
 
 def test_a_reply_that_ends_under_a_lock_is_part_of_the_conversation(

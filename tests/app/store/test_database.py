@@ -14,19 +14,24 @@ from app.engine_command import ROOT
 from app.store.changes import INTERRUPTED
 from app.store.database import migrate, open_database, open_in_memory, version_of
 from app.store.errors import StoreError
-from app.store.migrations import MIGRATIONS, VERSION
+from app.store.migrations import MIGRATIONS, VERSION, least_in, least_version, version_in
+from app.store.migrations.step import Step
 from app.store.records import NO_THINKING, NO_TROUBLE, Figures, Thinking
+from app.store.search import search
 from app.store.store import FILE, Store, open_store
 
 ROWS = {
     1: """
-    INSERT INTO conversations VALUES (7, 'Rainbows', 100.0, 200.0, NULL);
+    INSERT INTO conversations (id, title, created_at, updated_at)
+        VALUES (7, 'Rainbows', 100.0, 200.0);
     INSERT INTO messages (id, conversation_id, role, content, state, created_at, model)
         VALUES (1, 7, 'user', 'Why is it round?', 'complete', 101.0, ''),
                (2, 7, 'assistant', 'Because', 'complete', 102.0, 'smollm2');
     """,
     2: "INSERT INTO settings VALUES ('model', 'smollm2'); UPDATE messages SET new_tokens = 3;",
     3: "UPDATE messages SET thinking = 'Hm', thinking_seconds = 1.5, thinking_tokens = 2;",
+    4: "UPDATE messages SET parent_id = 1 WHERE id = 2; UPDATE conversations SET leaf_id = 1;",
+    5: "",  # an index of what is there
 }
 """What a database of each version may hold that the version before could not."""
 
@@ -63,7 +68,10 @@ def test_a_database_of_an_older_version_becomes_one_of_this_version(
         if version:
             store = Store(migrated)
             assert [c.title for c in store.conversations()] == ["Rainbows"]
-            assert [m.content for m in store.messages(7)] == ["Why is it round?", "Because"]
+            path = store.tree(7).path
+            assert [m.content for m in path] == ["Why is it round?", "Because"]
+            assert [m.parent for m in path] == [None, 1]
+            assert [hit.message for hit in search(migrated, "becaus")] == [2]
             thinking = Thinking("Hm", 1.5) if version >= 3 else NO_THINKING
             assert store.messages(7)[1].thinking == thinking
 
@@ -73,7 +81,8 @@ def test_a_migration_that_fails_changes_nothing(
 ) -> None:
     path = tmp_path / FILE
     file_of_version(path, 1)
-    broken = (MIGRATIONS[0], "ALTER TABLE messages ADD COLUMN half TEXT; CREATE TABLE oh no;")
+    wrong = "ALTER TABLE messages ADD COLUMN half TEXT; CREATE TABLE oh no;"
+    broken = (MIGRATIONS[0], Step(wrong, only_adds=True))
     monkeypatch.setattr("app.store.database.MIGRATIONS", broken)
     with pytest.raises(StoreError, match='near "no": syntax error'):
         open_database(path)
@@ -96,7 +105,8 @@ def test_the_database_keeps_a_log_ahead_and_its_references(tmp_path: Path) -> No
 def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / FILE
     with closing(open_database(path)) as connection:
-        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+        newer = 1000 * (VERSION + 1) + VERSION + 1
+        connection.execute(f"PRAGMA user_version = {newer}")
     with pytest.raises(StoreError, match="newer version of Hearth"):
         open_database(path)
     store, problem = open_store(tmp_path)
@@ -105,6 +115,81 @@ def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     store.close()
     with closing(sqlite3.connect(path)) as connection:
         assert version_of(connection) == VERSION + 1
+
+
+def test_a_newer_database_that_was_only_added_to_is_used(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    with closing(open_database(path)) as connection:
+        connection.execute("CREATE TABLE reminders (id INTEGER PRIMARY KEY, text TEXT)")
+        connection.execute("ALTER TABLE messages ADD COLUMN stars INTEGER NOT NULL DEFAULT 3")
+        newer = 1000 * least_version(VERSION) + VERSION + 7
+        connection.execute(f"PRAGMA user_version = {newer}")
+    store, problem = open_store(tmp_path)
+    assert problem == ""
+    store.add_prompt(store.add_conversation("Kept"), "Hello")
+    store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == newer
+        assert connection.execute("SELECT content, stars FROM messages").fetchall() == [
+            ("Hello", 3)
+        ]
+
+
+@pytest.mark.parametrize("stamped", [1, 3, 99])
+def test_a_version_written_as_one_number_is_what_is_needed(stamped: int) -> None:
+    assert (version_in(stamped), least_in(stamped)) == (stamped, stamped)
+
+
+def backups(folder: Path) -> list[Path]:
+    return sorted(folder.glob("hearth-backup-*.sqlite3"))
+
+
+def test_before_a_migration_a_dated_copy_is_made_that_only_its_owner_may_read(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / FILE
+    file_of_version(path, 3)
+    open_database(path).close()
+    (copy,) = backups(tmp_path)
+    with closing(sqlite3.connect(copy)) as connection:
+        assert version_of(connection) == 3
+        assert connection.execute("SELECT content FROM messages").fetchall() == [
+            ("Why is it round?",),
+            ("Because",),
+        ]
+    if sys.platform != "win32":
+        assert copy.stat().st_mode & 0o777 == 0o600
+    open_database(path).close()
+    assert backups(tmp_path) == [copy]  # nothing was migrated
+
+
+def test_the_last_three_copies_are_kept(tmp_path: Path) -> None:
+    for day in ("01", "02", "03", "04"):
+        (tmp_path / f"hearth-backup-2026-01-{day}-120000.sqlite3").write_bytes(b"old")
+    path = tmp_path / FILE
+    file_of_version(path, 3)
+    open_database(path).close()
+    kept = [copy.name for copy in backups(tmp_path)]
+    assert kept[:2] == [f"hearth-backup-2026-01-{day}-120000.sqlite3" for day in ("03", "04")]
+    assert len(kept) == 3
+
+
+def test_without_room_for_the_copy_nothing_is_migrated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / FILE
+    file_of_version(path, 3)
+    (tmp_path / "hearth-backup-now.sqlite3").mkdir()
+    monkeypatch.setattr("app.store.database.time.strftime", lambda _: "now")
+    with pytest.raises(StoreError, match="the copy that is made before cannot be written"):
+        open_database(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert version_of(connection) == 3
+    store, problem = open_store(tmp_path)
+    assert "the copy that is made before" in problem
+    assert [c.title for c in store.conversations()] == ["Rainbows"]
+    assert [m.parent for m in store.messages(7)] == [None, 1]
+    store.close()
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
@@ -176,18 +261,42 @@ def test_a_finished_reply_reads_as_it_was_written(store: Store) -> None:
     assert message.thinking == thinking
 
 
-def test_a_reply_is_replaced_whole_or_not_at_all(store: Store) -> None:
-    conversation = store.add_conversation("Again")
-    old = store.add_reply(conversation, "smollm2")
-    store._db.execute(
-        "CREATE TRIGGER held BEFORE DELETE ON messages BEGIN SELECT RAISE(ABORT, 'held'); END"
-    )
-    with pytest.raises(StoreError):
-        store.add_reply(conversation, "smollm2", [old])
-    assert [message.id for message in store.messages(conversation)] == [old]
-    store._db.execute("DROP TRIGGER held")
-    new = store.add_reply(conversation, "smollm2", [old])
-    assert [message.id for message in store.messages(conversation)] == [new]
+def test_another_reply_stands_beside_the_one_that_is_there(store: Store) -> None:
+    chat = store.add_conversation("Again")
+    prompt = store.add_prompt(chat, "Why?")
+    old = store.add_reply(chat, "smollm2")
+    new = store.add_reply(chat, "smollm2", [old])
+    tree = store.tree(chat)
+    assert [message.id for message in tree.path] == [prompt, new]
+    assert tree.versions(new) == [old, new]
+    store.choose(chat, old)
+    assert [message.id for message in store.tree(chat).path] == [prompt, old]
+    behind = store.add_prompt(chat, "And on")
+    assert [message.id for message in store.tree(chat).path] == [prompt, old, behind]
+
+
+def test_a_prompt_can_be_written_anew_beside_what_it_was(store: Store) -> None:
+    chat = store.add_conversation("Again")
+    first = store.add_prompt(chat, "Wy?")
+    reply = store.add_reply(chat, "smollm2")
+    other = store.add_prompt(chat, "Why?", [first])
+    answer = store.add_reply(chat, "smollm2")
+    assert [message.id for message in store.tree(chat).path] == [other, answer]
+    store.choose(chat, first)
+    assert [message.id for message in store.tree(chat).path] == [first, reply]
+    assert store.tree(chat).versions(first) == [first, other]
+
+
+def test_the_branch_that_is_shown_is_kept(tmp_path: Path) -> None:
+    store, _ = open_store(tmp_path)
+    chat = store.add_conversation("Again")
+    old = store.add_reply(chat, "smollm2")
+    store.add_reply(chat, "smollm2", [old])
+    store.choose(chat, old)
+    store.close()
+    store, _ = open_store(tmp_path)
+    assert [message.id for message in store.tree(chat).path] == [old]
+    store.close()
 
 
 def test_deleting_can_be_undone_until_the_next_start(tmp_path: Path) -> None:
