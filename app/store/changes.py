@@ -172,6 +172,34 @@ class LeafChange(ConversationChange):
 
 
 @dataclass(frozen=True)
+class PinChange(ConversationChange):
+    column = "pinned"
+    field = "pinned"
+    words = "a pinned chat"
+
+
+@dataclass(frozen=True)
+class ChatSettingsChange(ConversationChange):
+    column = "settings"
+    field = "settings"
+    words = "the settings of a chat"
+
+
+@dataclass(frozen=True)
+class WaitingRemoval(Change):
+    """A prompt no longer waits."""
+
+    created_at: float
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        return (type(self), self.created_at)
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        execute(connection, "DELETE FROM waiting WHERE created_at = ?", (self.created_at,))
+
+
+@dataclass(frozen=True)
 class Deletion(Change):
     """Hides a conversation until it is restored, or purged at a later start."""
 

@@ -40,6 +40,20 @@ class Conversation:
     """Seconds since the epoch."""
     leaf: int | None = None
     """The message that was chosen last, by whose branch the conversation is shown."""
+    pinned: bool = False
+    folder: str = ""
+    settings: str = ""
+    """What is set for it alone, as JSON; empty for nothing."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A prompt that waits to be sent."""
+
+    conversation: int
+    content: str
+    created_at: float
+    """Seconds since the epoch; no two have the same."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +116,18 @@ class StoredMessage:
 
 def conversation_of(row: Row) -> Conversation:
     return Conversation(
-        row["id"], title(row["title"]), moment(row["updated_at"]), row_number(row["leaf_id"])
+        row["id"],
+        title(row["title"]),
+        moment(row["updated_at"]),
+        row_number(row["leaf_id"]),
+        bool(row["pinned"]),
+        text(row["folder"]),
+        text(row["settings"]),
     )
+
+
+def waiting_of(row: Row) -> Waiting:
+    return Waiting(row["conversation_id"], text(row["content"]), moment(row["created_at"]))
 
 
 def message_of(row: Row) -> StoredMessage:

@@ -23,6 +23,15 @@ _CONVERSATIONS: Final = ("conversations", "conversations_by_time")
 _MESSAGES: Final = ("messages", "messages_by_conversation")
 """A table, and an index of it, which lies on pages of its own."""
 
+_ATTACHMENT: Final = (
+    "INSERT INTO attachments (message_id, name, content) SELECT ?, ?, ? WHERE NOT EXISTS "
+    "(SELECT 1 FROM attachments WHERE message_id = ? AND name = ? AND content = ?)"
+)
+_WAITING: Final = (
+    "INSERT INTO waiting (conversation_id, content, created_at) SELECT ?, ?, ? WHERE NOT EXISTS "
+    "(SELECT 1 FROM waiting WHERE conversation_id = ? AND content = ? AND created_at = ?)"
+)
+
 _DATE_RECOVERED: Final = (
     "UPDATE conversations SET updated_at = max(updated_at, coalesce("
     "(SELECT max(created_at) FROM messages WHERE conversation_id = conversations.id), 0)) "
@@ -131,6 +140,7 @@ def _copy(reader: _Source, target: sqlite3.Connection) -> Moved:
         if leaf is not None:
             leaves.append((copied, leaf, moment(row["updated_at"])))
     messages = _copy_messages(reader, target, conversations)
+    _copy_beside(reader, target, conversations, messages)
     for conversation, leaf, at in leaves:
         if leaf in messages:  # the branch that was chosen last, here or there
             target.execute(
@@ -167,6 +177,25 @@ def _copy_messages(
     return messages
 
 
+def _copy_beside(
+    reader: _Source,
+    target: sqlite3.Connection,
+    conversations: dict[int, int],
+    messages: dict[int, int],
+) -> None:
+    """Attachments, and prompts that wait. Nobody keeps their ids: what they hold tells them
+    apart."""
+    for row in reader.rows("attachments", "attachments_by_message"):
+        values = (messages.get(row["message_id"]), text(row["name"]), text(row["content"]))
+        if values[0] is not None:
+            execute(target, _ATTACHMENT, values + values)
+    for row in reader.rows("waiting", "waiting_by_conversation"):
+        conversation = conversations.get(row["conversation_id"])
+        values = (conversation, text(row["content"]), moment(row["created_at"]))
+        if conversation is not None:
+            execute(target, _WAITING, values + values)
+
+
 def _copy_conversation(row: Row, target: sqlite3.Connection) -> int:
     created_at = moment(row["created_at"])
     there = target.execute("SELECT created_at FROM conversations WHERE id = ?", (row["id"],))
@@ -176,14 +205,18 @@ def _copy_conversation(row: Row, target: sqlite3.Connection) -> int:
     deleted_at = None if row["deleted_at"] is None else moment(row["deleted_at"])
     added = execute(
         target,
-        "INSERT INTO conversations (id, title, created_at, updated_at, deleted_at) "
-        "VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO conversations "
+        "(id, title, created_at, updated_at, deleted_at, pinned, folder, settings) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             row["id"] if found is None else None,
             text(row["title"]),
             created_at,
             moment(row["updated_at"]),
             deleted_at,
+            int(bool(row.get("pinned"))),
+            text(row.get("folder")),
+            text(row.get("settings")),
         ),
     )
     return added.lastrowid or 0

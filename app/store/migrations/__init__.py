@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.store.migrations import m1_chats, m2_figures, m3_thinking, m4_tree, m5_search
+from app.store.migrations import (
+    m1_chats,
+    m2_figures,
+    m3_thinking,
+    m4_tree,
+    m5_search,
+    m6_waiting,
+    m7_list,
+    m8_attachments,
+)
 from app.store.migrations.step import Step
 
 MIGRATIONS: Final[tuple[Step, ...]] = (
@@ -18,6 +27,9 @@ MIGRATIONS: Final[tuple[Step, ...]] = (
     m3_thinking.STEP,
     m4_tree.STEP,
     m5_search.STEP,
+    m6_waiting.STEP,
+    m7_list.STEP,
+    m8_attachments.STEP,
 )
 
 VERSION: Final = len(MIGRATIONS)

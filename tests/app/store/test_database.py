@@ -32,6 +32,9 @@ ROWS = {
     3: "UPDATE messages SET thinking = 'Hm', thinking_seconds = 1.5, thinking_tokens = 2;",
     4: "UPDATE messages SET parent_id = 1 WHERE id = 2; UPDATE conversations SET leaf_id = 1;",
     5: "",  # an index of what is there
+    6: "INSERT INTO waiting (conversation_id, content, created_at) VALUES (7, 'And on', 300.0);",
+    7: "UPDATE conversations SET pinned = 1, folder = 'Light', settings = '{}';",
+    8: "INSERT INTO attachments (message_id, name, content) VALUES (1, 'a.txt', 'text');",
 }
 """What a database of each version may hold that the version before could not."""
 
@@ -68,9 +71,9 @@ def test_a_database_of_an_older_version_becomes_one_of_this_version(
         if version:
             store = Store(migrated)
             assert [c.title for c in store.conversations()] == ["Rainbows"]
-            path = store.tree(7).path
-            assert [m.content for m in path] == ["Why is it round?", "Because"]
-            assert [m.parent for m in path] == [None, 1]
+            shown = store.tree(7).path
+            assert [m.content for m in shown] == ["Why is it round?", "Because"]
+            assert [m.parent for m in shown] == [None, 1]
             assert [hit.message for hit in search(migrated, "becaus")] == [2]
             thinking = Thinking("Hm", 1.5) if version >= 3 else NO_THINKING
             assert store.messages(7)[1].thinking == thinking
