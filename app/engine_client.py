@@ -1,12 +1,10 @@
-"""The engine process as an object with signals. Never waits: everything arrives as an event."""
+"""The engine as a process of this computer. Never waits: everything arrives as an event."""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
 import msgspec
@@ -20,6 +18,7 @@ from PySide6.QtCore import (
     SignalInstance,
 )
 
+from app.engine import Death, EngineState
 from app.engine_command import engine_command, engine_environment
 from engine import protocol
 
@@ -53,24 +52,6 @@ nine programs to run; 0.9 s in a load of SmolLM2, 0.6 s in a prompt."""
 _log = logging.getLogger(__name__)
 
 
-class EngineState(Enum):
-    STARTING = "starting"
-    READY = "ready"
-    DEAD = "dead"
-    CLOSED = "closed"
-
-
-@dataclass(frozen=True)
-class Death:
-    """Why there is no engine any more."""
-
-    title: str
-    detail: str
-    exit_code: int | None
-    """None when it never started or was ended by us."""
-    last_lines: tuple[str, ...] = ()
-
-
 class _Greeting(msgspec.Struct, frozen=True):
     """What a Hello of any version has."""
 
@@ -79,11 +60,7 @@ class _Greeting(msgspec.Struct, frozen=True):
 
 
 class EngineClient(QObject):
-    """Starts the engine, sends commands, and says what comes back.
-
-    `state_changed(EngineState)`, `event_received(protocol.Event)`, `died(Death)`, `closed()`;
-    `answers_changed(bool)`: an engine that is ready has been silent for too long, or is no more.
-    """
+    """An `Engine`: starts the process, writes commands to it, and reads what comes back."""
 
     state_changed = Signal(object)
     answers_changed = Signal(bool)

@@ -9,7 +9,7 @@ from typing import Final
 from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QApplication
 
-from app.engine_client import Death
+from app.engine import Death
 from app.models.loader import FailedModel, ModelState, NoModel, ReadyModel
 from app.program import application, open_window
 from app.store.records import StoredMessage

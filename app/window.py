@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 from app import theming
 from app.chat.dialogue import Dialogue
 from app.chat.page import ChatPage
-from app.engine_client import Death, EngineClient, EngineState
+from app.engine import Death, Engine, EngineState
 from app.models.loader import (
     FailedModel,
     LoadingModel,
@@ -44,7 +44,7 @@ class MainWindow(QMainWindow):
     painted = Signal()
     closed = Signal()
 
-    def __init__(self, store: Store, engine: EngineClient, store_problem: str = "") -> None:
+    def __init__(self, store: Store, engine: Engine, store_problem: str = "") -> None:
         super().__init__()
         self.setWindowTitle("Hearth")
         self.setWindowIcon(theming.icon("flame", "accent"))

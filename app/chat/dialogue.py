@@ -11,7 +11,7 @@ from typing import Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.engine_client import Death, EngineClient, EngineState
+from app.engine import Death, Engine, EngineState
 from app.store.changes import Moved
 from app.store.errors import StoreError
 from app.store.records import (
@@ -94,7 +94,7 @@ class Dialogue(QObject):
     def __init__(
         self,
         store: Store,
-        engine: EngineClient,
+        engine: Engine,
         parent: QObject | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

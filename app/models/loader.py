@@ -7,7 +7,7 @@ from typing import Final
 
 from PySide6.QtCore import QObject, Signal
 
-from app.engine_client import EngineClient, EngineState
+from app.engine import Engine, EngineState
 from engine import protocol
 
 
@@ -62,7 +62,7 @@ class ModelLoader(QObject):
 
     def __init__(
         self,
-        engine: EngineClient,
+        engine: Engine,
         wanted: str = "",
         flash: protocol.Flash = "auto",
         parent: QObject | None = None,

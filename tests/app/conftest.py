@@ -13,7 +13,8 @@ from PySide6.QtCore import SignalInstance
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.engine_client import EngineClient, EngineState
+from app.engine import EngineState
+from app.engine_client import EngineClient
 from app.models.loader import ReadyModel
 from app.store.database import open_in_memory
 from app.store.store import Store, open_store

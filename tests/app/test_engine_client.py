@@ -9,7 +9,8 @@ import pytest
 from PySide6.QtTest import QSignalSpy
 from pytestqt.qtbot import QtBot
 
-from app.engine_client import Death, EngineClient, EngineState
+from app.engine import Death, EngineState
+from app.engine_client import EngineClient
 from engine import protocol
 from tests.app.conftest import FREEZES, TIMEOUT_MS, MakeEngine, end, freeze, stop_of, wait_for
 

@@ -30,7 +30,7 @@ import engine
 from app.chat.reply_rows import Footer, ThinkingHead
 from app.chat.text_block import TextBlock
 from app.chat.transcript import Transcript
-from app.engine_client import EngineState
+from app.engine import EngineState
 from app.engine_command import ROOT
 from app.models.loader import LoadingModel, ReadyModel
 from app.models.picker import ModelPicker

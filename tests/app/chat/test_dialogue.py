@@ -10,7 +10,8 @@ from PySide6.QtTest import QSignalSpy
 from pytestqt.qtbot import QtBot
 
 from app.chat.dialogue import Dialogue
-from app.engine_client import EngineClient, EngineState
+from app.engine import EngineState
+from app.engine_client import EngineClient
 from app.store.changes import Moved
 from app.store.records import NO_TROUBLE, Figures, Thinking, title_of
 from app.store.store import FILE, Store

@@ -8,7 +8,7 @@ from PySide6.QtTest import QSignalSpy, QTest
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
-from app.engine_client import EngineState
+from app.engine import EngineState
 from app.models.loader import FailedModel, LoadingModel, ModelLoader, NoModel, ReadyModel
 from app.models.picker import ModelPicker
 from app.models.table import COLUMNS, family
