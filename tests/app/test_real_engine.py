@@ -69,7 +69,7 @@ class Session:
 
     def messages(self) -> list[StoredMessage]:
         assert self.window.dialogue.conversation is not None
-        return self.store.messages(self.window.dialogue.conversation)
+        return self.store.tree(self.window.dialogue.conversation).path
 
     def shown(self) -> str:
         return self.window.page.transcript.text()

@@ -217,7 +217,7 @@ def test_regenerate_answers_again_in_place(qtbot: QtBot, ready: MakeWindow, stor
         QTest.mouseClick(in_footer(window, "Regenerate"), Qt.MouseButton.LeftButton)
     assert window.page.composer.field.hasFocus()
     assert window.page.transcript.text() == "Why?\n\n" + ANSWER
-    assert len(store.messages(current(window))) == 2
+    assert len(store.tree(current(window)).path) == 2
 
 
 def test_another_chat_can_be_read_while_a_reply_streams(qtbot: QtBot, ready: MakeWindow) -> None:
@@ -337,7 +337,7 @@ def test_regenerate_without_an_engine_leads_to_the_reason(
     assert window.page.composer.field.hasFocus()
     assert window.page.composer._hint.text() == "The engine has stopped"
     assert window.page.banner.button.isVisible()
-    assert len(store.messages(current(window))) == 2
+    assert len(store.tree(current(window)).path) == 2
 
 
 def test_loading_a_model_starts_a_dead_engine(qtbot: QtBot, ready: MakeWindow) -> None:
