@@ -108,10 +108,14 @@ def check_added(contents: list[str]) -> None:
 
 
 def check(tokenizer: Tokenizer) -> None:
-    """Of what runs in the engine itself: decoding. Raises ValueError."""
-    if tokenizer.get_vocab_size() > MAX_VOCABULARY:
-        raise ValueError(f"it has {tokenizer.get_vocab_size():,} tokens")
-    if max(map(len, tokenizer.get_vocab()), default=0) > MAX_TOKEN:
+    """Of what runs in the engine itself: decoding, and copying. Raises ValueError."""
+    vocabulary = tokenizer.get_vocab()
+    if len(vocabulary) > MAX_VOCABULARY:
+        raise ValueError(f"it has {len(vocabulary):,} tokens")
+    # A copy is written out id by id, those that no token has included.
+    if (last := max(vocabulary.values(), default=0)) >= MAX_VOCABULARY:
+        raise ValueError(f"one of its tokens has the id {last:,}")
+    if max(map(len, vocabulary), default=0) > MAX_TOKEN:
         raise ValueError("one of its tokens is too long")
     if tokenizer.decoder is not None:
         steps = list(_steps(json.loads(tokenizer.decoder.__getstate__())))

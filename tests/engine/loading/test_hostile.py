@@ -280,6 +280,7 @@ GROWING = sequence("normalizers", [replace("o", "o" * 10)] * 9)
         {"added_tokens": [added(f"<{index}>", 1000 + index) for index in range(100_000)]},
         {"added_tokens": [added("x" * 100_000, 1000)]},
         {"model": {"type": "BPE", "vocab": {"x" * 1_000_000: 0}, "merges": []}},
+        {"model": {"type": "BPE", "vocab": {"a": 0, "b": 2**32 - 2}, "merges": []}},
         {"normalizer": {"type": "Stranger"}},
         {"pre_tokenizer": split("(")},
     ],
