@@ -61,6 +61,11 @@ class EngineProcess:
             if isinstance(event, kind) and request in (None, getattr(event, "request", None)):
                 return event
 
+    def first(self, kind: type[AnEvent]) -> AnEvent:
+        """The first event of this kind, also if it has come before."""
+        found = next((event for event in self.events if isinstance(event, kind)), None)
+        return found or self.wait_for(kind)
+
     def load(self, load: protocol.Load) -> Loaded | Error:
         """Sends it and waits for its end; after `Loaded` for the attention observed, too."""
         self.send(load)

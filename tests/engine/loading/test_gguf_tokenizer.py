@@ -200,9 +200,9 @@ def test_long_runs_of_a_letter_are_cut_at_once(pre: str, tmp_path: Path) -> None
     """Nothing can stop a regular expression that backtracks; these take milliseconds."""
     ours = named(pre, tmp_path)
     for text in LONG:
-        begin = time.perf_counter()
+        begin = time.process_time()
         cut(text, ours)
-        assert time.perf_counter() - begin < 0.5
+        assert time.process_time() - begin < 0.5
 
 
 @pytest.mark.parametrize(
