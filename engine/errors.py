@@ -59,6 +59,10 @@ class PromptError(HearthError):
     default_hint = "Change the prompt and send it again."
 
 
+class PromptTooLongError(PromptError):
+    """The context cannot hold it."""
+
+
 class SettingError(HearthError):
     code = "setting"
     title = "This setting is not possible"

@@ -12,11 +12,14 @@ from typing import Final, Literal
 
 import msgspec
 
-PROTOCOL_VERSION: Final = 3
+PROTOCOL_VERSION: Final = 4
 
 Flash = Literal["auto", "on", "off"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Role = Literal["system", "user", "assistant"]
+Overflow = Literal["leave_out", "refuse"]
+"""What becomes of a conversation that the context cannot hold. leave_out: its oldest turns are left
+out behind the system prompt, and `LeftOut` says so; refuse: it is an error."""
 FinishReason = Literal["stop", "length", "context", "stopped", "error"]
 """stop: end-of-turn token or stop string; length: max_new_tokens; context: the context is full;
 stopped: the user's Stop; error: an `Error` event with the same request came before."""
@@ -143,6 +146,19 @@ class Generate(Command, frozen=True, kw_only=True, tag="generate"):
     request: str
     messages: tuple[Message, ...]
     sampling: Sampling = Sampling()
+    overflow: Overflow = "leave_out"
+
+
+class Count(Command, frozen=True, kw_only=True, tag="count"):
+    """How many tokens this conversation has, and what is left out if it does not fit.
+
+    Answered by `Counted`, or by an `Error` with the same request; not at all if another command
+    comes before it is done. `longest_reply`: as `Sampling.max_new_tokens`.
+    """
+
+    request: str
+    messages: tuple[Message, ...]
+    longest_reply: int | None = None
 
 
 class Stop(Command, frozen=True, kw_only=True, tag="stop"):
@@ -231,6 +247,28 @@ class Prefill(Event, frozen=True, kw_only=True, tag="prefill"):
     reused: int
 
 
+class LeftOut(Event, frozen=True, kw_only=True, tag="left_out"):
+    """The model does not see these messages: the context cannot hold them. Before `Prefill`."""
+
+    request: str
+    messages: int
+    """The oldest ones behind the system prompt."""
+
+
+class Counted(Event, frozen=True, kw_only=True, tag="counted"):
+    request: str
+    context_length: int
+    tokens: int
+    """Of the whole conversation as a prompt; at least this many if `exact` is False."""
+    exact: bool
+    last_tokens: int
+    """Of them, those of the last message; 0 if that is not known."""
+    left_out: int
+    """Messages that `Generate` would leave out; 0 if all fit, or if it fits in no way."""
+    kept_tokens: int
+    """Of the prompt without these; 0 if it fits in no way."""
+
+
 class Thinking(Event, frozen=True, kw_only=True, tag="thinking"):
     """What a reasoning model writes before its answer; all of it comes before the first `Text`,
     unless `Rethought` comes between."""
@@ -294,7 +332,9 @@ class Error(Event, frozen=True, kw_only=True, tag="error"):
     request: str = ""
 
 
-AnyCommand = ListModels | AddModel | RemoveModel | Load | Unload | Generate | Stop | Shutdown
+AnyCommand = (
+    ListModels | AddModel | RemoveModel | Load | Unload | Generate | Count | Stop | Shutdown
+)
 AnyEvent = (
     Hello
     | Device
@@ -304,6 +344,8 @@ AnyEvent = (
     | AttentionObserved
     | Unloaded
     | Prefill
+    | LeftOut
+    | Counted
     | Thinking
     | Rethought
     | Text

@@ -120,7 +120,7 @@ class Server:
 
     def _hand_on(self, command: protocol.AnyCommand) -> None:
         match command:
-            case protocol.Load() | protocol.Unload() | protocol.Generate():
+            case protocol.Load() | protocol.Unload() | protocol.Generate() | protocol.Count():
                 self._worker.submit(command)
             case protocol.Stop(request=request):
                 self._worker.stop(request)

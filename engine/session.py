@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,22 +13,27 @@ import msgspec
 import torch
 import transformers
 
-from engine import catalog, chunks, generation, memory, thinking
+from engine import catalog, chunks, context, generation, memory, thinking
 from engine.attention import choice, facts, interface, probe, trial
 from engine.attention.choice import Choice
 from engine.errors import HearthError, PromptError, reason
 from engine.forward import various
 from engine.loading.checkpoint import Checkpoint, end_texts
 from engine.loading.child import StoppedError
+from engine.loading.prompts import TIME_LIMIT
 from engine.opening import Open, Opening, no_room, notes
 from engine.protocol import (
     Attention,
     AttentionPhase,
+    Count,
+    Counted,
     Device,
     Finished,
     Generate,
+    LeftOut,
     Load,
     Loaded,
+    Message,
     Prefill,
     Rethought,
     Sampling,
@@ -37,6 +43,8 @@ from engine.protocol import (
 from engine.sampling import SamplingOptions
 
 _log = logging.getLogger(__name__)
+
+Reply = Prefill | LeftOut | Thinking | Rethought | Text | Finished
 
 SAMPLING = (
     "temperature",
@@ -168,9 +176,7 @@ class Session:
         self._open = None
         memory.give_back(self._device)
 
-    def generate(
-        self, command: Generate, stopped: Callable[[], bool]
-    ) -> Iterator[Prefill | Thinking | Rethought | Text | Finished]:
+    def generate(self, command: Generate, stopped: Callable[[], bool]) -> Iterator[Reply]:
         """Raises OutOfMemoryError where memory is used up; the cache holds what was run."""
         opened = self._opened()
         try:
@@ -186,17 +192,17 @@ class Session:
 
     def _reply(
         self, opened: Open, command: Generate, stopped: Callable[[], bool]
-    ) -> Iterator[Prefill | Thinking | Rethought | Text | Finished]:
+    ) -> Iterator[Reply]:
         if not command.messages or not command.messages[-1].content.strip():
             raise PromptError("The prompt is empty.", "Write something first.")
         tokenizer = opened.checkpoint.tokenizer
-        messages = [(m.role, m.content) for m in command.messages]
-        longest = opened.runner.cache.capacity
         try:
-            prompt = opened.checkpoint.prompts.ids(messages, longest, stopped)
+            prompt, left_out = self._prompt(opened, command, stopped)
         except StoppedError:
             yield self._finished(command.request, generation.STOPPED)
             return
+        if left_out:
+            yield LeftOut(request=command.request, messages=left_out)
         tail = tokenizer.decode(prompt[-thinking.TAIL :], skip_special_tokens=False)
         options = self._options(command.sampling, thinking.opened_by(tail))
         memory.reset_peak(self._device)
@@ -218,6 +224,32 @@ class Session:
                 )
             else:
                 yield self._finished(command.request, part)
+
+    def _prompt(
+        self, opened: Open, command: Generate, stopped: Callable[[], bool]
+    ) -> tuple[list[int], int]:
+        """Its token ids, and how many of the oldest messages it does not have."""
+        encode, capacity = encoder(opened, stopped), opened.runner.cache.capacity
+        messages = pairs(command.messages)
+        if command.overflow == "refuse":
+            return encode(messages), 0
+        made = context.fitted(messages, capacity, command.sampling.max_new_tokens, encode)
+        return made.ids, made.left_out
+
+    def count(self, command: Count, stopped: Callable[[], bool]) -> Counted | None:
+        """None if it was stopped."""
+        opened = self._opened()
+        capacity = opened.runner.cache.capacity
+        encode = encoder(opened, stopped)
+        try:
+            counted = context.count(
+                pairs(command.messages), capacity, command.longest_reply, encode
+            )
+        except StoppedError:
+            return None
+        return Counted(
+            request=command.request, context_length=capacity, **dataclasses.asdict(counted)
+        )
 
     def prepare(self) -> bool:
         """A little of what a later request would wait for; False where there is nothing to do."""
@@ -271,6 +303,26 @@ class Session:
             peak_memory_bytes=memory.peak_bytes(self._device),
             attention=told(self._opened()),
         )
+
+
+def pairs(messages: Sequence[Message]) -> list[tuple[str, str]]:
+    """(role, content) of each."""
+    return [(message.role, message.content) for message in messages]
+
+
+def encoder(opened: Open, stopped: Callable[[], bool]) -> context.Encode:
+    """Of the loaded model's prompts: one time limit for all that it is called for.
+
+    Raises StoppedError besides.
+    """
+    longest = opened.runner.cache.capacity
+    deadline = time.monotonic() + TIME_LIMIT
+
+    def encode(messages: context.Messages) -> list[int]:
+        left = max(0.0, deadline - time.monotonic())
+        return opened.checkpoint.prompts.ids(messages, longest, stopped, left)
+
+    return encode
 
 
 def text_tokens(checkpoint: Checkpoint) -> Callable[[int], bool]:

@@ -20,11 +20,14 @@ from engine.faults import DeviceFaultError, as_event, as_hearth_error, record
 from engine.protocol import (
     Attention,
     AttentionObserved,
+    Count,
+    Counted,
     Device,
     Event,
     Finished,
     FinishReason,
     Generate,
+    LeftOut,
     Load,
     Loaded,
     Loading,
@@ -43,7 +46,8 @@ SWITCH_INTERVAL: Final = 0.0002
 """Seconds. A decode step of 1 ms took 6.2 ms beside one busy Python thread with the default of
 5 ms, and 1.35 ms with this."""
 
-Work = Load | Unload | Generate
+Work = Load | Unload | Generate | Count
+Reply = Prefill | LeftOut | Thinking | Rethought | Text | Finished
 Result = TypeVar("Result")
 
 
@@ -54,9 +58,8 @@ class Session(Protocol):
     def load(self, command: Load, progress: Callable[[str, int, int], None], /) -> Loaded: ...
     def probe(self) -> Attention: ...
     def unload(self) -> None: ...
-    def generate(
-        self, command: Generate, stopped: Callable[[], bool], /
-    ) -> Iterator[Prefill | Thinking | Rethought | Text | Finished]: ...
+    def generate(self, command: Generate, stopped: Callable[[], bool], /) -> Iterator[Reply]: ...
+    def count(self, command: Count, stopped: Callable[[], bool], /) -> Counted | None: ...
     def prepare(self) -> bool: ...
 
 
@@ -117,6 +120,8 @@ class Worker:
     def _do(self, command: Work) -> None:
         if isinstance(command, Generate):
             self._generate(command)
+        elif isinstance(command, Count):
+            self._guard(lambda: self._count(command), command.request)
         elif isinstance(command, Load):
             self._guard(lambda: self._load(command))
         else:
@@ -126,21 +131,30 @@ class Worker:
         """Whether the session has done a little ahead, and may have more to do."""
         return self._session is not None and bool(self._guard(self._session.prepare))
 
-    def _guard(self, step: Callable[[], Result]) -> Result | None:
+    def _guard(self, step: Callable[[], Result], request: str = "") -> Result | None:
         """What the step returns; None where it fails, which is told."""
         try:
             return step()
         except BaseException as error:  # noqa: BLE001 - becomes an error event
-            self._fail(error)
+            self._fail(error, request)
         return None
 
-    def _fail(self, error: BaseException, request: str = "") -> None:
-        """BaseException, because a panic in tokenizers is one: it must not end the thread."""
+    def _count(self, command: Count) -> None:
+        """Gives way to the next command, which is a newer count or what somebody waits for."""
+        if self._work.empty():
+            counted = self._opened().count(command, lambda: not self._work.empty())
+            if counted:
+                self._put(counted)
+
+    def _fail(self, error: BaseException, request: str, *more: Event) -> None:
+        """`more`: events that follow the error's.
+
+        BaseException, because a panic in tokenizers is one: it must not end the thread.
+        """
         record(error)
         shown = as_hearth_error(error)
-        self._put(as_event(shown, request))
-        if request:
-            self._put(unanswered(request, "error"))
+        for event in (as_event(shown, request), *more):
+            self._put(event)
         if isinstance(shown, DeviceFaultError):
             self._on_fatal()
 
@@ -177,7 +191,7 @@ class Worker:
         try:
             self._put(self._answer(command, stopped))
         except BaseException as error:  # noqa: BLE001 - becomes an error event
-            self._fail(error, command.request)
+            self._fail(error, command.request, unanswered(command.request, "error"))
         finally:
             self._meter.end()
             self._requests.done()

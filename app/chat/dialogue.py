@@ -264,7 +264,12 @@ class Dialogue(QObject):
         self.added.emit(StoredMessage(message, "assistant", "", "streaming"))
         self.answering_changed.emit(True)
         self._engine.send(
-            protocol.Generate(request=self._reply.request, messages=history, sampling=self.sampling)
+            protocol.Generate(
+                request=self._reply.request,
+                messages=history,
+                sampling=self.sampling,
+                overflow="refuse",
+            )
         )
 
     def _on_event(self, event: protocol.Event) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import CheckpointError, PromptError, reason
+from engine.errors import CheckpointError, PromptError, PromptTooLongError, reason
 from engine.loading.chat_template import MAX_TEXT
 from engine.loading.child import (
     AnswerError,
@@ -65,25 +65,29 @@ class Prompts:
         self._child.start()
 
     def ids(
-        self, messages: Messages, longest: int, stopped: Callable[[], bool] = never
+        self,
+        messages: Messages,
+        longest: int,
+        stopped: Callable[[], bool] = never,
+        left: float | None = None,
     ) -> list[int]:
         """Token ids of the conversation, up to where the reply begins.
 
         Control tokens count only where the template wrote them; the same letters in a message are
         ordinary text. A conversation that the template refuses is put in another form first, see
         `conversation.write`. There may be more ids than `longest`, the tokens of the context, but
-        not twice as many.
+        not twice as many. `left`: seconds of TIME_LIMIT, if others were used for this prompt.
 
-        Raises PromptError if the template or the tokenizer fails at the conversation, leaves out
-        what the user wrote, takes too long, or writes what the model cannot read; StoppedError at
-        most 50 ms after `stopped()`.
+        Raises PromptTooLongError for more than that; PromptError if the template or the tokenizer
+        fails at the conversation, leaves out what the user wrote, takes too long, or writes what
+        the model cannot read; StoppedError at most 50 ms after `stopped()`.
         """
         if sum(len(content) for _, content in messages) > MAX_TEXT:
             raise _too_long(longest)
         request = {"messages": messages, "longest": longest}
         most = BYTES_AN_ID * (COUNTED * longest + 1000)
         try:
-            answer = self._child.ask(request, TIME_LIMIT, stopped, most)
+            answer = self._child.ask(request, TIME_LIMIT if left is None else left, stopped, most)
         except ChildError as error:
             raise _failure(error) from error
         return self._believed(answer, longest)
@@ -171,8 +175,8 @@ def _failure(error: ChildError) -> PromptError:
     )
 
 
-def _too_long(longest: int) -> PromptError:
-    return PromptError(
+def _too_long(longest: int) -> PromptTooLongError:
+    return PromptTooLongError(
         f"The conversation has more than {longest:,} tokens and the context holds {longest:,}.",
         "Start a new chat, shorten the prompt, or load the model with a longer context.",
     )

@@ -11,6 +11,8 @@ from typing import Any
 
 from engine.protocol import (
     AttentionObserved,
+    Count,
+    Counted,
     Error,
     Event,
     Finished,
@@ -81,18 +83,22 @@ class Driven:
         return error
 
     def reply(self, command: Generate) -> tuple[str, Finished]:
-        events = self._asked(command)
+        events = self.asked(command)
         assert not [event for event in events if isinstance(event, Error)]
         assert isinstance(events[-1], Finished)
         return "".join(event.text for event in events if isinstance(event, Text)), events[-1]
 
     def fails(self, command: Generate) -> Error:
-        (error,) = [event for event in self._asked(command) if isinstance(event, Error)]
+        (error,) = [event for event in self.asked(command) if isinstance(event, Error)]
         return error
 
-    def _asked(self, command: Generate) -> list[Event]:
+    def asked(self, command: Generate) -> list[Event]:
         self._worker.submit(command)
         return self._until(Finished)
+
+    def counted(self, command: Count) -> Event:
+        self._worker.submit(command)
+        return self._until(Counted, Error)[-1]
 
     def _until(self, *kinds: type[Event]) -> list[Event]:
         taken = [self._events.get(timeout=LIMIT)]

@@ -18,6 +18,8 @@ from engine import server
 from engine.protocol import (
     Attention,
     AttentionPhase,
+    Count,
+    Counted,
     Device,
     Finished,
     Generate,
@@ -71,6 +73,9 @@ class FaultySession:
 
     def prepare(self) -> bool:
         return False
+
+    def count(self, command: Count, stopped: Callable[[], bool], /) -> Counted | None:
+        return None
 
     def generate(
         self, command: Generate, stopped: Callable[[], bool], /

@@ -55,6 +55,10 @@ COMMANDS: tuple[AnyCommand, ...] = (
             stop=("\n\n", "User:"),
             max_new_tokens=9,
         ),
+        overflow="refuse",
+    ),
+    protocol.Count(
+        request="c", messages=(protocol.Message(role="user", content="Hi"),), longest_reply=9
     ),
     protocol.Stop(request="r"),
     protocol.Shutdown(),
@@ -94,6 +98,16 @@ EVENTS: tuple[AnyEvent, ...] = (
     protocol.AttentionObserved(attention=ATTENTION),
     protocol.Unloaded(),
     protocol.Prefill(request="r", done=1, total=2, reused=1),
+    protocol.LeftOut(request="r", messages=4),
+    protocol.Counted(
+        request="c",
+        context_length=64,
+        tokens=70,
+        exact=True,
+        last_tokens=3,
+        left_out=4,
+        kept_tokens=40,
+    ),
     protocol.Thinking(request="r", text="one\ntwo"),
     protocol.Rethought(request="r"),
     protocol.Text(request="r", text="one\ntwo"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import cast
 
@@ -18,6 +19,8 @@ from engine.protocol import (
     Attention,
     AttentionObserved,
     AttentionPhase,
+    Count,
+    Counted,
     Device,
     Error,
     Event,
@@ -60,6 +63,7 @@ class StandIn:
         self.go_on = threading.Event()
         self.go_on.set()
         self.asked: list[Generate] = []
+        self.counts: list[str] = []
         self.unloads = 0
         self.ahead: list[Callable[[], object]] = []
         """What there is to do ahead, one thing a call."""
@@ -84,6 +88,14 @@ class StandIn:
             return False
         self.ahead.pop(0)()
         return True
+
+    def count(self, command: Count, stopped: Callable[[], bool], /) -> Counted | None:
+        self._raise()
+        self.counts.append(command.request)
+        while not self.go_on.wait(0.001):
+            if stopped():
+                return None
+        return counted(command.request)
 
     def generate(
         self, command: Generate, stopped: Callable[[], bool], /
@@ -149,6 +161,22 @@ def harness() -> Harness:
 
 def generate(request: str = "r", content: str = "Hi") -> Generate:
     return Generate(request=request, messages=(Message(role="user", content=content),))
+
+
+def count(request: str) -> Count:
+    return Count(request=request, messages=(Message(role="user", content="Hi"),))
+
+
+def counted(request: str) -> Counted:
+    return Counted(
+        request=request,
+        context_length=64,
+        tokens=3,
+        exact=True,
+        last_tokens=1,
+        left_out=0,
+        kept_tokens=3,
+    )
 
 
 def title_and_end(events: list[Event]) -> tuple[Error, Finished]:
@@ -302,6 +330,33 @@ def test_what_fails_ahead_is_told_once_and_commands_go_on(harness: Harness) -> N
     harness.session.ahead.clear()
     harness.do(Unload())
     assert harness.take(1) == [Unloaded()]
+
+
+def test_a_count_is_answered_under_its_name(harness: Harness) -> None:
+    harness.do(count("c"))
+    assert harness.take(1) == [counted("c")]
+
+
+def test_a_count_gives_way_to_the_command_behind_it(harness: Harness) -> None:
+    """Else a prompt would wait for the count of what was typed before it."""
+    harness.session.go_on.clear()
+    harness.do(count("running"))
+    while not harness.session.counts:
+        time.sleep(0.001)
+    harness.do(count("waiting"), Unload())
+    assert harness.take(1) == [Unloaded()]
+    assert harness.session.counts == ["running"]
+
+
+def test_fault_in_a_count_is_told_under_its_name_and_commands_go_on(harness: Harness) -> None:
+    harness.session.fault = Panic("secret")
+    harness.do(count("c"))
+    (error,) = harness.take(1)
+    assert isinstance(error, Error)
+    assert (error.request, "secret" in error.detail) == ("c", False)
+    harness.session.fault = None
+    harness.do(count("d"))
+    assert harness.take(1) == [counted("d")]
 
 
 def test_generation_that_does_not_say_why_it_ended_is_an_error(
