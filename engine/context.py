@@ -1,9 +1,7 @@
 """Which messages of a conversation become the prompt if the context cannot hold all of them.
 
 The oldest turns are left out, the system prompt stays, and what is left begins with a message of
-the user. A quarter of the context is kept for the reply then (less if the reply is limited to
-less), so that the next turns fit too: a prompt that begins elsewhere at each turn reuses nothing
-of the cache.
+the user. An eighth of the context is kept for the reply then, less if the reply is limited to less.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from typing import Final
 
 from engine.errors import PromptError, PromptTooLongError
 
-KEPT_FOR_REPLY: Final = 4
+KEPT_FOR_REPLY: Final = 8
 """The context is divided by this."""
 
 Messages = Sequence[tuple[str, str]]
@@ -38,8 +36,10 @@ class Count:
     exact: bool
     last_tokens: int
     """Of them, those of the last message; 0 if `exact` is False."""
+    reserved: int
+    """Tokens kept for the reply."""
     left_out: int
-    """Messages that are left out for the prompt to fit; 0 if it fits whole, or in no way."""
+    """Messages to leave out for prompt and reply to fit; 0 if they do, or if nothing helps."""
     kept_tokens: int
     """Of the prompt without these; 0 if it fits in no way."""
 
@@ -60,15 +60,20 @@ def fitted(messages: Messages, capacity: int, longest_reply: int | None, encode:
 
 def count(messages: Messages, capacity: int, longest_reply: int | None, encode: Encode) -> Count:
     """The tokens of the conversation, and of what is left of it if it does not fit."""
+    kept = reserved(capacity, longest_reply)
     ids = _encoded(messages, encode)
-    if ids is not None and len(ids) < capacity:
-        return Count(len(ids), True, _last_tokens(ids, messages, encode), 0, len(ids))
+    last = 0 if ids is None else _last_tokens(ids, messages, encode)
+    tokens, exact = (2 * capacity, False) if ids is None else (len(ids), True)
+    if exact and tokens + kept <= capacity:
+        return Count(tokens, exact, last, kept, 0, tokens)
     shortened = _shortened(messages, capacity, longest_reply, encode) or Fitted([], 0)
-    kept = len(shortened.ids)
-    if ids is None:
-        return Count(2 * capacity, False, 0, shortened.left_out, kept)
-    last = _last_tokens(ids, messages, encode)
-    return Count(len(ids), True, last, shortened.left_out, kept)
+    return Count(tokens, exact, last, kept, shortened.left_out, len(shortened.ids))
+
+
+def reserved(capacity: int, longest_reply: int | None) -> int:
+    """Tokens of the context that are kept for the reply."""
+    kept = capacity // KEPT_FOR_REPLY
+    return min(kept, longest_reply or kept)
 
 
 def too_long(capacity: int) -> PromptTooLongError:
@@ -95,8 +100,7 @@ def _shortened(
     """The longest that leaves room for the reply; only the last message needs to leave none."""
     system = len(list(takewhile(lambda message: message[0] == "system", messages)))
     starts = [i for i, (role, _) in enumerate(messages) if role == "user" and i > system]
-    kept = capacity // KEPT_FOR_REPLY
-    room = capacity - min(kept, longest_reply or kept)
+    room = capacity - reserved(capacity, longest_reply)
     found: Fitted | None = None
     first, last = 0, len(starts)
     while first < last:  # bisection: each later start has fewer tokens

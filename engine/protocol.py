@@ -263,8 +263,10 @@ class Counted(Event, frozen=True, kw_only=True, tag="counted"):
     exact: bool
     last_tokens: int
     """Of them, those of the last message; 0 if that is not known."""
+    reserved: int
+    """Tokens of the context that are kept for the reply."""
     left_out: int
-    """Messages that `Generate` would leave out; 0 if all fit, or if it fits in no way."""
+    """Messages to leave out for prompt and reply to fit; 0 if they do, or if nothing helps."""
     kept_tokens: int
     """Of the prompt without these; 0 if it fits in no way."""
 

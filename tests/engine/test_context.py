@@ -38,7 +38,7 @@ def test_a_conversation_that_fits_is_left_whole() -> None:
 def test_the_oldest_turns_go_and_the_system_prompt_stays() -> None:
     messages = [SYSTEM, *turns(6), ("user", LONG)]
     made = fitted(messages)
-    assert made.left_out == 6  # 3 + 60 + 10 tokens are left, and 75 are the limit
+    assert made.left_out == 6  # 3 + 60 + 10 tokens are left, and 88 are the limit
     assert made.ids == encode([SYSTEM, *messages[7:]])
 
 
@@ -47,13 +47,13 @@ def test_what_is_left_begins_with_a_message_of_the_user() -> None:
     assert messages[fitted(messages).left_out][0] == "user"
 
 
-def test_a_quarter_is_kept_for_the_reply_or_less_if_it_is_shorter() -> None:
+def test_an_eighth_is_kept_for_the_reply_or_less_if_it_is_shorter() -> None:
     messages = [*turns(6), ("user", LONG)]
     assert len(fitted(messages).ids) == 70
     assert len(fitted(messages, longest_reply=10).ids) == 90
 
 
-def test_the_last_message_alone_needs_to_leave_no_quarter() -> None:
+def test_the_last_message_alone_needs_to_leave_no_room() -> None:
     messages = [*turns(2), ("user", " ".join(["word"] * 89))]
     assert fitted(messages).left_out == 4
 
@@ -92,18 +92,24 @@ def test_other_errors_of_the_template_are_not_taken_for_length() -> None:
 def test_count_tells_what_the_prompt_would_be() -> None:
     messages = [SYSTEM, *turns(6), ("user", LONG)]
     counted = context.count(messages, 100, None, encode)
-    assert counted == context.Count(133, True, 10, 6, 73)
+    assert counted == context.Count(133, True, 10, 12, 6, 73)
+
+
+def test_count_says_what_to_leave_out_for_the_reply_though_the_prompt_fits() -> None:
+    messages = [*turns(4), ("user", LONG)]
+    assert context.count(messages, 100, None, encode) == context.Count(90, True, 10, 12, 2, 70)
+    assert fitted(messages).left_out == 0
 
 
 def test_count_of_what_fits_leaves_nothing_out() -> None:
-    assert context.count([("user", LONG)], 100, None, encode) == context.Count(10, True, 10, 0, 10)
+    assert context.count([("user", LONG)], 100, None, encode) == context.Count(10, True, 10, 12, 0, 10)
 
 
 def test_count_of_what_is_far_too_long_says_that_it_is_not_exact() -> None:
     counted = context.count([*turns(50), ("user", LONG)], 100, None, encode)
-    assert counted == context.Count(200, False, 0, 94, 70)
+    assert counted == context.Count(200, False, 0, 12, 94, 70)
 
 
 def test_count_of_what_fits_in_no_way_keeps_nothing() -> None:
     counted = context.count([("user", " ".join(["word"] * 120))], 100, None, encode)
-    assert counted == context.Count(121, True, 121, 0, 0)
+    assert counted == context.Count(121, True, 121, 12, 0, 0)

@@ -105,6 +105,7 @@ EVENTS: tuple[AnyEvent, ...] = (
         tokens=70,
         exact=True,
         last_tokens=3,
+        reserved=8,
         left_out=4,
         kept_tokens=40,
     ),

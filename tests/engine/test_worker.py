@@ -174,6 +174,7 @@ def counted(request: str) -> Counted:
         tokens=3,
         exact=True,
         last_tokens=1,
+        reserved=8,
         left_out=0,
         kept_tokens=3,
     )
