@@ -102,7 +102,9 @@ def test_count_says_what_to_leave_out_for_the_reply_though_the_prompt_fits() -> 
 
 
 def test_count_of_what_fits_leaves_nothing_out() -> None:
-    assert context.count([("user", LONG)], 100, None, encode) == context.Count(10, True, 10, 12, 0, 10)
+    assert context.count([("user", LONG)], 100, None, encode) == context.Count(
+        10, True, 10, 12, 0, 10
+    )
 
 
 def test_count_of_what_is_far_too_long_says_that_it_is_not_exact() -> None:
