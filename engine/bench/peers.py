@@ -23,7 +23,7 @@ WARM_UP_TOKENS: Final = 8
 LLAMA: Final = Way(program="llama.cpp", attention="flash")
 
 
-class Clock(BaseStreamer):
+class Clock(BaseStreamer):  # type: ignore[misc]
     """When generate() handed over the prompt, and then each token, in seconds."""
 
     def __init__(self) -> None:

@@ -92,7 +92,7 @@ def fast_tokenizer(conversion: Conversion) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     spelled = {k: v for k, v in conversion.tokenizer_config.items() if k.endswith("_token")}
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_file=str(conversion.tokenizer_file),
         clean_up_tokenization_spaces=False,
         **spelled,

@@ -206,7 +206,7 @@ def fast_tokenizer(folder: ModelFolder, file: TokenizerFile) -> Any:
     try:
         tokenizer = Tokenizer.from_buffer(content)
         added_tokens.add(tokenizer, folder.path)
-        return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        return PreTrainedTokenizerFast(
             tokenizer_object=tokenizer,
             clean_up_tokenization_spaces=False,
             **{name: token for name, token in spelled.items() if token},

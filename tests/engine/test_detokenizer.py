@@ -115,7 +115,7 @@ def test_what_is_streamed_is_what_transformers_makes_of_the_whole(kind: str) -> 
     backend = KINDS[kind]()
     backend.add_special_tokens([AddedToken("<|a|>"), AddedToken("</s>"), AddedToken("[b]")])
     backend.add_tokens([AddedToken("<i>", special=False)])
-    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend, clean_up_tokenization_spaces=False
     )
     loaded: Any = SimpleNamespace(tokenizer=tokenizer, control_tokens={})

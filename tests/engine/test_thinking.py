@@ -292,7 +292,7 @@ def a_tokenizer(markers: Markers, *, special: bool) -> PreTrainedTokenizerFast:
     made.add_tokens([AddedToken(token, special=True) for token in ("<|user|>", "<|return|>")])
     parts = dict.fromkeys(TOKEN.findall(markers.opening + markers.closing))
     made.add_tokens([AddedToken(part, special=special) for part in parts])
-    return PreTrainedTokenizerFast(tokenizer_object=made)  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(tokenizer_object=made)
 
 
 def whole(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:

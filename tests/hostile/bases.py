@@ -102,8 +102,8 @@ class Bases:
 
 def write(folder: Path) -> None:
     """Makes each of them there, in some seconds."""
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     for name, make in FAMILIES.items():
         made = make()
         tiny.write_folder(folder / "folders" / name, made)

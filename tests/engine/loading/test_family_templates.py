@@ -268,7 +268,7 @@ def checkpoint_of(
 ) -> Made:
     backend.add_special_tokens([AddedToken(t, normalized=False) for t in family.control])
     backend.add_tokens([AddedToken(t, normalized=False, special=False) for t in family.plain])
-    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend, clean_up_tokenization_spaces=False, **spelled
     )
     control = control_tokens(tokenizer, family.template)

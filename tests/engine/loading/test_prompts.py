@@ -37,7 +37,7 @@ ROWS = len(tiny.VOCABULARY)
 def fast() -> Any:
     from transformers import PreTrainedTokenizerFast
 
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_object=tiny.tokenizer(), clean_up_tokenization_spaces=False
     )
 
@@ -348,7 +348,7 @@ def test_a_template_knows_the_special_tokens_that_transformers_gives_it() -> Non
     from transformers import PreTrainedTokenizerFast
 
     named = {f"{kind}_token": f"<{kind}>" for kind in ("eos", "pad", "cls", "sep", "mask")}
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=tiny.tokenizer(), **named)  # type: ignore[no-untyped-call]
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=tiny.tokenizer(), **named)
     template = (
         "{{ pad_token }}{{ cls_token }}{{ sep_token }}{{ mask_token }}{{ eos_token }}"
         "{{ bos_token + 'none' }}{{ tools is none }}{{ documents is none }}" + SAID
