@@ -1,4 +1,4 @@
-"""The one place that makes labels, buttons and tooltips, which may hold a stranger's words.
+"""The one place that makes labels, buttons, actions and tooltips: they may hold a stranger's words.
 
 A model's name, a GPU's, a title or an error may hold markup, ampersands, ends of lines, characters
 that are not seen or that turn the direction of text, or a megabyte. Qt takes for HTML what looks
@@ -10,10 +10,18 @@ from __future__ import annotations
 import re
 import textwrap
 import unicodedata
+from collections.abc import Callable
 from typing import Final
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import (
+    QAction,
+    QContextMenuEvent,
+    QGuiApplication,
+    QIcon,
+    QKeyEvent,
+    QKeySequence,
+)
 from PySide6.QtWidgets import QLabel, QListWidgetItem, QMenu, QPushButton, QWidget
 
 LONGEST_LINE: Final = 300
@@ -123,6 +131,22 @@ class Button(QPushButton):
 
     def text(self) -> str:
         return super().text().replace("&&", "&")
+
+
+def action(text: str, parent: QObject) -> QAction:
+    """Words without a mnemonic, as a button's."""
+    return QAction(one_line(text).replace("&", "&&"), parent)
+
+
+def add_to_menu(
+    menu: QMenu, text: str, does: Callable[[], object], icon: QIcon | None = None
+) -> None:
+    """An entry of a menu that lasts as long as the menu does."""
+    entry = action(text, menu)
+    if icon is not None:
+        entry.setIcon(icon)
+    entry.triggered.connect(lambda _: does())
+    menu.addAction(entry)
 
 
 def _with_breaks(word: re.Match[str]) -> str:

@@ -7,9 +7,9 @@ from typing import Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.notices import Level, Notice, Notices
 from app.store.errors import StoreError
 from app.store.store import Store
-from app.widgets.banner import Banner
 
 CALM_MS: Final = 1000
 LOCKED_MS: Final = 100
@@ -17,7 +17,10 @@ LOCKED_MS: Final = 100
 
 
 OVER_MS: Final = 10_000
-"""How long the banner says that a trouble is over."""
+"""How long it is said that a trouble is over."""
+
+STORE: Final = "store"
+"""What this says is about."""
 
 
 class StoreKeeper(QObject):
@@ -28,19 +31,16 @@ class StoreKeeper(QObject):
     changed = Signal()
     free = Signal()
 
-    def __init__(self, store: Store, banner: Banner, parent: QObject | None = None) -> None:
+    def __init__(self, store: Store, notices: Notices, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._store = store
-        self._banner = banner
+        self._notices = notices
         self._shown: StoreError | None = None
         self._state = self._problems()
         self._timer = QTimer(self)
         self._timer.timeout.connect(self.look)
         self._timer.start(CALM_MS)
-        self._over = QTimer(self)
-        self._over.setSingleShot(True)
-        self._over.timeout.connect(banner.hide)
-        banner.left.connect(self._on_left)
+        notices.left.connect(self._on_left)
 
     def look(self) -> None:
         """Has the store try again, and tells how that went."""
@@ -77,9 +77,10 @@ class StoreKeeper(QObject):
         self._shown = problem
         if problem:
             self._say(problem)
-        elif self._banner.isVisible():
-            self._banner.say("Your chats are saved again", "Nothing is missing from the file now.")
-            self._over.start(OVER_MS)
+        elif self._notices.about(STORE):
+            title, detail = "Your chats are saved again", "Nothing is missing from the file now."
+            over = Notice(STORE, title, detail, level=Level.NOTE, lasts_ms=OVER_MS)
+            self._notices.say(over)
 
     def tell(self, error: StoreError) -> None:
         """Shows what the store has just refused, whether or not it was dismissed before."""
@@ -87,22 +88,26 @@ class StoreKeeper(QObject):
         self._say(error)
 
     def _say(self, problem: StoreError) -> None:
-        self._over.stop()
-        self._banner.say(problem.title, str(problem))
+        self._notices.say(Notice(STORE, problem.title, str(problem)))
 
     def ask_to_quit(self, quit_now: Callable[[], None]) -> None:
         """Asks whether to lose what is not saved; the question goes when all is saved."""
-        self._over.stop()
         self._shown = self._store.trouble
-        self._banner.say(
-            "Quit without saving?",
-            f"Not saved yet: {', '.join(self._store.unsaved)}. {self._shown or ''}".strip(),
-            "Saving is tried again each second while Hearth is open.",
-            "Quit without saving",
-            quit_now,
+        self._notices.say(
+            Notice(
+                STORE,
+                "Quit without saving?",
+                f"Not saved yet: {', '.join(self._store.unsaved)}. {self._shown or ''}".strip(),
+                "Saving is tried again each second while Hearth is open.",
+                Level.QUESTION,
+                "Quit without saving",
+                quit_now,
+            )
         )
 
-    def _on_left(self) -> None:
+    def _on_left(self, notice: Notice) -> None:
+        if notice.about != STORE:
+            return
         if self._shown is not None and self._shown is self._store.news:
             self._store.dismiss_news()
             self._shown = None

@@ -7,26 +7,32 @@ from functools import partial
 from typing import Final, get_args
 
 from PySide6.QtCore import QByteArray, QEvent, QSize, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QKeySequence, QPaintEvent, QResizeEvent, QShortcut
+from PySide6.QtGui import QCloseEvent, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
-from app import theming
+from app import number_format, theming
+from app.actions import Actions
 from app.chat.dialogue import Dialogue
 from app.chat.page import ChatPage
-from app.engine import Death, Engine, EngineState
+from app.chats import Chats
+from app.command.palette import Entry, Palette
+from app.command.shortcuts import ShortcutSheet
+from app.engine import Engine, EngineState
+from app.engine_notices import EngineNotices
 from app.models.loader import (
     FailedModel,
-    LoadingModel,
     ModelLoader,
     ModelState,
     NoModel,
     ReadyModel,
 )
+from app.notices import Notice, Notices
 from app.status.line import StatusLine
-from app.store.errors import GoneError, StoreError
+from app.store.records import Conversation
 from app.store.store import Store
-from app.store_keeper import StoreKeeper
+from app.store_keeper import STORE, StoreKeeper
 from app.widgets.banner import Toast
+from app.widgets.chat_list import Sign
 from app.widgets.header import Header
 from app.widgets.sidebar import Sidebar
 from engine import protocol
@@ -50,24 +56,30 @@ class MainWindow(QMainWindow):
         self.setWindowIcon(theming.icon("flame", "accent"))
         self._store = store
         self.engine = engine
+        self.actions_table = Actions(self)
+        self.notices = Notices(self)
         self.loader = ModelLoader(engine, store.setting("model"), _flash(store), self)
         self.dialogue = Dialogue(store, engine, self)
-        self.sidebar = Sidebar()
+        self._keeper = StoreKeeper(store, self.notices, self)
+        self.chats = Chats(store, self.dialogue, self._keeper, self.notices, self)
+        self._engine_notices = EngineNotices(
+            engine, self.loader, self.notices, self.open_picker, self._picker_is_open, self
+        )
+        self.sidebar = Sidebar(self.actions_table)
         self.header = Header()
-        self.page = ChatPage(self.dialogue)
-        self._keeper = StoreKeeper(store, self.page.storage_banner, self)
+        self.page = ChatPage(self.dialogue, self.notices)
         self.status = StatusLine()
-        self._toast = Toast(self.page, self.page.composer)
+        self._toast = Toast(self.notices, self.page, self.page.composer)
         self._was_painted = False
         self._loses_unsaved = False
-        self._titles: dict[int, str] = {}
         self._picker: QWidget | None = None
         self._build()
         self._connect()
-        self._add_shortcuts()
+        self._connect_actions()
         self._restore_geometry()
         if store_problem:
-            self.page.storage_banner.say("Nothing will be saved", store_problem)
+            self.notices.say(Notice(STORE, "Nothing will be saved", store_problem))
+        self.dialogue.set_model(None)
         self.dialogue.open(None)  # what the store itself says takes its place
         self._on_engine_state(engine.state)
 
@@ -95,48 +107,62 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         self.engine.event_received.connect(self.status.take)
         self.engine.state_changed.connect(self._on_engine_state)
-        self.engine.answers_changed.connect(self._on_answers)
-        self.engine.died.connect(self._on_death)
+        self.engine.answers_changed.connect(lambda _: self._refresh())
         self.engine.closed.connect(self.closed)
         self.loader.state_changed.connect(self._on_model_state)
-        self.loader.trouble.connect(self._on_trouble)
-        self.loader.load_asked.connect(self.dialogue.stop)  # else the load waits for its end
-        self.dialogue.listing_changed.connect(self._list)
+        self.loader.load_asked.connect(self.dialogue.stop_all)  # else the load waits for its end
         self.dialogue.store_failed.connect(self._keeper.tell)
         self.dialogue.sent.connect(self.page.composer.clear)
         self.dialogue.waiting_changed.connect(self._on_waiting)
-        self._keeper.moved.connect(self.dialogue.follow)
-        self._keeper.changed.connect(self._list)
-        self._keeper.free.connect(self.dialogue.go_on)
-        self.dialogue.opened.connect(lambda _: self._list())
         self.dialogue.opened.connect(lambda _: self._keeper.show_problem())
-        self.dialogue.opened.connect(lambda _: self._refresh_composer())
-        self.dialogue.answering_changed.connect(lambda _: self._refresh_composer())
+        self.dialogue.opened.connect(lambda _: self._refresh())
+        self.dialogue.answering_changed.connect(lambda _: self._refresh())
+        self.dialogue.versions_changed.connect(lambda _: self._refresh())
+        self._keeper.moved.connect(self.dialogue.follow)
+        self._keeper.free.connect(self.dialogue.go_on)
+        self.chats.listed.connect(self._on_listed)
         self.page.composer.sent.connect(self.send)
         self.page.composer.field.focused.connect(self._on_composer_focus)
         self.page.transcript.regenerate_requested.connect(self._regenerate)
-        self.sidebar.new_chat.connect(self.new_chat)
         self.sidebar.opened.connect(self._open)
-        self.sidebar.renamed.connect(self._rename)
-        self.sidebar.delete_requested.connect(self._delete)
+        self.sidebar.renamed.connect(self.chats.rename)
+        self.sidebar.pin_requested.connect(self.chats.toggle_pin)
+        self.sidebar.delete_requested.connect(self.chats.delete)
         self.header.picker_requested.connect(self.open_picker)
         self.header.cancel_requested.connect(self.loader.cancel)
         self.header.sidebar_requested.connect(self._toggle_sidebar)
 
-    def _add_shortcuts(self) -> None:
-        for keys, action in (
-            ("Ctrl+N", self.new_chat),
-            ("Ctrl+M", self.open_picker),
-            ("Ctrl+B", self._toggle_sidebar),
-            ("Esc", self.dialogue.stop),
+    def _connect_actions(self) -> None:
+        """What each row of the table does."""
+        for name, does in (
+            ("new_chat", self.new_chat),
+            ("rename", lambda: self._with_current(self._rename_here)),
+            ("pin", lambda: self._with_current(self.chats.toggle_pin)),
+            ("delete", lambda: self._with_current(self.chats.delete)),
+            ("stop", self.dialogue.stop),
+            ("regenerate", self._regenerate),
+            ("previous_version", partial(self.dialogue.step_version, -1)),
+            ("next_version", partial(self.dialogue.step_version, 1)),
+            ("to_end", self.page.transcript.follow),
+            ("choose_model", self.open_picker),
+            ("start_engine", self.start_engine),
+            ("sidebar", self._toggle_sidebar),
+            ("palette", self.open_palette),
+            ("shortcuts", self.open_shortcuts),
+            ("quit", self.close),
         ):
-            QShortcut(QKeySequence(keys), self).activated.connect(action)
+            self.actions_table[name].triggered.connect(_without_arguments(does))
+
+    def _with_current(self, does: Callable[[int], None]) -> None:
+        """Does it with the chat on screen, if that has been saved."""
+        if self.dialogue.conversation is not None:
+            does(self.dialogue.conversation)
 
     # ------------------------------------------------------------------ what the user does
 
     def send(self, prompt: str) -> None:
-        if self._ready():
-            self.dialogue.send(prompt, self._model_id())
+        if not self._why_not():
+            self.dialogue.send(prompt)
 
     def new_chat(self) -> None:
         self._open(None)
@@ -150,39 +176,64 @@ class MainWindow(QMainWindow):
         picker.finished.connect(picker.deleteLater)
         picker.open()
 
+    def open_palette(self) -> None:
+        """Actions, models and chats by their names."""
+        if self.findChild(Palette) is not None:
+            return
+        Palette(self, [*self._actions_by_name(), *self._models_by_name(), *self._chats_by_name()])
+
+    def open_shortcuts(self) -> None:
+        ShortcutSheet(self.actions_table, self).open()
+
+    def _actions_by_name(self) -> list[Entry]:
+        table = self.actions_table
+        return [
+            Entry("Do", a.text(), a.trigger, table.keys(a.objectName()), table.icon(a.objectName()))
+            for a in table
+            if a.isEnabled() and a.objectName() != "palette"
+        ]
+
+    def _models_by_name(self) -> list[Entry]:
+        return [
+            Entry(
+                "Models here",
+                known.name,
+                partial(self.loader.load, known.id),
+                number_format.disk(known.size_bytes),
+                "model",
+            )
+            for known in self.loader.models
+            if not known.problem
+        ]
+
+    def _chats_by_name(self) -> list[Entry]:
+        return [
+            Entry("Chats", known.title, partial(self._open, known.id), "", "chat")
+            for known in self.chats.known
+        ]
+
     def _forget_picker(self) -> None:
         self._picker = None
+
+    def _picker_is_open(self) -> bool:
+        return self._picker is not None
 
     def start_engine(self) -> None:
         self.engine.start()
 
     def _regenerate(self) -> None:
-        if self._ready():
-            self.dialogue.regenerate(self._model_id())
+        self.dialogue.regenerate()
         self.page.composer.setFocus()  # the button is gone, or the reason for nothing stands there
 
     def _open(self, conversation: int | None) -> None:
         self.dialogue.open(conversation)
         self._fold_if_narrow()
 
-    def _rename(self, conversation: int, title: str) -> None:
-        if self._stored(partial(self._store.rename_conversation, conversation, title)):
-            self._list()
-
-    def _delete(self, conversation: int) -> None:
-        title = self._titles.get(conversation, "")
-        if not self._stored(partial(self._store.delete_conversation, conversation)):
-            return
-        if conversation == self.dialogue.answers_in:
-            self.dialogue.stop()
-        if conversation == self.dialogue.conversation:
-            self.dialogue.open(None)
-        self._list()
-        self._toast.say(f"Deleted “{title}”", partial(self._undelete, conversation))
-
-    def _undelete(self, conversation: int) -> None:
-        if self._stored(partial(self._store.restore_conversation, conversation)):
-            self.dialogue.open(conversation)
+    def _rename_here(self, conversation: int) -> None:
+        """In the list, the row that has the focus there."""
+        self.sidebar.show()
+        chosen = self.sidebar.chats.chosen if self.sidebar.chats.hasFocus() else None
+        self.sidebar.chats.rename(conversation if chosen is None else chosen)
 
     def _toggle_sidebar(self) -> None:
         opens = self.sidebar.isHidden()
@@ -195,89 +246,42 @@ class MainWindow(QMainWindow):
     def _on_engine_state(self, state: EngineState) -> None:
         if state is not EngineState.READY:
             self.status.clear()
-        if state is EngineState.STARTING:
-            self.page.banner.hide()  # it spoke of the engine before
-        self._refresh_composer()
-
-    def _on_death(self, death: Death) -> None:
-        last = death.last_lines[-1] if death.last_lines else ""
-        self.page.banner.say(
-            death.title,
-            f"{death.detail} {last}".strip(),
-            "Your chats are kept.",
-            "Start the engine again",
-            self.start_engine,
-            stays=True,
-        )
-
-    def _on_answers(self, answers: bool) -> None:
-        """Nobody else uses the banner while the engine does not answer."""
-        self._refresh_composer()
-        if answers:
-            self.page.banner.hide()
-            return
-        self.page.banner.say(
-            "The engine does not answer",
-            "It has sent nothing for a while: it hangs, or the computer is very busy.",
-            "Wait, or start it again: your chats and the reply so far are kept.",
-            "Start the engine again",
-            self.engine.replace,
-            stays=True,
-        )
+        self._refresh()
+        if state is EngineState.READY:
+            self.dialogue.send_next()
 
     def _on_model_state(self, state: ModelState) -> None:
         self.header.show_model(state)
         self.page.welcome.show_model(state)
-        self._refresh_composer()
-        if isinstance(state, FailedModel):
-            error = state.error
-            self.page.banner.say(
-                error.title, error.detail, error.hint, "Choose a model", self.open_picker
-            )
         if isinstance(state, ReadyModel):
-            self.page.banner.hide()
             self._set("model", state.loaded.model.id)
             self._set("flash", self.loader.flash)
-            if state.loaded.notes:
-                self.page.banner.say("About this model", "\n".join(state.loaded.notes))
+        self.dialogue.set_model(state.loaded.model.id if isinstance(state, ReadyModel) else None)
+        self._refresh()
 
     def tell_fault(self, where: str) -> None:
-        """An error of our own that nobody caught. The banner of a dead engine stays."""
-        if self.engine.state is not EngineState.DEAD:
-            self.page.banner.say(
+        """An error of our own that nobody caught."""
+        self.notices.say(
+            Notice(
+                "window",
                 "Something went wrong in the window",
                 f"{where}. Your chats are kept.",
                 "If it does not go on, close Hearth and open it again; please report this line.",
             )
-
-    def _on_trouble(self, error: protocol.Error) -> None:
-        """In the picker while it is open. A banner that starts an engine anew stays."""
-        dead = self.engine.state is EngineState.DEAD
-        if self._picker is None and self.engine.answers and not dead:
-            self.page.banner.say(error.title, error.detail, error.hint)
+        )
 
     def _list(self) -> None:
-        try:
-            conversations = self._store.conversations()
-        except StoreError as error:
-            self._keeper.tell(error)
-            return
-        current = self.dialogue.conversation
-        self.sidebar.show_conversations(conversations, current)
-        self._titles = {conversation.id: conversation.title for conversation in conversations}
-        self.header.show_title(self._titles.get(current or 0, "New chat"))
+        self.chats.list()
+
+    def _on_listed(self, conversations: list[Conversation]) -> None:
+        signs: dict[int, Sign] = {}
+        signs |= dict.fromkeys((known.conversation for known in self.dialogue.queue), "waits")
+        signs |= dict.fromkeys((r.conversation for r in self.dialogue.replies.running), "writes")
+        self.sidebar.show_conversations(conversations, self.dialogue.conversation, signs)
+        self.header.show_title(self.chats.title)
+        self._refresh()
 
     # ------------------------------------------------------------------ the store
-
-    def _stored(self, change: Callable[[], None]) -> bool:
-        """Whether the store took the change, which it does unless the chat is gone."""
-        try:
-            change()
-        except GoneError as error:
-            self._keeper.tell(error)
-            self._list()
-            return False
-        return True
 
     def _set(self, name: str, value: str) -> None:
         self._store.set_setting(name, value)
@@ -286,44 +290,58 @@ class MainWindow(QMainWindow):
         """What is in the composer is what waits: it cannot be changed until it is sent or given up
         (Esc)."""
         self.page.composer.field.setReadOnly(waits)
-        self._refresh_composer()
+        self._refresh()
         if waits:
             self._keeper.hurry()
 
     # ------------------------------------------------------------------ the model
 
-    def _ready(self) -> bool:
-        return isinstance(self.loader.state, ReadyModel)
-
-    def _model_id(self) -> str:
-        state = self.loader.state
-        return state.loaded.model.id if isinstance(state, ReadyModel) else ""
-
-    def _refresh_composer(self) -> None:
+    def _refresh(self) -> None:
+        """What can be done now."""
         state = self.loader.state
         name = state.loaded.model.name if isinstance(state, ReadyModel) else ""
         self.page.composer.set_model(name)
         self.page.composer.set_reason(self._why_not())
+        self.page.composer.set_note(self._when())
+        saved, running = self.chats.current is not None, bool(self.dialogue.replies.running)
+        ready = isinstance(state, ReadyModel) and not running
+        for action, enabled in (
+            ("rename", saved),
+            ("pin", saved),
+            ("delete", saved),
+            ("regenerate", saved and ready),
+            ("stop", self.dialogue.answering or self.dialogue.waits),
+            ("previous_version", bool(self.dialogue.versions) and not running),
+            ("next_version", bool(self.dialogue.versions) and not running),
+            ("start_engine", self.engine.state in (EngineState.DEAD, EngineState.CLOSED)),
+        ):
+            self.actions_table[action].setEnabled(enabled)
+        pinned = self.chats.current is not None and self.chats.current.pinned
+        self.actions_table["pin"].setText("Unpin this chat" if pinned else "Pin this chat")
+
+    def _when(self) -> str:
+        """When a prompt is sent that is taken now; empty for at once."""
+        if self.dialogue.answering:
+            return "Sent when this reply is done"
+        if self.dialogue.replies.running:
+            return "Sent when another chat's reply is done"
+        return "" if isinstance(self.loader.state, ReadyModel) else "Sent when the model is ready"
 
     def _why_not(self) -> str:
-        """Why no prompt can be sent now."""
+        """Why no prompt is taken now; empty if one is, to be sent when its turn comes."""
         engine = self.engine.state
         if engine is EngineState.DEAD:
             return "The engine has stopped"
-        if engine is not EngineState.READY:
+        if engine is EngineState.CLOSED:
             return "The engine is starting"
         if not self.engine.answers:
             return "The engine does not answer"
-        match self.loader.state:
-            case ReadyModel() if self.dialogue.waits:
-                return "Waits until the database of your chats is free; Esc stops waiting"
-            case ReadyModel():
-                elsewhere = self.dialogue.answers_in not in (None, self.dialogue.conversation)
-                return "Another chat's reply is running; stop it or wait" if elsewhere else ""
-            case LoadingModel():
-                return "The model is loading; write on, and send when it is there"
-            case FailedModel() | NoModel():
-                return "Choose a model first (Ctrl+M)"
+        if self.dialogue.waits:
+            return "Waits until the database of your chats is free; Esc stops waiting"
+        listed = engine is EngineState.READY and not self.loader.lists
+        if listed and isinstance(self.loader.state, FailedModel | NoModel):
+            return "Choose a model first (Ctrl+M)"
+        return ""
 
     # ------------------------------------------------------------------ the window itself
 
@@ -392,6 +410,15 @@ class MainWindow(QMainWindow):
         saved = self._store.setting("geometry")
         if saved:
             self.restoreGeometry(QByteArray.fromBase64(saved.encode()))
+
+
+def _without_arguments(does: Callable[[], object]) -> Callable[[bool], None]:
+    """For a signal that brings what is of no interest."""
+
+    def do(_checked: bool) -> None:
+        does()
+
+    return do
 
 
 def _flash(store: Store) -> protocol.Flash:

@@ -182,6 +182,7 @@ class Composer(QFrame):
         self.setObjectName("composer")
         self._answering = False
         self._reason = ""
+        self._note = ""
         self.field = PromptField()
         self._hint = plain.Label("", "secondary")
         self._button = QToolButton()
@@ -207,7 +208,13 @@ class Composer(QFrame):
 
     @property
     def can_send(self) -> bool:
-        return not self._answering and not self._reason
+        """Whether a prompt is taken now; while a reply runs it waits for its turn."""
+        return not self._reason
+
+    @property
+    def _stops(self) -> bool:
+        """Whether the button stops the reply: there is nothing to send."""
+        return self._answering and self.field.is_blank()
 
     def set_model(self, name: str) -> None:
         shown = plain.one_line(name, LONGEST_NAME)
@@ -217,6 +224,11 @@ class Composer(QFrame):
     def set_reason(self, reason: str) -> None:
         """Why nothing can be sent now; empty when it can."""
         self._reason = reason
+        self._refresh()
+
+    def set_note(self, note: str) -> None:
+        """What becomes of a prompt that is sent now; empty if it is sent at once."""
+        self._note = note
         self._refresh()
 
     def set_answering(self, answering: bool) -> None:
@@ -248,23 +260,26 @@ class Composer(QFrame):
             self.sent.emit(text)
 
     def _on_button(self) -> None:
-        if self._answering:
+        if self._stops:
             self.stop_requested.emit()
         else:
             self._submit()
 
     def _refresh(self) -> None:
         ready = self.can_send and not self.field.is_blank()
-        self._button.setEnabled(self._answering or ready)
-        self._button.setIcon(theming.icon("stop" if self._answering else "send", "on_accent"))
-        name = "Stop the reply" if self._answering else "Send"
+        stops = self._stops
+        self._button.setEnabled(stops or ready)
+        self._button.setIcon(theming.icon("stop" if stops else "send", "on_accent"))
+        name = "Stop the reply" if stops else "Send"
         self._button.setAccessibleName(name)
-        plain.set_tool_tip(self._button, f"{name} ({'Esc' if self._answering else 'Enter'})")
+        plain.set_tool_tip(self._button, f"{name} ({'Esc' if stops else 'Enter'})")
         self._hint.setText(self._reason or self._said())
 
     def _said(self) -> str:
-        if self._answering:
+        if self._stops:
             return ESC_STOPS
+        if self._note:
+            return self._note
         return PASTED if self.field.has_pasted() else ENTER_SENDS
 
     def _show_focus(self, focused: bool) -> None:

@@ -1,80 +1,38 @@
-"""Prompts out, replies in: every word is in the store before it matters."""
+"""The conversation on screen: prompts out, replies in. Every word is in the store before it
+matters."""
 
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Final
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
-from app.engine import Death, Engine, EngineState
+from app.chat.replies import Progress, Replies, Reply
+from app.engine import Engine, EngineState
 from app.store.changes import Moved
 from app.store.errors import StoreError
-from app.store.records import (
-    NO_TROUBLE,
-    Figures,
-    StoredMessage,
-    Thinking,
-    Trouble,
-    title_of,
-    whole_characters,
-)
+from app.store.records import StoredMessage, Waiting, title_of, whole_characters
 from app.store.store import Store
+from app.store.tree import Tree
 from engine import protocol
-
-SAVE_MS: Final = 1000
-
-
-@dataclass
-class Reply:
-    """The reply that streams."""
-
-    request: str
-    conversation: int
-    message: int
-    pieces: list[str] = field(default_factory=list)
-    thoughts: list[str] = field(default_factory=list)
-    began: float = 0.0
-    """When the first word came, of thinking or of the answer."""
-    thought_s: float = 0.0
-    trouble: Trouble = NO_TROUBLE
-
-    @property
-    def text(self) -> str:
-        return "".join(self.pieces)
-
-    @property
-    def thinking(self) -> Thinking:
-        return Thinking("".join(self.thoughts), self.thought_s)
-
-    @property
-    def thinks(self) -> bool:
-        return bool(self.thoughts) and not self.pieces
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How much of the prompt has been read, in tokens."""
-
-    done: int
-    total: int
 
 
 class Dialogue(QObject):
-    """The conversation on screen, and the one reply that may be on its way.
+    """The conversation on screen, and the prompts of all that wait for the engine.
 
-    `opened(list of StoredMessage)`: another conversation is on screen;
+    `opened(list of StoredMessage)`: another branch or conversation is on screen;
     `added(StoredMessage)`: a message at its end; `thinking_added(message id, text)`;
     `thinking_ended(message id, seconds)`; `text_added(message id, text)`;
     `progressed(message id, Progress)`; `finished(StoredMessage)`: a reply in its final state;
-    `removed(message id)`; `listing_changed()`: titles or order of conversations;
-    `answering_changed(bool)`; `sent()`: a prompt was saved and is being answered;
+    `removed(message id)`; `versions_changed(dict)`: of each message on screen that has several
+    versions, which one it is, from 1, and of how many; `listing_changed()`: titles or order of
+    conversations, and which of them write or wait; `answering_changed(bool)`: whether a reply is
+    on its way in the conversation on screen; `sent()`: a prompt was saved, to be answered now or
+    when its turn comes; `queue_changed()`: which prompts wait for their turn;
     `waiting_changed(bool)`: a prompt waits until the database is free; `store_failed(StoreError)`.
-    Of messages, only those of the conversation on screen are told.
     """
 
     opened = Signal(object)
@@ -85,9 +43,11 @@ class Dialogue(QObject):
     progressed = Signal(object, object)
     finished = Signal(object)
     removed = Signal(object)
+    versions_changed = Signal(object)
     listing_changed = Signal()
     answering_changed = Signal(bool)
     sent = Signal()
+    queue_changed = Signal()
     waiting_changed = Signal(bool)
     store_failed = Signal(object)
 
@@ -101,18 +61,21 @@ class Dialogue(QObject):
         super().__init__(parent)
         self._store = store
         self._engine = engine
-        self._clock = clock
         self.sampling = protocol.Sampling()
+        self.replies = Replies(store, engine, self, clock)
+        self._model: str | None = ""
         self._conversation: int | None = None
-        self._reply: Reply | None = None
         self._waiting: Callable[[], None] | None = None
         self._unread = False
-        self._saver = QTimer(self)
-        self._saver.setInterval(SAVE_MS)
-        self._saver.timeout.connect(self._save_partial)
-        engine.event_received.connect(self._on_event)
+        self._answering = False
+        self._versions: dict[int, tuple[int, int]] = {}
+        self.replies.thinking_added.connect(self._on_thinking)
+        self.replies.thinking_ended.connect(self._on_thinking_ended)
+        self.replies.text_added.connect(self._on_text)
+        self.replies.rethought.connect(self._on_rethought)
+        self.replies.progressed.connect(self._on_progress)
+        self.replies.finished.connect(self._on_finished)
         engine.state_changed.connect(self._on_engine_state)
-        engine.died.connect(self._on_death)
 
     @property
     def conversation(self) -> int | None:
@@ -121,65 +84,165 @@ class Dialogue(QObject):
 
     @property
     def answering(self) -> bool:
-        return self._reply is not None
+        """Whether a reply is on its way in the conversation on screen."""
+        return self.replies.in_conversation(self._conversation) is not None
 
     @property
-    def answers_in(self) -> int | None:
-        """The conversation in which a reply is on its way."""
-        return self._reply.conversation if self._reply else None
+    def versions(self) -> dict[int, tuple[int, int]]:
+        """As `versions_changed` brings them, in the order of the messages."""
+        return self._versions
 
     @property
     def waits(self) -> bool:
         """Whether a prompt, or the wish for another reply, waits until the database is free."""
         return self._waiting is not None
 
+    @property
+    def queue(self) -> list[Waiting]:
+        """The prompts of all conversations that wait for their turn, the next one first."""
+        try:
+            return self._store.waiting()
+        except StoreError:
+            return []
+
     # ------------------------------------------------------------------ what the user does
 
     def open(self, conversation: int | None) -> None:
-        """Shows a conversation; None begins a new one. A prompt that waits is given up."""
+        """Shows a conversation; None begins a new one. A prompt that waits for the database is
+        given up."""
         self._wait_with(None)
         self._show(conversation)
 
     def _show(self, conversation: int | None) -> None:
-        messages: list[StoredMessage] = []
         self._unread = False
+        tree = Tree([])
         try:
-            messages = [] if conversation is None else self._store.tree(conversation).path
+            tree = Tree([]) if conversation is None else self._store.tree(conversation)
         except StoreError as error:
             self._unread = True
             self.store_failed.emit(error)
         self._conversation = conversation
-        reply = self._reply
-        if reply and reply.conversation == conversation:
-            messages = [
-                replace(message, content=reply.text, state="streaming", thinking=reply.thinking)
-                if message.id == reply.message
-                else message
-                for message in messages
-            ]
-        self.opened.emit(messages)
+        self.opened.emit([self._as_it_is(message) for message in tree.path])
+        self._tell_versions(tree)
+        self._tell_answering()
 
-    def send(self, prompt: str, model: str = "") -> bool:
-        """Saves the prompt, then asks the engine. False when it was not taken: nothing to send, a
-        reply is on its way, or it cannot be saved. It waits if the database is only locked."""
+    def _as_it_is(self, message: StoredMessage) -> StoredMessage:
+        """The message with what has come of it since it was saved."""
+        reply = self.replies.in_conversation(self._conversation)
+        if reply is None or reply.message != message.id:
+            return message
+        return replace(message, content=reply.text, state="streaming", thinking=reply.thinking)
+
+    def send(self, prompt: str) -> bool:
+        """Saves the prompt, then has the engine answer it, as soon as model and engine are free.
+
+        False when it was not taken: nothing to send, no engine to wait for, or it cannot be saved.
+        It waits if the database is only locked.
+        """
+        if not prompt.strip() or self.waits:
+            return False
+        words = whole_characters(prompt)
+        if self._can_ask() and not self.queue:
+            return self._attempt(partial(self._send, words, ()))
+        return self._has_engine() and self._attempt(partial(self._enqueue, words))
+
+    def edit(self, message: int, prompt: str) -> bool:
+        """Sends a prompt as another version of one on screen, which stays."""
         if not prompt.strip() or not self._can_ask():
             return False
-        return self._attempt(partial(self._send, whole_characters(prompt), model))
+        return self._attempt(partial(self._send, whole_characters(prompt), (message,)))
 
-    def regenerate(self, model: str = "") -> bool:
-        """Answers the last prompt again, beside the reply that is there."""
+    def regenerate(self, message: int | None = None) -> bool:
+        """Has a reply on screen, or the last prompt, answered again beside the reply that is
+        there."""
         if self._conversation is None or not self._can_ask():
             return False
-        return self._attempt(partial(self._regenerate, model)) and self.answering
+        return self._attempt(partial(self._regenerate, message)) and self.answering
+
+    def show_version(self, message: int, step: int) -> None:
+        """Shows the version before (-1) or behind (1) this message, and what follows on it."""
+        conversation = self._conversation
+        if conversation is None or self.answering:
+            return
+        try:
+            versions = self._store.tree(conversation).versions(message)
+            at = versions.index(message) + step if message in versions else -1
+            if 0 <= at < len(versions):
+                self._store.choose(conversation, versions[at])
+        except StoreError as error:
+            self.store_failed.emit(error)
+        self._show(conversation)
+
+    def step_version(self, step: int) -> None:
+        """As `show_version`, of the last message on screen that has several."""
+        if self._versions:
+            self.show_version(list(self._versions)[-1], step)
 
     def stop(self) -> None:
-        """Ends the reply, with `finished`: at once if the engine does not answer, which stops it
-        should it come back. Gives up what waits."""
+        """Ends the reply on screen, and gives up what waits for the database."""
         self._wait_with(None)
-        if self._reply:
-            self._engine.send(protocol.Stop(request=self._reply.request))
-            if not self._engine.answers:
-                self._finish(self._reply, "stopped", Figures())
+        self.stop_in(self._conversation)
+
+    def stop_in(self, conversation: int | None) -> None:
+        if reply := self.replies.in_conversation(conversation):
+            self.replies.stop(reply)
+
+    def stop_all(self) -> None:
+        """Ends every reply, and gives up what waits for the database."""
+        self._wait_with(None)
+        for reply in self.replies.running:
+            self.replies.stop(reply)
+
+    # ------------------------------------------------------------------ prompts that wait
+
+    def set_model(self, model: str | None) -> None:
+        """The id of the model that answers; None while there is none, and prompts wait."""
+        self._model = model
+        self.send_next()
+
+    def take_back(self, waiting: Waiting) -> None:
+        """The prompt is not sent; its words are the caller's."""
+        self._store.remove_waiting(waiting)
+        self._tell_queue()
+
+    def send_next(self) -> None:
+        """Sends the prompt that has waited longest, if its turn has come."""
+        waiting = self.queue
+        if not waiting or not self._can_ask():
+            return
+        try:
+            self._send_waiting(waiting[0])
+        except StoreError as error:
+            if not error.passes:
+                self.store_failed.emit(error)
+
+    def _enqueue(self, prompt: str) -> None:
+        """Raises StoreError, and then nothing is saved."""
+        with self._store.transaction():
+            known = self._conversation
+            conversation = known or self._store.add_conversation(title_of(prompt))
+            self._store.add_waiting(conversation, prompt)
+        if conversation != self._conversation:
+            self._show(conversation)
+        self._tell_queue()
+        self.sent.emit()
+        self.send_next()
+
+    def _send_waiting(self, waiting: Waiting) -> None:
+        """Raises StoreError, and then nothing is changed."""
+        before = self._store.tree(waiting.conversation).path
+        with self._store.transaction():
+            prompt = self._store.add_prompt_that_waited(waiting)
+            reply = self._store.add_reply(waiting.conversation, self._model or "")
+        message = StoredMessage(prompt, "user", waiting.content)
+        if waiting.conversation == self._conversation:
+            self.added.emit(message)
+        self._ask(waiting.conversation, reply, [*before, message])
+        self._tell_queue()
+
+    def _tell_queue(self) -> None:
+        self.queue_changed.emit()
+        self.listing_changed.emit()
 
     # ------------------------------------------------------------------ the database
 
@@ -189,16 +252,19 @@ class Dialogue(QObject):
             self._show(self._conversation)
         if self._waiting:
             self._attempt(self._waiting)
+        self.send_next()
 
     def follow(self, moved: Moved) -> None:
         """Uses the ids that conversations and messages have now."""
-        before, reply = self._conversation, self._reply
+        before = self._conversation
         if before is not None:
             self._conversation = moved.conversations.get(before, before)
-        if reply:
-            reply.conversation = moved.conversations.get(reply.conversation, reply.conversation)
-            reply.message = moved.messages.get(reply.message, reply.message)
+        self.replies.follow(moved)
         self._show(self._conversation)
+
+    def save(self) -> None:
+        """What has arrived so far, before the window closes."""
+        self.replies.save()
 
     def _attempt(self, ask: Callable[[], None]) -> bool:
         """Whether it was saved and asked."""
@@ -218,156 +284,117 @@ class Dialogue(QObject):
         if self.waits is not waited:
             self.waiting_changed.emit(self.waits)
 
-    # ------------------------------------------------------------------ the reply
+    # ------------------------------------------------------------------ asking
+
+    def _has_engine(self) -> bool:
+        return self._engine.state in (EngineState.STARTING, EngineState.READY)
 
     def _can_ask(self) -> bool:
-        ready = self._engine.state is EngineState.READY
-        return ready and not self.answering and not self.waits
+        ready = self._engine.state is EngineState.READY and self._model is not None
+        return ready and not self.replies.running and not self.waits
 
-    def _send(self, prompt: str, model: str) -> None:
+    def _send(self, prompt: str, replaced: Sequence[int]) -> None:
         """Raises StoreError, and then nothing is saved or sent."""
         known = self._conversation
-        before = self._store.tree(known).path if known is not None else []
+        tree = Tree([]) if known is None else self._store.tree(known)
+        before, gone = _cut(tree.path, replaced)
         with self._store.transaction():
             conversation = known or self._store.add_conversation(title_of(prompt))
-            message = StoredMessage(self._store.add_prompt(conversation, prompt), "user", prompt)
-            reply = self._store.add_reply(conversation, model)
+            added = self._store.add_prompt(conversation, prompt, replaced)
+            reply = self._store.add_reply(conversation, self._model or "")
+        message = StoredMessage(added, "user", prompt)
         self._conversation = conversation
+        self._remove(gone)
         self.added.emit(message)
         self._ask(conversation, reply, [*before, message])
         self.sent.emit()
 
-    def _regenerate(self, model: str) -> None:
+    def _regenerate(self, message: int | None) -> None:
         """Raises StoreError, and then nothing is changed."""
         conversation = self._conversation
-        messages = [] if conversation is None else self._store.tree(conversation).path
-        replaced: list[int] = []
-        while messages and messages[-1].role != "user":
-            replaced.insert(0, messages.pop().id)
-        if conversation is None or not messages:
+        path = [] if conversation is None else self._store.tree(conversation).path
+        prompts = [known.id for known in path if known.role == "user"]
+        replies = [known.id for known in path if prompts and known.id > prompts[-1]]
+        replaced = replies[:1] if message is None else [message]
+        before, gone = _cut(path, replaced)
+        if conversation is None or not before or before[-1].role != "user":
             return
-        reply = self._store.add_reply(conversation, model, replaced)
-        for old in reversed(replaced):
-            self.removed.emit(old)
-        self._ask(conversation, reply, messages)
+        reply = self._store.add_reply(conversation, self._model or "", replaced)
+        self._remove(gone)
+        self._ask(conversation, reply, before)
 
-    def _ask(self, conversation: int, message: int, messages: Sequence[StoredMessage]) -> None:
-        """Has the engine answer these messages with the reply that was added for it."""
-        history = tuple(
-            protocol.Message(role=message.role, content=message.content)
-            for message in messages
-            if _was_said(message)
-        )
-        self._reply = Reply(uuid.uuid4().hex, conversation, message)
-        self._saver.start()
+    def _remove(self, gone: Sequence[StoredMessage]) -> None:
+        for message in reversed(gone):
+            self.removed.emit(message.id)
+
+    def _ask(self, conversation: int, message: int, history: Sequence[StoredMessage]) -> None:
+        """Has the engine answer this history with the reply that was added for it."""
+        reply = self.replies.begin(conversation, message)
         self.listing_changed.emit()
-        self.added.emit(StoredMessage(message, "assistant", "", "streaming"))
-        self.answering_changed.emit(True)
-        self._engine.send(
-            protocol.Generate(
-                request=self._reply.request,
-                messages=history,
-                sampling=self.sampling,
-                overflow="refuse",
-            )
-        )
+        if conversation == self._conversation:
+            self.added.emit(StoredMessage(message, "assistant", "", "streaming"))
+            self._tell_versions(self._store.tree(conversation))
+        self._tell_answering()
+        self.replies.ask(reply, history, self.sampling)
 
-    def _on_event(self, event: protocol.Event) -> None:
-        reply = self._reply
-        if reply is None or getattr(event, "request", None) != reply.request:
-            return
-        shown = reply.conversation == self._conversation
-        match event:
-            case protocol.Thinking():
-                self._think(reply, event.text)
-                if shown:
-                    self.thinking_added.emit(reply.message, event.text)
-            case protocol.Text():
-                self._answer(reply, event.text, shown=shown)
-            case protocol.Rethought():
-                self._rethink(reply)
-            case protocol.Prefill():
-                if shown:
-                    self.progressed.emit(reply.message, Progress(event.done, event.total))
-            case protocol.Error():
-                reply.trouble = Trouble(event.title, event.detail, event.hint)
-            case protocol.Finished():
-                self._finish(reply, event.finish_reason, figures_of(event))
-            case _:
-                pass
+    def _tell_versions(self, tree: Tree) -> None:
+        found = {}
+        for message in tree.path:
+            versions = tree.versions(message.id)
+            if len(versions) > 1:
+                found[message.id] = (versions.index(message.id) + 1, len(versions))
+        self._versions = found
+        self.versions_changed.emit(found)
 
-    def _think(self, reply: Reply, text: str) -> None:
-        now = self._clock()
-        if not reply.thoughts:
-            reply.began = now
-        reply.thoughts.append(text)
-        reply.thought_s = now - reply.began
+    # ------------------------------------------------------------------ what comes back
 
-    def _answer(self, reply: Reply, text: str, *, shown: bool) -> None:
-        if reply.thinks and shown:
+    def _is_shown(self, reply: Reply) -> bool:
+        return reply.conversation == self._conversation
+
+    def _on_thinking(self, reply: Reply, text: str) -> None:
+        if self._is_shown(reply):
+            self.thinking_added.emit(reply.message, text)
+
+    def _on_thinking_ended(self, reply: Reply) -> None:
+        if self._is_shown(reply):
             self.thinking_ended.emit(reply.message, reply.thought_s)
-        if not (reply.thoughts or reply.pieces):
-            reply.began = self._clock()
-        reply.pieces.append(text)
-        if shown:
+
+    def _on_text(self, reply: Reply, text: str) -> None:
+        if self._is_shown(reply):
             self.text_added.emit(reply.message, text)
 
-    def _rethink(self, reply: Reply) -> None:
-        """What was shown as the answer was thinking: the reply begins again, behind it."""
-        reply.thoughts += reply.pieces
-        reply.pieces.clear()
-        reply.thought_s = self._clock() - reply.began
-        if reply.conversation == self._conversation:
+    def _on_rethought(self, reply: Reply) -> None:
+        """The reply begins again, behind what is thinking now."""
+        if self._is_shown(reply):
             self.removed.emit(reply.message)
             self.added.emit(StoredMessage(reply.message, "assistant", "", "streaming"))
             self.thinking_added.emit(reply.message, reply.thinking.text)
 
+    def _on_progress(self, reply: Reply, progress: Progress) -> None:
+        if self._is_shown(reply):
+            self.progressed.emit(reply.message, progress)
+
+    def _on_finished(self, reply: Reply, whole: StoredMessage) -> None:
+        if self._is_shown(reply):
+            self.finished.emit(whole)
+        self.listing_changed.emit()
+        self._tell_answering()
+        self.send_next()
+
     def _on_engine_state(self, state: EngineState) -> None:
-        """An engine that was ended on purpose takes its reply with it."""
         if state is not EngineState.READY:
             self._wait_with(None)
-        if state is not EngineState.READY and state is not EngineState.DEAD and self._reply:
-            self._finish(self._reply, "stopped", Figures())
 
-    def _on_death(self, death: Death) -> None:
-        if self._reply:
-            self._reply.trouble = Trouble(
-                death.title, death.detail, "Regenerate the reply once the engine runs again."
-            )
-            self._finish(self._reply, "error", Figures())
-
-    def _finish(self, reply: Reply, reason: protocol.FinishReason, figures: Figures) -> None:
-        self._reply = None
-        self._saver.stop()
-        whole = self._store.finish_reply(
-            reply.message, reply.text, reason, figures, reply.trouble, reply.thinking
-        )
-        if reply.conversation == self._conversation:
-            self.finished.emit(whole)
-        self.answering_changed.emit(False)
-
-    def _save_partial(self) -> None:
-        if self._reply:
-            self._store.save_partial(self._reply.message, self._reply.text, self._reply.thinking)
-
-    def save(self) -> None:
-        """What has arrived so far, before the window closes."""
-        self._save_partial()
+    def _tell_answering(self) -> None:
+        if self.answering is not self._answering:
+            self._answering = self.answering
+            self.answering_changed.emit(self._answering)
 
 
-def _was_said(message: StoredMessage) -> bool:
-    """Whether it is a turn of the conversation. A reply that was stopped while the model thought is
-    an empty one: without it two prompts would follow each other, which some templates refuse."""
-    return bool(message.content or message.thinking.text)
-
-
-def figures_of(event: protocol.Finished) -> Figures:
-    return Figures(
-        event.prompt_tokens,
-        event.reused_tokens,
-        event.new_tokens,
-        event.time_to_first_token_ms,
-        event.prefill_tokens_per_second,
-        event.decode_tokens_per_second,
-        event.thinking_tokens,
-    )
+def _cut(
+    path: Sequence[StoredMessage], replaced: Sequence[int]
+) -> tuple[list[StoredMessage], list[StoredMessage]]:
+    """What stands before the first of `replaced`, and it with what follows."""
+    ids = [message.id for message in path]
+    at = ids.index(replaced[0]) if replaced and replaced[0] in ids else len(ids)
+    return list(path[:at]), list(path[at:])

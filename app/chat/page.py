@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from app import number_format
 from app.chat.composer import Composer
-from app.chat.dialogue import Dialogue, Progress
+from app.chat.dialogue import Dialogue
+from app.chat.queue_card import QueueCard
+from app.chat.replies import Progress
 from app.chat.transcript import Transcript
 from app.chat.virtual_column import COLUMN
 from app.chat.welcome import Welcome
-from app.store.records import StoredMessage
+from app.notices import Notices
+from app.store.records import StoredMessage, Waiting
+from app.store_keeper import STORE
 from app.widgets.banner import Banner
+
+OTHERS: Final = frozenset({"engine", "model", "window", "chats"})
+"""What the lower one of the two banners speaks about."""
 
 
 class ChatPage(QWidget):
     """Shows what a dialogue says. Knows no engine."""
 
-    def __init__(self, dialogue: Dialogue, parent: QWidget | None = None) -> None:
+    def __init__(self, dialogue: Dialogue, notices: Notices, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.banner = Banner()
-        self.storage_banner = Banner()
+        self.banner = Banner(notices, OTHERS)
+        self.storage_banner = Banner(notices, frozenset({STORE}))
         self.transcript = Transcript()
         self.welcome = Welcome()
+        self.queue = QueueCard()
         self.composer = Composer()
         self._stack = QStackedWidget()
         self._stack.addWidget(_scrolled(_in_column(self.welcome)))
@@ -36,7 +46,9 @@ class ChatPage(QWidget):
         layout.addWidget(_in_column(self.storage_banner))
         layout.addWidget(_in_column(self.banner))
         layout.addWidget(self._stack, 1)
+        layout.addWidget(_in_column(self.queue))
         layout.addWidget(_in_column(self.composer))
+        self._dialogue = dialogue
         self._connect(dialogue)
 
     def _connect(self, dialogue: Dialogue) -> None:
@@ -49,6 +61,9 @@ class ChatPage(QWidget):
         dialogue.finished.connect(self.transcript.finish_message)
         dialogue.removed.connect(self.transcript.remove_message)
         dialogue.answering_changed.connect(self.composer.set_answering)
+        dialogue.queue_changed.connect(self._show_queue)
+        self.queue.taken_back.connect(self._take_back)
+        self.queue.dropped.connect(dialogue.take_back)
         self.transcript.stop_requested.connect(dialogue.stop)
         self.composer.stop_requested.connect(dialogue.stop)
         for banner in (self.banner, self.storage_banner):
@@ -58,6 +73,20 @@ class ChatPage(QWidget):
     def _on_opened(self, messages: list[StoredMessage]) -> None:
         self.transcript.show_messages(messages)
         self._stack.setCurrentIndex(1 if messages else 0)
+        self._show_queue()
+        self.composer.setFocus()
+
+    def _show_queue(self) -> None:
+        """The prompts of this conversation that wait for their turn."""
+        here = self._dialogue.conversation
+        own = [waiting for waiting in self._dialogue.queue if waiting.conversation == here]
+        self.queue.show_prompts(own)
+
+    def _take_back(self, waiting: Waiting) -> None:
+        """Its words are in the composer again, before what is written there."""
+        self._dialogue.take_back(waiting)
+        written = self.composer.field.toPlainText()
+        self.composer.set_text("\n\n".join(part for part in (waiting.content, written) if part))
         self.composer.setFocus()
 
     def _on_added(self, message: StoredMessage) -> None:

@@ -186,14 +186,15 @@ def _copy_beside(
     """Attachments, and prompts that wait. Nobody keeps their ids: what they hold tells them
     apart."""
     for row in reader.rows("attachments", "attachments_by_message"):
-        values = (messages.get(row["message_id"]), text(row["name"]), text(row["content"]))
-        if values[0] is not None:
-            execute(target, _ATTACHMENT, values + values)
+        message = messages.get(row["message_id"])
+        attached = (message, text(row["name"]), text(row["content"]))
+        if message is not None:
+            execute(target, _ATTACHMENT, attached + attached)
     for row in reader.rows("waiting", "waiting_by_conversation"):
         conversation = conversations.get(row["conversation_id"])
-        values = (conversation, text(row["content"]), moment(row["created_at"]))
+        waits = (conversation, text(row["content"]), moment(row["created_at"]))
         if conversation is not None:
-            execute(target, _WAITING, values + values)
+            execute(target, _WAITING, waits + waits)
 
 
 def _copy_conversation(row: Row, target: sqlite3.Connection) -> int:

@@ -294,6 +294,16 @@ class Store(Saving):
         self._waiting.add(waiting.created_at)
         return waiting
 
+    def add_prompt_that_waited(self, waiting: Waiting) -> int:
+        """It waits no more, and is the last message of its conversation. Raises StoreError."""
+
+        def add() -> int:
+            added = self._insert(waiting.conversation, "user", waiting.content, "complete", "", ())
+            WaitingRemoval(waiting.created_at).write(self._db)
+            return added
+
+        return self._add(add)
+
     def remove_waiting(self, waiting: Waiting) -> None:
         """It was sent, or taken back."""
         self._waiting.discard(waiting.created_at)

@@ -1,11 +1,10 @@
-"""What went wrong with Hearth as a whole: title, detail, hint, one button. And the undo toast."""
+"""Notices as a card, and as the toast that offers to undo what was done."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -15,28 +14,33 @@ from PySide6.QtWidgets import (
 )
 
 from app import plain, theming
-
-TOAST_MS: Final = 10000
+from app.notices import Level, Notice, Notices
 
 MOST_WORDS: Final = 400
 """Px of a toast's sentence at most."""
 
 
 class Banner(QWidget):
-    """A card, and room around it; both gone until there is something to say.
+    """The first of the notices about some subjects as a card, and room around it; both gone while
+    there is none.
 
-    `left()` when it goes because a button of it was pressed.
+    `left()` when one goes because a button of it was pressed.
     """
 
     left = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, notices: Notices, subjects: frozenset[str], parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
+        self._notices = notices
+        self._subjects = subjects
+        self._shown: Notice | None = None
         self.card = QFrame()
         self.card.setObjectName("banner")
-        self._action: Callable[[], None] | None = None
         self.title = plain.SelectableLabel("", "cardTitle")
         self.detail = plain.SelectableLabel()
+        self.more = plain.Label("", "secondary")
         self.button = plain.Button()
         self.button.clicked.connect(self._act)
         self.dismiss = dismiss = QToolButton()
@@ -53,89 +57,90 @@ class Banner(QWidget):
         layout.setContentsMargins(16, 12, 8, 12)
         layout.setSpacing(12)
         layout.addLayout(words, 1)
+        layout.addWidget(self.more, 0, Qt.AlignmentFlag.AlignVCenter)
         layout.addWidget(self.button, 0, Qt.AlignmentFlag.AlignVCenter)
         layout.addWidget(dismiss, 0, Qt.AlignmentFlag.AlignTop)
         around = QVBoxLayout(self)
         around.setContentsMargins(0, 12, 0, 12)
         around.addWidget(self.card)
+        notices.changed.connect(self._show_first)
         self.hide()
 
-    def say(
-        self,
-        title: str,
-        detail: str,
-        hint: str = "",
-        button: str = "",
-        action: Callable[[], None] | None = None,
-        *,
-        stays: bool = False,
-    ) -> None:
-        """One that stays can only be left by its button: there is no other way on."""
-        self.title.setText(title)
-        self.detail.setText("\n".join(part for part in (detail, hint) if part))
-        self.card.setAccessibleName(f"{title}. {detail} {hint}".strip())
-        self.button.setText(button)
-        self.button.setVisible(bool(button))
-        self.dismiss.setVisible(not stays)
-        self._action = action
-        self.show()
+    def _show_first(self) -> None:
+        own = [known for known in self._notices.waiting if known.about in self._subjects]
+        self._shown = own[0] if own else None
+        if self._shown:
+            self._show(self._shown, len(own) - 1)
+        self.setVisible(bool(own))
+
+    def _show(self, notice: Notice, others: int) -> None:
+        self.title.setText(notice.title)
+        self.detail.setText("\n".join(part for part in (notice.detail, notice.hint) if part))
+        said = f"{notice.title}. {notice.detail} {notice.hint}".strip()
+        self.card.setAccessibleName(said)
+        self.more.setText(f"{others} more" if others else "")
+        self.more.setVisible(bool(others))
+        self.button.setText(notice.button)
+        self.button.setVisible(bool(notice.button))
+        self.dismiss.setVisible(not notice.stays)
 
     def _act(self) -> None:
-        action = self._action
+        action = self._shown.action if self._shown else None
         self._leave()
         if action:
             action()
 
     def _leave(self) -> None:
-        self.hide()
+        if self._shown:
+            self._notices.leave(self._shown)
         self.left.emit()
 
 
 class Toast(QFrame):
-    """One sentence and its undoing, for a while, above the content."""
+    """The last thing that was done, and its undoing, for a while, above the content."""
 
-    def __init__(self, parent: QWidget, above: QWidget) -> None:
+    def __init__(self, notices: Notices, parent: QWidget, above: QWidget) -> None:
         """Floats over the parent, above a child of it."""
         super().__init__(parent)
+        self._notices = notices
         self._around = parent
         self._above = above
         self.setObjectName("toast")
-        self._undo: Callable[[], None] | None = None
-        self._whole = ""
+        self._shown: Notice | None = None
         self._words = plain.Label()
         self.button = plain.Button("Undo", "link")
-        self.button.clicked.connect(self._on_undo)
+        self.button.clicked.connect(self._act)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(16, 8, 12, 8)
         layout.setSpacing(12)
         layout.addWidget(self._words)
         layout.addWidget(self.button)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(TOAST_MS)
-        self._timer.timeout.connect(self.hide)
+        notices.changed.connect(self._show_last)
         self.hide()
 
-    def say(self, words: str, undo: Callable[[], None]) -> None:
-        self._whole = words
-        self._undo = undo
-        self.place()
-        self.show()
-        self.raise_()
-        self._timer.start()
+    def _show_last(self) -> None:
+        done = [known for known in self._notices.waiting if known.level is Level.DONE]
+        self._shown = done[-1] if done else None
+        if self._shown:
+            self.button.setText(self._shown.button)
+            self.button.setVisible(bool(self._shown.button))
+            self.place()
+            self.raise_()
+        self.setVisible(bool(done))
 
     def place(self) -> None:
         around = self._around.rect()
         room = min(MOST_WORDS, around.width() - 160)
         metrics = self._words.fontMetrics()
-        self._words.setText(
-            metrics.elidedText(plain.one_line(self._whole), Qt.TextElideMode.ElideMiddle, room)
-        )
+        said = plain.one_line(self._shown.title) if self._shown else ""
+        self._words.setText(metrics.elidedText(said, Qt.TextElideMode.ElideRight, room))
         self.adjustSize()
         floor = self._above.mapTo(self._around, self._above.rect().topLeft()).y()
         self.move((around.width() - self.width()) // 2, floor - self.height() - 12)
 
-    def _on_undo(self) -> None:
-        self.hide()
-        if self._undo:
-            self._undo()
+    def _act(self) -> None:
+        notice = self._shown
+        if notice:
+            self._notices.leave(notice)
+            if notice.action:
+                notice.action()

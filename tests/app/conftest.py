@@ -13,7 +13,7 @@ from PySide6.QtCore import SignalInstance
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.engine import EngineState
+from app.engine import Engine, EngineState
 from app.engine_client import EngineClient
 from app.models.loader import ReadyModel
 from app.store.database import open_in_memory
@@ -88,7 +88,7 @@ def make_engine(qtbot: QtBot) -> Iterator[MakeEngine]:
         end(qtbot, client)
 
 
-def end(qtbot: QtBot, client: EngineClient) -> None:
+def end(qtbot: QtBot, client: Engine) -> None:
     """Ends the engine and waits until its process is gone."""
     with qtbot.waitSignal(client.closed, timeout=TIMEOUT_MS):
         client.close()
@@ -102,10 +102,16 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.engine_client.LONGEST_SILENCE", silence)
 
 
-def freeze(qtbot: QtBot, client: EngineClient) -> None:
+def process_of(engine: Engine) -> int:
+    """The id of the process of an engine that is one."""
+    assert isinstance(engine, EngineClient)
+    return engine.process_id
+
+
+def freeze(qtbot: QtBot, client: Engine) -> None:
     """The engine does nothing any more, in the middle of a reply, and the client notices."""
     with qtbot.waitSignal(client.answers_changed, timeout=TIMEOUT_MS):
-        os.kill(client.process_id, signal.SIGSTOP)
+        os.kill(process_of(client), signal.SIGSTOP)
     assert not client.answers
 
 

@@ -2,22 +2,25 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QContextMenuEvent
 from PySide6.QtTest import QSignalSpy, QTest
-from PySide6.QtWidgets import QInputDialog, QLineEdit, QMenu
+from PySide6.QtWidgets import QApplication, QLineEdit, QMenu, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
-from shiboken6 import isValid
 
+from app.actions import Actions
 from app.models.loader import FailedModel, LoadingModel, NoModel, ReadyModel
 from app.store.records import Conversation
 from app.theming import Look
+from app.widgets.chat_list import ID, SIGN, day_group
 from app.widgets.elided import ElidedLabel
 from app.widgets.header import Header
-from app.widgets.sidebar import ID, Sidebar, day_group
+from app.widgets.sidebar import Sidebar
 from engine import protocol
 from tests.app.conftest import POPUP
 from tests.app.stand_in import MODEL
@@ -32,8 +35,15 @@ def conversations(count: int) -> list[Conversation]:
 
 
 @pytest.fixture
-def sidebar(qtbot: QtBot, look: Look) -> Sidebar:
-    made = Sidebar()
+def actions(look: Look) -> Iterator[Actions]:
+    window = QWidget()
+    yield Actions(window)
+    window.deleteLater()
+
+
+@pytest.fixture
+def sidebar(qtbot: QtBot, actions: Actions) -> Sidebar:
+    made = Sidebar(actions)
     qtbot.addWidget(made)
     made.resize(264, 600)
     made.show()
@@ -54,7 +64,9 @@ def titles(sidebar: Sidebar) -> list[str]:
         (1, "Yesterday"),
         (2, "Last 7 days"),
         (6, "Last 7 days"),
-        (7, "Older"),
+        (7, "Last 30 days"),
+        (29, "Last 30 days"),
+        (30, "Older"),
     ],
 )
 def test_conversations_stand_under_their_day(days: int, heading: str) -> None:
@@ -66,7 +78,7 @@ def test_conversations_stand_under_their_day(days: int, heading: str) -> None:
 def test_headings_cannot_be_chosen(sidebar: Sidebar) -> None:
     now = time.time()
     sidebar.show_conversations(
-        [Conversation(1, "New", now), Conversation(2, "Old", now - 30 * DAY)], current=1
+        [Conversation(1, "New", now), Conversation(2, "Old", now - 40 * DAY)], current=1
     )
     assert titles(sidebar) == ["New", "Old"]
     assert sidebar.chats.count() == 4
@@ -110,11 +122,11 @@ def test_listing_again_keeps_where_one_has_scrolled(sidebar: Sidebar) -> None:
     assert sidebar.chats.verticalScrollBar().value() == 2000
 
 
-def test_a_long_title_is_cut_in_the_middle_and_whole_in_the_tooltip(sidebar: Sidebar) -> None:
+def test_a_long_title_is_cut_at_its_end_and_whole_in_the_tooltip(sidebar: Sidebar) -> None:
     sidebar.show_conversations([Conversation(1, LONG, time.time())], current=None)
     item = sidebar.chats.item(1)
     assert item.toolTip() == LONG
-    assert sidebar.chats.textElideMode() is Qt.TextElideMode.ElideMiddle
+    assert sidebar.chats.textElideMode() is Qt.TextElideMode.ElideRight
     assert not sidebar.chats.horizontalScrollBar().isVisible()
 
 
@@ -137,32 +149,47 @@ def test_a_title_is_never_markup(sidebar: Sidebar) -> None:
     assert titles(sidebar) == [title]
 
 
-@POPUP
-def test_f2_renames(sidebar: Sidebar, qtbot: QtBot) -> None:
+def editor_of(sidebar: Sidebar) -> QLineEdit:
+    editor = sidebar.chats.findChild(QLineEdit, "rename")
+    assert isinstance(editor, QLineEdit)
+    return editor
+
+
+def press(editor: QLineEdit, key: Qt.Key) -> None:
+    """Without letting the key go: the editor is gone by then."""
+    QTest.keyPress(editor, key)
+    QApplication.processEvents()
+
+
+def test_f2_renames_in_place(sidebar: Sidebar) -> None:
     sidebar.show_conversations(conversations(2), current=2)
     renamed = QSignalSpy(sidebar.renamed)
     QTest.keyClick(sidebar.chats, Qt.Key.Key_F2)
-    dialog = sidebar.findChild(QInputDialog)
-    assert isinstance(dialog, QInputDialog)
-    field = dialog.findChild(QLineEdit)
-    assert isinstance(field, QLineEdit)
-    assert field.text() == "Chat 2"
-    field.setText("  Better ")
-    dialog.accept()
-    qtbot.waitUntil(lambda: not isValid(dialog))
+    editor = editor_of(sidebar)
+    assert editor.text() == "Chat 2"
+    assert editor.selectedText() == "Chat 2"
+    QTest.keyClicks(editor, "  Better ")
+    press(editor, Qt.Key.Key_Return)
     assert renamed.at(0) == [2, "Better"]
 
 
-@POPUP
-def test_an_empty_name_is_not_taken(sidebar: Sidebar, qtbot: QtBot) -> None:
+@pytest.mark.parametrize("written", ["  ", "Chat 1"])
+def test_an_empty_name_or_the_same_changes_nothing(sidebar: Sidebar, written: str) -> None:
     sidebar.show_conversations(conversations(1), current=1)
     renamed = QSignalSpy(sidebar.renamed)
     QTest.keyClick(sidebar.chats, Qt.Key.Key_F2)
-    dialog = sidebar.findChild(QInputDialog)
-    assert isinstance(dialog, QInputDialog)
-    dialog.setTextValue("  ")
-    dialog.accept()
-    qtbot.waitUntil(lambda: not isValid(dialog))
+    QTest.keyClicks(editor_of(sidebar), written)
+    press(editor_of(sidebar), Qt.Key.Key_Return)
+    assert renamed.count() == 0
+    assert titles(sidebar) == ["Chat 1"]
+
+
+def test_esc_keeps_the_name(sidebar: Sidebar) -> None:
+    sidebar.show_conversations(conversations(1), current=1)
+    renamed = QSignalSpy(sidebar.renamed)
+    QTest.keyClick(sidebar.chats, Qt.Key.Key_F2)
+    QTest.keyClicks(editor_of(sidebar), "Other")
+    press(editor_of(sidebar), Qt.Key.Key_Escape)
     assert renamed.count() == 0
 
 
@@ -173,25 +200,88 @@ def test_delete_asks_for_deletion(sidebar: Sidebar) -> None:
     assert asked.at(0) == [2]
 
 
-@POPUP
-def test_the_menu_renames_and_deletes(sidebar: Sidebar, qtbot: QtBot) -> None:
-    sidebar.show_conversations(conversations(2), current=None)
-    asked = QSignalSpy(sidebar.delete_requested)
-    where = sidebar.chats.visualItemRect(sidebar.chats.item(1)).center()
-    sidebar.chats.customContextMenuRequested.emit(where)
+def menu_of(sidebar: Sidebar) -> QMenu:
     menu = sidebar.chats.findChild(QMenu)
     assert isinstance(menu, QMenu)
-    rename, delete = menu.actions()
-    assert rename.text().startswith("Rename")
-    delete.trigger()
-    assert asked.at(0) == [1]
-    menu.close()
-    sidebar.chats.customContextMenuRequested.emit(QPoint(10, 590))  # below the last row
+    return menu
 
 
-def test_new_chat(sidebar: Sidebar) -> None:
-    asked = QSignalSpy(sidebar.new_chat)
-    QTest.mouseClick(sidebar._new, Qt.MouseButton.LeftButton)
+def press_dots(sidebar: Sidebar, row: int) -> None:
+    place = sidebar.chats.visualItemRect(sidebar.chats.item(row))
+    where = QPoint(place.right() - 10, place.center().y())
+    QTest.mouseClick(sidebar.chats.viewport(), Qt.MouseButton.LeftButton, pos=where)
+
+
+@POPUP
+def test_the_menu_of_a_row_has_its_actions(sidebar: Sidebar) -> None:
+    sidebar.show_conversations(conversations(2), current=None)
+    asked = {name: QSignalSpy(getattr(sidebar, f"{name}_requested")) for name in ("pin", "delete")}
+    opened = QSignalSpy(sidebar.opened)
+    press_dots(sidebar, 1)
+    rename, *others = menu_of(sidebar).actions()
+    assert [action.text() for action in (rename, *others)] == [
+        "Rename this chat",
+        "Pin this chat",
+        "Move this chat to the trash",
+    ]
+    for action, spy in zip(others, asked.values(), strict=True):
+        action.trigger()
+        assert spy.at(0) == [1]
+    rename.trigger()
+    assert editor_of(sidebar).text() == "Chat 1"
+    assert opened.count() == 0
+    menu_of(sidebar).close()
+
+
+@POPUP
+def test_the_menu_opens_by_right_click_and_by_key(sidebar: Sidebar) -> None:
+    sidebar.show_conversations(conversations(2), current=2)
+    place = sidebar.chats.visualItemRect(sidebar.chats.item(1)).center()
+    for reason in (QContextMenuEvent.Reason.Mouse, QContextMenuEvent.Reason.Keyboard):
+        where = sidebar.chats.viewport().mapToGlobal(place)
+        QApplication.sendEvent(sidebar.chats.viewport(), QContextMenuEvent(reason, place, where))
+        menu = menu_of(sidebar)
+        menu.close()
+        menu.deleteLater()
+        QApplication.sendPostedEvents(menu, QEvent.Type.DeferredDelete)
+    below = QPoint(10, 500)
+    event = QContextMenuEvent(QContextMenuEvent.Reason.Mouse, below, below)
+    QApplication.sendEvent(sidebar.chats.viewport(), event)
+    assert sidebar.chats.findChild(QMenu) is None
+
+
+def test_pinned_chats_stand_first_under_their_own_heading(sidebar: Sidebar) -> None:
+    old = Conversation(9, "Old", time.time() - 60 * DAY, pinned=True)
+    sidebar.show_conversations([*conversations(2), old], current=None)
+    texts = [sidebar.chats.item(row).text() for row in range(sidebar.chats.count())]
+    assert texts == ["Pinned", "Old", "Today", "Chat 1", "Chat 2"]
+    assert sidebar.chats.item(1).data(SIGN) == "pinned"
+
+
+def test_a_chat_that_writes_or_waits_has_a_sign(sidebar: Sidebar) -> None:
+    sidebar.show_conversations(conversations(3), None, {1: "writes", 3: "waits"})
+    signs = [sidebar.chats.item(row).data(SIGN) for row in range(1, 4)]
+    assert signs == ["writes", "", "waits"]
+    sidebar.grab()  # every sign can be drawn
+
+
+def test_listing_again_changes_only_what_is_another(sidebar: Sidebar) -> None:
+    sidebar.show_conversations(conversations(100), current=None)
+    kept = sidebar.chats.item(60)
+    changed = conversations(100)
+    changed[5] = Conversation(6, "Renamed", changed[5].updated_at)
+    sidebar.show_conversations(changed, current=None)
+    assert sidebar.chats.item(60) is kept
+    assert titles(sidebar) == [known.title for known in changed]
+    sidebar.show_conversations(changed[50:], current=None)
+    assert titles(sidebar) == [known.title for known in changed[50:]]
+
+
+def test_new_chat(sidebar: Sidebar, actions: Actions) -> None:
+    asked = QSignalSpy(actions["new_chat"].triggered)
+    button = sidebar.findChild(QPushButton, "newChat")
+    assert isinstance(button, QPushButton)
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     assert asked.count() == 1
 
 

@@ -212,7 +212,7 @@ def test_a_chat_that_another_program_deleted_is_said_truly(
     with sqlite3.connect(tmp_path / "data" / FILE) as other:
         other.execute("DELETE FROM conversations")
     other.close()
-    window._rename(chat, "Other")
+    window.chats.rename(chat, "Other")
     assert said(window).startswith("This chat was deleted elsewhere")
     assert "disk" not in said(window)
     assert titles(window) == []
@@ -237,7 +237,7 @@ def test_quitting_with_something_unsaved_asks_first(
     chat = file_store.add_conversation("Story")
     banner = window.page.storage_banner
     with locked(tmp_path):
-        window._rename(chat, "Renamed")
+        window.chats.rename(chat, "Renamed")
         assert not window.close()
         assert window.isVisible()
         assert said(window).startswith(
@@ -260,7 +260,7 @@ def test_quitting_saves_what_can_be_saved_by_then(
     window = ready(store=file_store)
     chat = file_store.add_conversation("Story")
     with locked(tmp_path):
-        window._rename(chat, "Renamed")
+        window.chats.rename(chat, "Renamed")
     assert window.close()
     with sqlite3.connect(tmp_path / "data" / FILE) as other:
         assert other.execute("SELECT title FROM conversations").fetchall() == [("Renamed",)]

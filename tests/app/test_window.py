@@ -18,9 +18,11 @@ from PySide6.QtWidgets import (
     QComboBox,
     QLabel,
     QLineEdit,
+    QListWidgetItem,
     QProgressBar,
     QPushButton,
     QTextEdit,
+    QToolButton,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
@@ -34,11 +36,13 @@ from app.engine import EngineState
 from app.engine_command import ROOT
 from app.models.loader import LoadingModel, ReadyModel
 from app.models.picker import ModelPicker
+from app.notices import Level, Notice
 from app.store.records import NO_TROUBLE, Figures
 from app.store.store import Store, open_store
+from app.widgets.chat_list import ID, SIGN
 from app.widgets.sidebar import WIDTH
 from app.window import FOLD_WIDTH, MainWindow
-from tests.app.conftest import FREEZES, POPUP, TIMEOUT_MS, MakeWindow, freeze
+from tests.app.conftest import FREEZES, POPUP, TIMEOUT_MS, MakeWindow, freeze, process_of
 from tests.app.stand_in import IMPORTED
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -66,6 +70,16 @@ def until_ready(qtbot: QtBot, window: MainWindow) -> None:
 
 def listed(window: MainWindow) -> list[str]:
     return list(window.sidebar._titles.values())
+
+
+def rows(window: MainWindow) -> list[QListWidgetItem]:
+    chats = window.sidebar.chats
+    return [chats.item(row) for row in range(chats.count())]
+
+
+def model_id(window: MainWindow) -> str:
+    state = window.loader.state
+    return state.loaded.model.id if isinstance(state, ReadyModel) else ""
 
 
 def current(window: MainWindow) -> int:
@@ -149,7 +163,7 @@ def test_what_a_model_thinks_gives_way_to_its_answer(
     assert "Seen" not in transcript.text()
 
 
-def test_what_is_written_while_the_model_loads_stays_and_can_then_be_sent(
+def test_what_is_sent_while_the_model_loads_waits_visibly_and_is_then_sent(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:
     window = make_window("", "--load-ms", "200")
@@ -157,14 +171,41 @@ def test_what_is_written_while_the_model_loads_stays_and_can_then_be_sent(
     assert "starting" in composer._hint.text()
     window.start_engine()
     qtbot.waitUntil(lambda: isinstance(window.loader.state, LoadingModel), timeout=TIMEOUT_MS)
-    assert "model is loading" in composer._hint.text()
+    assert composer._hint.text() == "Sent when the model is ready"
     write(window, "Early")
-    assert composer.field.toPlainText() == "Early"
-    until_ready(qtbot, window)
-    assert "Enter sends" in composer._hint.text()
-    with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
-        QTest.keyClick(composer.field, Qt.Key.Key_Return)
     assert composer.field.toPlainText() == ""
+    assert window.page.queue.isVisible()
+    with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
+        pass
+    assert "Enter sends" in composer._hint.text()
+    assert not window.page.queue.isVisible()
+    assert window.page.transcript.text() == "Early\n\n" + ANSWER
+
+
+def queued(qtbot: QtBot, window: MainWindow, name: str) -> QToolButton:
+    """The first button of this name beside the prompts that wait."""
+
+    def shown() -> list[QToolButton]:
+        buttons = window.page.queue.findChildren(QToolButton)
+        return [b for b in buttons if b.accessibleName() == name and b.isVisible()]
+
+    qtbot.waitUntil(lambda: bool(shown()), timeout=TIMEOUT_MS)
+    return shown()[0]
+
+
+def test_a_prompt_that_waits_can_be_taken_back_into_the_composer(
+    qtbot: QtBot, ready: MakeWindow
+) -> None:
+    window = ready("endless")
+    streams(qtbot, window, "Tell me")
+    write(window, "And then?")
+    write(window, "And at last?")
+    window.page.composer.set_text("half")
+    QTest.mouseClick(queued(qtbot, window, "Take this prompt back"), Qt.MouseButton.LeftButton)
+    assert window.page.composer.field.toPlainText() == "And then?\n\nhalf"
+    QTest.mouseClick(queued(qtbot, window, "Do not send this prompt"), Qt.MouseButton.LeftButton)
+    assert not window.page.queue.isVisible()
+    assert window.dialogue.queue == []
 
 
 def test_an_example_is_put_into_the_composer(ready: MakeWindow) -> None:
@@ -207,7 +248,7 @@ def test_loading_a_model_stops_the_reply_first(
     with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
         window.loader.load(IMPORTED.id)
     assert store.messages(current(window))[1].finish_reason == "stopped"
-    qtbot.waitUntil(lambda: window._model_id() == IMPORTED.id, timeout=TIMEOUT_MS)
+    qtbot.waitUntil(lambda: model_id(window) == IMPORTED.id, timeout=TIMEOUT_MS)
 
 
 def test_regenerate_answers_again_in_place(qtbot: QtBot, ready: MakeWindow, store: Store) -> None:
@@ -228,14 +269,19 @@ def test_another_chat_can_be_read_while_a_reply_streams(qtbot: QtBot, ready: Mak
     assert window.page.transcript.text() == ""
     assert window.header.title.text() == "New chat"
     hint = window.page.composer._hint
+    assert hint.text() == "Sent when another chat's reply is done"
     write(window, "And this?")
-    assert hint.text() == "Another chat's reply is running; stop it or wait"
-    assert window.page.composer.field.toPlainText() == "And this?"
+    second = current(window)
+    assert window.page.queue.isVisible()
+    signs = {item.data(ID): item.data(SIGN) for item in rows(window)}
+    assert (signs[first], signs[second]) == ("writes", "waits")
     window.sidebar.opened.emit(first)
     assert hint.text() == "Esc stops the reply"
-    window.new_chat()
+    assert not window.page.queue.isVisible()
     QTest.keyClick(window, Qt.Key.Key_Escape)
-    qtbot.waitUntil(lambda: "Enter sends" in hint.text(), timeout=TIMEOUT_MS)
+    qtbot.waitUntil(lambda: window.dialogue.queue == [], timeout=TIMEOUT_MS)
+    window.sidebar.opened.emit(second)
+    assert hint.text() == "Esc stops the reply"
 
 
 def test_the_reply_goes_on_in_a_chat_that_is_opened_again(qtbot: QtBot, ready: MakeWindow) -> None:
@@ -311,10 +357,10 @@ def test_a_hung_engine_that_comes_back_goes_on_with_its_reply(
     streams(qtbot, window, "What happened?")
     freeze(qtbot, window.engine)
     with qtbot.waitSignal(window.dialogue.text_added, timeout=TIMEOUT_MS):
-        os.kill(window.engine.process_id, signal.SIGCONT)
+        os.kill(process_of(window.engine), signal.SIGCONT)
     assert window.dialogue.answering
     assert not window.page.banner.isVisible()
-    assert window._model_id()
+    assert model_id(window)
 
 
 def test_the_way_to_start_a_dead_engine_stays(qtbot: QtBot, ready: MakeWindow) -> None:
@@ -324,8 +370,9 @@ def test_the_way_to_start_a_dead_engine_stays(qtbot: QtBot, ready: MakeWindow) -
     assert not banner.dismiss.isVisible()
     window.loader.remove("any")
     assert banner.button.text() == "Start the engine again"
-    banner.say("Another", "that can be dismissed")
-    assert banner.dismiss.isVisible()
+    window.notices.say(Notice("window", "Another", "that can be dismissed"))
+    assert banner.button.text() == "Start the engine again"
+    assert banner.more.text() == "2 more"
 
 
 def test_regenerate_without_an_engine_leads_to_the_reason(
@@ -346,7 +393,7 @@ def test_loading_a_model_starts_a_dead_engine(qtbot: QtBot, ready: MakeWindow) -
     window.loader.load(IMPORTED.id)
     assert not window.page.banner.isVisible()
     until_ready(qtbot, window)
-    assert window._model_id() == IMPORTED.id
+    assert model_id(window) == IMPORTED.id
 
 
 @pytest.mark.parametrize(
@@ -425,7 +472,7 @@ def test_a_deleted_chat_comes_back_with_undo(make_window: MakeWindow, store: Sto
     assert listed(window) == ["Chat 0"]
     assert window.page.transcript.text() == ""
     assert window._toast.isVisible()
-    assert window._toast._words.text() == "Deleted “Chat 1”"
+    assert window._toast._words.text() == "Moved “Chat 1” to the trash"
     composer = window.page.composer
     assert (
         window._toast.geometry().bottom()
@@ -452,7 +499,7 @@ def test_deleting_the_chat_that_streams_stops_its_reply(
     window = ready("endless")
     streams(qtbot, window, "Tell me")
     conversation = current(window)
-    with qtbot.waitSignal(window.dialogue.answering_changed, timeout=TIMEOUT_MS):
+    with qtbot.waitSignal(window.dialogue.replies.finished, timeout=TIMEOUT_MS):
         window.sidebar.delete_requested.emit(conversation)
     assert store.messages(conversation)[1].finish_reason == "stopped"
     assert window.page.composer.can_send
@@ -479,7 +526,7 @@ def test_closing_while_a_reply_streams_keeps_what_came_and_ends_the_engine(
     qtbot.waitUntil(lambda: len(shown()) > 20, timeout=TIMEOUT_MS)
     with qtbot.waitSignal(window.closed, timeout=TIMEOUT_MS):
         window.close()
-    assert window.engine.process_id == 0
+    assert process_of(window.engine) == 0
     later, problem = open_store(tmp_path / "data")
     assert not problem
     prompt, reply = later.messages(current(window))
@@ -661,8 +708,8 @@ def test_everything_one_can_act_on_has_a_name(
     window = ready("endless")
     window._open(first)
     streams(qtbot, window, "Tell me")
-    window.page.banner.say("Title", "Detail", "Hint", "Do it", lambda: None)
-    window._toast.say("Deleted", lambda: None)
+    window.notices.say(Notice("window", "Title", button="Do it", action=lambda: None))
+    window.notices.say(Notice("chats", "Deleted", level=Level.DONE, button="Undo"))
     window.open_picker()
     picker = window.findChild(ModelPicker)
     assert isinstance(picker, ModelPicker)

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from contextlib import closing
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -33,10 +34,10 @@ def vocabulary(rng: random.Random, size: int = 30_000) -> list[str]:
 def fill(connection: sqlite3.Connection, messages: int, rng: random.Random) -> None:
     """Messages whose words are as rare as in a language: the n-th comes with a weight of 1/n."""
     words = [*["the", "of", "and", "to", "a", "in", "is", "it", "you", "that"], *vocabulary(rng)]
-    weights = [1 / (rank + 1) for rank in range(len(words))]
+    weights = list(accumulate(1 / (rank + 1) for rank in range(len(words))))
     rows = []
     for number in range(messages):
-        said = rng.choices(words, weights, k=rng.randint(WORDS // 4, 2 * WORDS))
+        said = rng.choices(words, cum_weights=weights, k=rng.randint(WORDS // 4, 2 * WORDS))
         if number % 997 == 0:
             said.insert(len(said) // 2, "lighthouse keeper")
         role = "assistant" if number % 2 else "user"

@@ -14,7 +14,7 @@ from app.engine import EngineState
 from app.engine_client import EngineClient
 from app.store.changes import Moved
 from app.store.records import NO_TROUBLE, Figures, Thinking, title_of
-from app.store.store import FILE, Store
+from app.store.store import FILE, Store, open_store
 from engine import protocol
 from tests.app.conftest import TIMEOUT_MS, MakeEngine, wait_for
 
@@ -92,7 +92,7 @@ def test_a_prompt_is_in_the_store_before_it_is_sent(
     engine.on_send = lambda: stored.append(
         [m.content for m in store.messages(current(dialogue)) if m.role == "user"]
     )
-    assert dialogue.send("Why is the sky dark?", "smollm2")
+    assert dialogue.send("Why is the sky dark?")
     assert stored == [["Why is the sky dark?"]]
     assert history(engine.last) == [("user", "Why is the sky dark?")]
     assert [c.title for c in store.conversations()] == ["Why is the sky dark?"]
@@ -131,7 +131,7 @@ def test_a_partial_reply_is_saved_while_it_streams(
     engine: Scripted,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("app.chat.dialogue.SAVE_MS", 20)
+    monkeypatch.setattr("app.chat.replies.SAVE_MS", 20)
     dialogue = Dialogue(store, engine)
     dialogue.send("Why?")
     engine.say("Half an ")
@@ -148,10 +148,11 @@ def test_a_partial_reply_is_saved_while_it_streams(
 
 
 def test_a_partial_reply_is_saved_each_second(dialogue: Dialogue) -> None:
-    assert dialogue._saver.interval() <= 1000
-    assert not dialogue._saver.isActive()
+    saver = dialogue.replies._saver
+    assert saver.interval() <= 1000
+    assert not saver.isActive()
     dialogue.send("Why?")
-    assert dialogue._saver.isActive()
+    assert saver.isActive()
 
 
 def test_thinking_is_told_timed_and_stored_beside_the_answer(
@@ -246,20 +247,185 @@ def test_an_empty_prompt_is_not_sent(
     assert store.conversations() == []
 
 
-def test_one_reply_at_a_time(dialogue: Dialogue, engine: Scripted) -> None:
-    assert dialogue.send("One?")
-    assert not dialogue.send("Two?")
-    assert not dialogue.regenerate()
-    engine.finish()
-    assert dialogue.send("Two?")
+def asked(engine: Scripted) -> list[str]:
+    """The last message of each request."""
+    return [c.messages[-1].content for c in engine.sent if isinstance(c, protocol.Generate)]
 
 
-def test_nothing_is_asked_of_an_engine_that_is_not_ready(
+def test_a_prompt_sent_while_a_reply_runs_waits_for_its_end(
     dialogue: Dialogue, engine: Scripted, store: Store
 ) -> None:
-    engine._state = EngineState.STARTING
+    queued = QSignalSpy(dialogue.queue_changed)
+    assert dialogue.send("One?")
+    assert not dialogue.regenerate()
+    assert dialogue.send("Two?")
+    assert dialogue.send("Three?")
+    assert [waiting.content for waiting in dialogue.queue] == ["Two?", "Three?"]
+    assert asked(engine) == ["One?"]
+    assert shown(store, dialogue) == ["One?", ""]
+    engine.say("1")
+    engine.finish()
+    assert asked(engine) == ["One?", "Two?"]
+    assert history(engine.last) == [("user", "One?"), ("assistant", "1"), ("user", "Two?")]
+    engine.say("2")
+    engine.finish()
+    engine.say("3")
+    engine.finish()
+    assert shown(store, dialogue) == ["One?", "1", "Two?", "2", "Three?", "3"]
+    assert dialogue.queue == []
+    assert queued.count() == 4
+
+
+def test_two_chats_wait_for_one_engine(dialogue: Dialogue, engine: Scripted, store: Store) -> None:
+    dialogue.send("One?")
+    first = current(dialogue)
+    dialogue.open(None)
+    assert dialogue.send("Two?")
+    second = current(dialogue)
+    assert second != first
+    assert engine.last.messages[-1].content == "One?"
+    opened, added = QSignalSpy(dialogue.opened), QSignalSpy(dialogue.added)
+    engine.say("1")
+    engine.finish()
+    assert dialogue.answering
+    assert [added.at(i)[0].content for i in range(added.count())] == ["Two?", ""]
+    assert opened.count() == 0
+    engine.say("2")
+    engine.finish()
+    assert [m.content for m in store.tree(first).path] == ["One?", "1"]
+    assert [m.content for m in store.tree(second).path] == ["Two?", "2"]
+
+
+def test_a_prompt_that_waits_for_its_turn_can_be_taken_back(
+    dialogue: Dialogue, engine: Scripted
+) -> None:
+    dialogue.send("One?")
+    dialogue.send("Two?")
+    dialogue.take_back(dialogue.queue[0])
+    engine.finish()
+    assert asked(engine) == ["One?"]
+    assert dialogue.queue == []
+
+
+def test_prompts_wait_until_a_model_is_there(dialogue: Dialogue, engine: Scripted) -> None:
+    dialogue.set_model(None)
+    assert dialogue.send("Why?")
+    assert engine.sent == []
+    dialogue.set_model("smollm2")
+    assert asked(engine) == ["Why?"]
+
+
+def test_prompts_that_waited_when_the_window_ended_wait_at_the_next_start(
+    on_disk: Dialogue, engine: Scripted, file_store: Store, tmp_path: Path
+) -> None:
+    on_disk.set_model(None)
+    on_disk.send("Why?")
+    file_store.close()
+    later, _ = open_store(tmp_path / "data")
+    again = Dialogue(later, engine)
+    assert [waiting.content for waiting in again.queue] == ["Why?"]
+    again.send_next()
+    assert asked(engine) == ["Why?"]
+    later.close()
+
+
+def test_a_prompt_that_waits_under_a_lock_is_sent_when_it_ends(
+    on_disk: Dialogue, engine: Scripted, tmp_path: Path
+) -> None:
+    on_disk.send("One?")
+    on_disk.send("Two?")
+    with locked(tmp_path):
+        engine.finish()
+        assert asked(engine) == ["One?"]
+        assert not on_disk.waits
+    on_disk.go_on()
+    assert asked(engine) == ["One?", "Two?"]
+
+
+def test_prompts_of_a_deleted_chat_wait_until_it_is_restored(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    dialogue.send("One?")
+    dialogue.open(None)
+    dialogue.send("Two?")
+    store.delete_conversation(current(dialogue))
+    engine.finish()
+    assert asked(engine) == ["One?"]
+    store.restore_conversation(current(dialogue))
+    dialogue.send_next()
+    assert asked(engine) == ["One?", "Two?"]
+
+
+@pytest.mark.parametrize("state", [EngineState.DEAD, EngineState.CLOSED])
+def test_nothing_waits_for_an_engine_that_is_not_there(
+    dialogue: Dialogue, engine: Scripted, store: Store, state: EngineState
+) -> None:
+    engine._state = state
     assert not dialogue.send("Why?")
     assert store.conversations() == []
+
+
+# ---------------------------------------------------------------------------- versions
+
+
+def answered(engine: Scripted, text: str) -> None:
+    engine.say(text)
+    engine.finish()
+
+
+def test_a_prompt_can_be_changed_and_both_versions_are_kept(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    dialogue.send("Wy?")
+    answered(engine, "What?")
+    dialogue.send("And?")
+    answered(engine, "And what?")
+    first = store.messages(current(dialogue))[0].id
+    told, removed = QSignalSpy(dialogue.versions_changed), QSignalSpy(dialogue.removed)
+    assert dialogue.edit(first, "Why?")
+    assert removed.count() == 4
+    assert history(engine.last) == [("user", "Why?")]
+    answered(engine, "Because")
+    assert shown(store, dialogue) == ["Why?", "Because"]
+    second = store.tree(current(dialogue)).path[0].id
+    assert told.at(told.count() - 1)[0] == {second: (2, 2)}
+    dialogue.show_version(second, -1)
+    assert shown(store, dialogue) == ["Wy?", "What?", "And?", "And what?"]
+    assert told.at(told.count() - 1)[0] == {first: (1, 2)}
+    dialogue.show_version(first, -1)  # there is none before
+    assert shown(store, dialogue) == ["Wy?", "What?", "And?", "And what?"]
+
+
+def test_any_reply_can_be_written_again_and_what_followed_it_is_kept(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    dialogue.send("One?")
+    answered(engine, "1")
+    dialogue.send("Two?")
+    answered(engine, "2")
+    reply = store.messages(current(dialogue))[1].id
+    assert dialogue.regenerate(reply)
+    assert history(engine.last) == [("user", "One?")]
+    answered(engine, "uno")
+    assert shown(store, dialogue) == ["One?", "uno"]
+    dialogue.show_version(store.tree(current(dialogue)).path[1].id, -1)
+    assert shown(store, dialogue) == ["One?", "1", "Two?", "2"]
+    dialogue.send("Three?")
+    assert [content for _, content in history(engine.last)] == ["One?", "1", "Two?", "2", "Three?"]
+
+
+def test_no_version_is_changed_while_a_reply_runs(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    dialogue.send("Why?")
+    answered(engine, "1")
+    dialogue.regenerate()
+    engine.say("2")
+    prompt, _, second = store.messages(current(dialogue))
+    dialogue.show_version(second.id, -1)
+    assert not dialogue.edit(prompt.id, "Other?")
+    assert shown(store, dialogue) == ["Why?", ""]
+    engine.finish()
 
 
 def test_stop_names_the_reply_and_keeps_what_came(
@@ -451,7 +617,7 @@ def test_a_prompt_waits_for_a_lock_and_is_then_saved_and_sent(
     waiting, sent = QSignalSpy(on_disk.waiting_changed), QSignalSpy(on_disk.sent)
     failed = QSignalSpy(on_disk.store_failed)
     with locked(tmp_path):
-        assert not on_disk.send("Why?", "smollm2")
+        assert not on_disk.send("Why?")
         assert on_disk.waits
         assert not on_disk.send("And this?")  # one at a time
         on_disk.go_on()

@@ -1,0 +1,222 @@
+"""All replies that are on their way, whichever chats they belong to."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.engine import Death, Engine, EngineState
+from app.store.changes import Moved
+from app.store.records import NO_TROUBLE, Figures, StoredMessage, Thinking, Trouble
+from app.store.store import Store
+from engine import protocol
+
+SAVE_MS: Final = 1000
+
+
+@dataclass
+class Reply:
+    """One that is on its way."""
+
+    request: str
+    conversation: int
+    message: int
+    pieces: list[str] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    began: float = 0.0
+    """When the first word came, of thinking or of the answer."""
+    thought_s: float = 0.0
+    trouble: Trouble = NO_TROUBLE
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    @property
+    def thinking(self) -> Thinking:
+        return Thinking("".join(self.thoughts), self.thought_s)
+
+    @property
+    def thinks(self) -> bool:
+        return bool(self.thoughts) and not self.pieces
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How much of the prompt has been read, in tokens."""
+
+    done: int
+    total: int
+
+
+class Replies(QObject):
+    """Asks an engine for replies, tells them apart by their requests, and keeps what has come.
+
+    Each signal brings the Reply first: `thinking_added(Reply, text)`, `thinking_ended(Reply)`,
+    `text_added(Reply, text)`, `rethought(Reply)`: what was shown as the answer was thinking;
+    `progressed(Reply, Progress)`, `finished(Reply, StoredMessage)`, after which it is on its way
+    no more.
+    """
+
+    thinking_added = Signal(object, str)
+    thinking_ended = Signal(object)
+    text_added = Signal(object, str)
+    rethought = Signal(object)
+    progressed = Signal(object, object)
+    finished = Signal(object, object)
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        parent: QObject | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._engine = engine
+        self._clock = clock
+        self._running: dict[str, Reply] = {}
+        self._saver = QTimer(self)
+        self._saver.setInterval(SAVE_MS)
+        self._saver.timeout.connect(self.save)
+        engine.event_received.connect(self._on_event)
+        engine.state_changed.connect(self._on_engine_state)
+        engine.died.connect(self._on_death)
+
+    @property
+    def running(self) -> list[Reply]:
+        """In the order in which they were asked for."""
+        return list(self._running.values())
+
+    def in_conversation(self, conversation: int | None) -> Reply | None:
+        return next((r for r in self._running.values() if r.conversation == conversation), None)
+
+    def begin(self, conversation: int, message: int) -> Reply:
+        """The message that was added for it is to be filled; `ask` follows."""
+        reply = Reply(uuid.uuid4().hex, conversation, message)
+        self._running[reply.request] = reply
+        self._saver.start()
+        return reply
+
+    def ask(
+        self, reply: Reply, history: Sequence[StoredMessage], sampling: protocol.Sampling
+    ) -> None:
+        """Has the engine answer this history."""
+        said = tuple(
+            protocol.Message(role=known.role, content=known.content)
+            for known in history
+            if _was_said(known)
+        )
+        self._engine.send(
+            protocol.Generate(
+                request=reply.request, messages=said, sampling=sampling, overflow="refuse"
+            )
+        )
+
+    def stop(self, reply: Reply) -> None:
+        """Ends a reply, with `finished`: at once if the engine does not answer, which stops it
+        should it come back."""
+        self._engine.send(protocol.Stop(request=reply.request))
+        if not self._engine.answers:
+            self._finish(reply, "stopped", Figures())
+
+    def save(self) -> None:
+        """What has arrived so far."""
+        for reply in self._running.values():
+            self._store.save_partial(reply.message, reply.text, reply.thinking)
+
+    def follow(self, moved: Moved) -> None:
+        """Uses the ids that conversations and messages have now."""
+        for reply in self._running.values():
+            reply.conversation = moved.conversations.get(reply.conversation, reply.conversation)
+            reply.message = moved.messages.get(reply.message, reply.message)
+
+    # ------------------------------------------------------------------ what comes back
+
+    def _on_event(self, event: protocol.Event) -> None:
+        reply = self._running.get(getattr(event, "request", ""))
+        if reply is None:
+            return
+        match event:
+            case protocol.Thinking():
+                self._think(reply, event.text)
+            case protocol.Text():
+                self._answer(reply, event.text)
+            case protocol.Rethought():
+                self._rethink(reply)
+            case protocol.Prefill():
+                self.progressed.emit(reply, Progress(event.done, event.total))
+            case protocol.Error():
+                reply.trouble = Trouble(event.title, event.detail, event.hint)
+            case protocol.Finished():
+                self._finish(reply, event.finish_reason, figures_of(event))
+            case _:
+                pass
+
+    def _think(self, reply: Reply, text: str) -> None:
+        now = self._clock()
+        if not reply.thoughts:
+            reply.began = now
+        reply.thoughts.append(text)
+        reply.thought_s = now - reply.began
+        self.thinking_added.emit(reply, text)
+
+    def _answer(self, reply: Reply, text: str) -> None:
+        if reply.thinks:
+            self.thinking_ended.emit(reply)
+        if not (reply.thoughts or reply.pieces):
+            reply.began = self._clock()
+        reply.pieces.append(text)
+        self.text_added.emit(reply, text)
+
+    def _rethink(self, reply: Reply) -> None:
+        reply.thoughts += reply.pieces
+        reply.pieces.clear()
+        reply.thought_s = self._clock() - reply.began
+        self.rethought.emit(reply)
+
+    def _on_engine_state(self, state: EngineState) -> None:
+        """An engine that was ended on purpose takes its replies with it."""
+        if state is not EngineState.READY and state is not EngineState.DEAD:
+            for reply in self.running:
+                self._finish(reply, "stopped", Figures())
+
+    def _on_death(self, death: Death) -> None:
+        for reply in self.running:
+            reply.trouble = Trouble(
+                death.title, death.detail, "Regenerate the reply once the engine runs again."
+            )
+            self._finish(reply, "error", Figures())
+
+    def _finish(self, reply: Reply, reason: protocol.FinishReason, figures: Figures) -> None:
+        del self._running[reply.request]
+        if not self._running:
+            self._saver.stop()
+        whole = self._store.finish_reply(
+            reply.message, reply.text, reason, figures, reply.trouble, reply.thinking
+        )
+        self.finished.emit(reply, whole)
+
+
+def _was_said(message: StoredMessage) -> bool:
+    """Whether it is a turn of the conversation. A reply that was stopped while the model thought is
+    an empty one: without it two prompts would follow each other, which some templates refuse."""
+    return bool(message.content or message.thinking.text)
+
+
+def figures_of(event: protocol.Finished) -> Figures:
+    return Figures(
+        event.prompt_tokens,
+        event.reused_tokens,
+        event.new_tokens,
+        event.time_to_first_token_ms,
+        event.prefill_tokens_per_second,
+        event.decode_tokens_per_second,
+        event.thinking_tokens,
+    )

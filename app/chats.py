@@ -1,0 +1,109 @@
+"""What is done with whole chats: listed, named, pinned, put into the trash and taken out again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from PySide6.QtCore import QObject, Signal
+
+from app.chat.dialogue import Dialogue
+from app.notices import Level, Notice, Notices
+from app.store.errors import GoneError, StoreError
+from app.store.records import Conversation
+from app.store.store import Store
+from app.store_keeper import StoreKeeper
+
+UNDO_MS: Final = 10_000
+"""How long undoing is offered; the trash keeps a chat for longer."""
+
+NEW: Final = "New chat"
+
+
+class Chats(QObject):
+    """`listed(list of Conversation)`: what there is now, the newest first."""
+
+    listed = Signal(object)
+
+    def __init__(
+        self,
+        store: Store,
+        dialogue: Dialogue,
+        keeper: StoreKeeper,
+        notices: Notices,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._dialogue = dialogue
+        self._keeper = keeper
+        self._notices = notices
+        self._known: dict[int, Conversation] = {}
+        dialogue.listing_changed.connect(self.list)
+        dialogue.opened.connect(lambda _: self.list())
+        keeper.changed.connect(self.list)
+
+    @property
+    def current(self) -> Conversation | None:
+        """The one on screen, if it has been saved."""
+        return self._known.get(self._dialogue.conversation or 0)
+
+    @property
+    def known(self) -> list[Conversation]:
+        """The newest first."""
+        return list(self._known.values())
+
+    @property
+    def title(self) -> str:
+        """Of the chat on screen."""
+        return self.current.title if self.current else NEW
+
+    def list(self) -> None:
+        try:
+            conversations = self._store.conversations()
+        except StoreError as error:
+            self._keeper.tell(error)
+            return
+        self._known = {conversation.id: conversation for conversation in conversations}
+        self.listed.emit(conversations)
+
+    def rename(self, conversation: int, title: str) -> None:
+        if title.strip():
+            self._change(partial(self._store.rename_conversation, conversation, title.strip()))
+
+    def toggle_pin(self, conversation: int) -> None:
+        known = self._known.get(conversation)
+        if known:
+            pin = partial(self._store.pin_conversation, conversation, pinned=not known.pinned)
+            self._change(pin)
+
+    def delete(self, conversation: int) -> None:
+        """Puts it into the trash, and offers to undo that."""
+        known = self._known.get(conversation)
+        if not self._change(partial(self._store.delete_conversation, conversation)):
+            return
+        self._dialogue.stop_in(conversation)
+        if conversation == self._dialogue.conversation:
+            self._dialogue.open(None)
+        words = f"Moved “{known.title if known else ''}” to the trash"
+        undo = partial(self.restore, conversation)
+        self._notices.say(
+            Notice(f"trash {conversation}", words, "", "", Level.DONE, "Undo", undo, False, UNDO_MS)
+        )
+
+    def restore(self, conversation: int) -> None:
+        if self._change(partial(self._store.restore_conversation, conversation)):
+            self._dialogue.open(conversation)
+            self._dialogue.send_next()
+
+    def _change(self, change: Callable[[], None]) -> bool:
+        """Whether the store took it, which it does unless the chat is gone."""
+        try:
+            change()
+        except GoneError as error:
+            self._keeper.tell(error)
+            self.list()
+            return False
+        self.list()
+        return True

@@ -1,0 +1,1 @@
+"""Everything one can do, reached by its name or seen with its key."""

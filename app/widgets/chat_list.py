@@ -1,0 +1,363 @@
+"""The list of chats: under headings, each with one sign and a menu; renamed in place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from itertools import groupby
+from typing import Final, Literal, NamedTuple
+
+from PySide6.QtCore import (
+    QAbstractItemModel,
+    QEvent,
+    QModelIndex,
+    QPersistentModelIndex,
+    QPoint,
+    QPointF,
+    QRect,
+    QRectF,
+    QSize,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPen,
+)
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QWidget,
+)
+
+from app import plain, theming
+from app.actions import Actions
+from app.store.records import Conversation
+
+Sign = Literal["", "writes", "waits", "pinned"]
+Index = QModelIndex | QPersistentModelIndex
+
+ROW: Final = 33
+"""Px of a row and the gap below it."""
+
+SIDE: Final = 8
+SLOT: Final = 28
+"""Px at the end of a row for its sign or its menu."""
+
+MARK: Final = QSize(3, 16)
+"""Px of the mark at the row that is open."""
+
+ID: Final = Qt.ItemDataRole.UserRole
+SIGN: Final = Qt.ItemDataRole.UserRole + 1
+
+PINNED: Final = "Pinned"
+
+
+class Row(NamedTuple):
+    """What a row of the list shows; a heading has no id."""
+
+    id: int | None
+    text: str
+    sign: Sign = ""
+
+
+def day_group(updated_at: float, today: date) -> str:
+    """The heading under which a conversation stands, whatever its time is said to be."""
+    for heading, days in (("Today", 0), ("Yesterday", 1), ("Last 7 days", 6), ("Last 30 days", 29)):
+        if updated_at >= _midnight(today - timedelta(days=days)):
+            return heading
+    return "Older"
+
+
+def _midnight(day: date) -> float:
+    """When a day begins here, seconds since the epoch."""
+    return datetime.combine(day, time()).astimezone().timestamp()
+
+
+def rows_of(conversations: list[Conversation], signs: Mapping[int, Sign], today: date) -> list[Row]:
+    """Pinned ones first, then by the day of their last message."""
+    pinned = [known for known in conversations if known.pinned]
+    rows: list[Row] = [Row(None, PINNED)] if pinned else []
+    rows += [Row(known.id, known.title, signs.get(known.id, "pinned")) for known in pinned]
+    others = (known for known in conversations if not known.pinned)
+    for heading, group in groupby(others, lambda known: day_group(known.updated_at, today)):
+        rows.append(Row(None, heading))
+        rows += [Row(known.id, known.title, signs.get(known.id, "")) for known in group]
+    return rows
+
+
+class ChatList(QListWidget):
+    """Enter opens, F2 renames, Delete puts into the trash.
+
+    `opened(id)`, `renamed(id, title)`, `pin_requested(id)`, `delete_requested(id)`.
+    """
+
+    opened = Signal(object)
+    renamed = Signal(object, str)
+    pin_requested = Signal(object)
+    delete_requested = Signal(object)
+
+    def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._actions = actions
+        self._rows: list[Row] = []
+        self._current: int | None = None
+        self.setObjectName("chats")
+        self.setAccessibleName("Chats")
+        self.setMouseTracking(True)
+        self.setUniformItemSizes(True)
+        self.setItemDelegate(_ChatDelegate(self))
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.clicked.connect(self._open)
+
+    def show_conversations(
+        self,
+        conversations: list[Conversation],
+        current: int | None,
+        signs: Mapping[int, Sign] | None = None,
+    ) -> None:
+        """Lists them; scrolls to the current one when it is another than before."""
+        today = datetime.now().astimezone().date()
+        rows = rows_of(conversations, signs or {}, today)
+        scrolled = self.verticalScrollBar().value()
+        self._replace(rows)
+        same, self._current = current == self._current, current
+        chosen = next((n for n, row in enumerate(rows) if current and row.id == current), None)
+        if chosen is None:
+            self.setCurrentRow(-1)
+        elif self.currentRow() != chosen:
+            self.setCurrentRow(chosen)
+        if same:
+            self.doItemsLayout()
+            self.verticalScrollBar().setValue(scrolled)
+        elif chosen is not None:
+            self.scrollToItem(self.item(chosen))
+
+    @property
+    def chosen(self) -> int | None:
+        """The chat in the row that the keyboard is at."""
+        item = self.currentItem()
+        conversation: int | None = None if item is None else item.data(ID)
+        return conversation
+
+    def rename(self, conversation: int) -> None:
+        """Opens the name for editing where it stands."""
+        for row, known in enumerate(self._rows):
+            if known.id == conversation:
+                self.scrollToItem(self.item(row))
+                self.editItem(self.item(row))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        conversation = self.chosen
+        if conversation is None:
+            super().keyPressEvent(event)
+            return
+        match Qt.Key(event.key()):
+            case Qt.Key.Key_Return | Qt.Key.Key_Enter:
+                self.opened.emit(conversation)
+            case Qt.Key.Key_F2:
+                self.rename(conversation)
+            case Qt.Key.Key_Delete:
+                self.delete_requested.emit(conversation)
+            case _:
+                super().keyPressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        by_key = event.reason() is QContextMenuEvent.Reason.Keyboard
+        item = self.currentItem() if by_key else self.itemAt(event.pos())
+        if item is not None and item.data(ID) is not None:
+            at = self.visualItemRect(item).bottomRight() if by_key else event.pos()
+            self._show_menu(item.data(ID), at)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self.viewport().update()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        item = self.itemAt(event.position().toPoint())
+        if item is not None and self._is_on_menu(item, event.position().toPoint()):
+            self._show_menu(item.data(ID), event.position().toPoint())
+            return
+        super().mouseReleaseEvent(event)
+
+    # ------------------------------------------------------------------ rows
+
+    def _replace(self, rows: list[Row]) -> None:
+        """Changes only what is between the first row that differs and the last."""
+        old, begin = self._rows, 0
+        while begin < min(len(old), len(rows)) and old[begin] == rows[begin]:
+            begin += 1
+        end = 0
+        while end < min(len(old), len(rows)) - begin and old[-1 - end] == rows[-1 - end]:
+            end += 1
+        self._rows = rows
+        self.setUpdatesEnabled(False)
+        if begin == 0 and end == 0:
+            self.clear()
+        else:
+            for _ in range(len(old) - begin - end):
+                self.takeItem(begin)
+        for place in range(begin, len(rows) - end):
+            self.insertItem(place, _item(rows[place]))
+        self.setUpdatesEnabled(True)
+
+    def _open(self, index: QModelIndex) -> None:
+        conversation = index.data(ID)
+        if conversation is not None:
+            self.opened.emit(conversation)
+
+    # ------------------------------------------------------------------ the menu
+
+    def has_menu(self, index: Index) -> bool:
+        """Whether the row shows the way to its menu: the mouse is over it, or it has the focus."""
+        under = self.viewport().mapFromGlobal(self.cursor().pos())
+        hovered = self.viewport().underMouse() and self.indexAt(under) == index
+        return hovered or (self.hasFocus() and self.currentIndex() == index)
+
+    def _is_on_menu(self, item: QListWidgetItem, at: QPoint) -> bool:
+        rect = self.visualItemRect(item)
+        return item.data(ID) is not None and at.x() >= rect.right() - SLOT
+
+    def _show_menu(self, conversation: int, at: QPoint) -> None:
+        """The actions of the table, done with this chat."""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        pinned = any(row.id == conversation and row.sign == "pinned" for row in self._rows)
+        for name, does in (
+            ("rename", lambda: self.rename(conversation)),
+            ("pin", lambda: self.pin_requested.emit(conversation)),
+            ("delete", lambda: self.delete_requested.emit(conversation)),
+        ):
+            action = self._actions[name]
+            words = "Unpin this chat" if name == "pin" and pinned else self._actions.text(name)
+            plain.add_to_menu(menu, words, does, action.icon())
+        menu.popup(self.viewport().mapToGlobal(at))
+
+
+def _item(row: Row) -> QListWidgetItem:
+    item = QListWidgetItem(plain.one_line(row.text))
+    item.setData(ID, row.id)
+    item.setData(SIGN, row.sign)
+    if row.id is None:
+        item.setFlags(Qt.ItemFlag.NoItemFlags)
+    else:
+        item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
+        plain.set_tool_tip(item, row.text)
+    return item
+
+
+class _ChatDelegate(QStyledItemDelegate):
+    """Draws a row, and lets its name be edited in it."""
+
+    def __init__(self, chats: ChatList) -> None:
+        super().__init__(chats)
+        self._chats = chats
+        self._signs = {
+            "waits": theming.icon("clock"),
+            "pinned": theming.icon("pin"),
+            "menu": theming.icon("more", "text"),
+        }
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:  # noqa: ARG002
+        return QSize(0, ROW)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        room = QRect(option.rect).adjusted(0, 0, 0, -1)
+        if index.data(ID) is None:
+            self._paint_heading(painter, room, option, str(index.data()))
+        else:
+            self._paint_chat(painter, room, option, index)
+        painter.restore()
+
+    def _paint_heading(
+        self, painter: QPainter, room: QRect, option: QStyleOptionViewItem, words: str
+    ) -> None:
+        font = option.font
+        font.setPixelSize(max(11, round(theming.pixel_size(font) * 12 / 14)))
+        painter.setFont(font)
+        painter.setPen(QColor(theming.theme().muted))
+        where = room.adjusted(SIDE, 8, -SIDE, 0)
+        painter.drawText(where, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, words)
+
+    def _paint_chat(
+        self, painter: QPainter, room: QRect, option: QStyleOptionViewItem, index: Index
+    ) -> None:
+        theme = theming.theme()
+        selected = bool(option.state & QStyle.StateFlag.State_Selected)
+        hovered = bool(option.state & QStyle.StateFlag.State_MouseOver)
+        if selected or hovered:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(theme.raised if not selected else theme.line))
+            painter.drawRoundedRect(room, 8, 8)
+        if selected:
+            mark = QRect(room.left(), room.center().y() - MARK.height() // 2, *MARK.toTuple())
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(theme.accent))
+            painter.drawRoundedRect(mark, 1.5, 1.5)
+        if selected and self._chats.hasFocus():
+            painter.setPen(QPen(QColor(theme.accent), 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(QRectF(room).adjusted(1, 1, -1, -1), 7, 7)
+        sign = "menu" if self._chats.has_menu(index) else index.data(SIGN)
+        end = SLOT if sign else SIDE
+        words = room.adjusted(SIDE, 0, -end, 0)
+        font = option.font
+        font.setWeight(font.Weight.Medium if selected else font.Weight.Normal)
+        painter.setFont(font)
+        painter.setPen(QColor(theme.text))
+        shown = painter.fontMetrics().elidedText(
+            str(index.data()), Qt.TextElideMode.ElideRight, words.width()
+        )
+        painter.drawText(words, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
+        if sign:
+            self._paint_sign(painter, QPointF(room.right() - SLOT / 2, room.center().y()), sign)
+
+    def _paint_sign(self, painter: QPainter, centre: QPointF, sign: str) -> None:
+        where = QRectF(centre - QPointF(8, 8), QSize(16, 16))
+        if sign == "writes":
+            ring = where.adjusted(2, 2, -2, -2)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(QColor(theming.theme().line), 2))
+            painter.drawEllipse(ring)
+            painter.setPen(QPen(QColor(theming.theme().accent), 2))
+            painter.drawArc(ring, 90 * 16, -100 * 16)
+        else:
+            self._signs[sign].paint(painter, where.toRect())
+
+    # ------------------------------------------------------------------ editing
+
+    def createEditor(
+        self,
+        parent: QWidget,
+        option: QStyleOptionViewItem,  # noqa: ARG002
+        index: Index,  # noqa: ARG002
+    ) -> QWidget:
+        editor = QLineEdit(parent)
+        editor.setObjectName("rename")
+        editor.setAccessibleName("Name of this chat")
+        return editor
+
+    def setEditorData(self, editor: QWidget, index: Index) -> None:
+        assert isinstance(editor, QLineEdit)  # noqa: S101
+        editor.setText(str(index.data()))
+        editor.selectAll()
+
+    def setModelData(self, editor: QWidget, model: QAbstractItemModel, index: Index) -> None:  # noqa: ARG002
+        assert isinstance(editor, QLineEdit)  # noqa: S101
+        if editor.text().strip() and editor.text() != str(index.data()):
+            self._chats.renamed.emit(index.data(ID), editor.text().strip())
