@@ -6,6 +6,7 @@ thread, because the process must have said hello by then.
 
 from __future__ import annotations
 
+import gc
 import logging
 import queue
 import sys
@@ -73,6 +74,9 @@ def open_session() -> Session:
             "PyTorch, or a package that the engine needs beside it, cannot be imported.",
             "`python3 start.py doctor` says which one it is and what to do.",
         ) from error
+    # The 200,000 objects that imports made stay: without this each collection looks at them again,
+    # which takes 0.2 s at every load and unload.
+    gc.freeze()
     return TorchSession()
 
 
