@@ -84,7 +84,7 @@ def style_sheet(shown: Theme, font: QFont) -> str:
     size = pixel_size(font)
     sizes = {
         "small": max(11, round(size * 12 / 14)),
-        "reading": max(READING, size),
+        "reading": max(READING, round(size * 15 / 14)),
         "normal": size,
         "large": round(size * 16 / 14),
         "heading": round(size * 22 / 14),

@@ -29,6 +29,19 @@ class Theme:
     code_back: str
     user: str
     """Behind what the user wrote."""
+    selected: str
+    """Of a chat in the list; of a button that is pressed."""
+    edge: str
+    """The rule below the head of a table."""
+    outline: str
+    """Of the box of a task."""
+    thumb: str
+    """Of scroll bars; the bar beside a quotation."""
+    keyword: str
+    string: str
+    function: str
+    comment: str
+    """Of code."""
 
 
 LIGHT: Final = Theme(
@@ -48,6 +61,14 @@ LIGHT: Final = Theme(
     caution_back="#FBEFD6",
     code_back="#F6F2EC",
     user="#F1E6DC",
+    selected="#E5DCCF",
+    edge="#C4B6A2",
+    outline="#9C8D79",
+    thumb="#DCD2C4",
+    keyword="#9A3412",
+    string="#256B46",
+    function="#1D4E89",
+    comment="#746B61",
 )
 
 DARK: Final = Theme(
@@ -67,6 +88,14 @@ DARK: Final = Theme(
     caution_back="#3A2E17",
     code_back="#211E1B",
     user="#33291F",
+    selected="#352F2A",
+    edge="#5C534B",
+    outline="#756B60",
+    thumb="#413B35",
+    keyword="#F5A97F",
+    string="#8FD6A8",
+    function="#8CB8F0",
+    comment="#8F867B",
 )
 
 LIGHT_CONTRAST: Final = Theme(
@@ -86,6 +115,14 @@ LIGHT_CONTRAST: Final = Theme(
     caution_back="#FFFFFF",
     code_back="#FFFFFF",
     user="#EDEDED",
+    selected="#D6D6D6",
+    edge="#000000",
+    outline="#000000",
+    thumb="#4A4A4A",
+    keyword="#7A2408",
+    string="#0B4A28",
+    function="#0B2F66",
+    comment="#2E2E2E",
 )
 
 DARK_CONTRAST: Final = Theme(
@@ -105,6 +142,14 @@ DARK_CONTRAST: Final = Theme(
     caution_back="#000000",
     code_back="#000000",
     user="#1F1F1F",
+    selected="#3A3A3A",
+    edge="#FFFFFF",
+    outline="#FFFFFF",
+    thumb="#B8B8B8",
+    keyword="#FFC49C",
+    string="#A5F0C0",
+    function="#A8D0FF",
+    comment="#DADADA",
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint
+from PySide6.QtCore import QPoint, Signal
 from PySide6.QtWidgets import QWidget
 
 from app.chat.blocks import Block
@@ -13,6 +13,9 @@ class BlockWidget(QWidget):
 
     These methods are those of a block without text, such as a row of buttons.
     """
+
+    resized = Signal()
+    """It takes another height now, for a reason of its own."""
 
     def __init__(self, block: Block, parent: QWidget) -> None:
         super().__init__(parent)
@@ -44,6 +47,10 @@ class BlockWidget(QWidget):
     def has_text_at(self, point: QPoint) -> bool:  # noqa: ARG002
         """Whether something can be selected there."""
         return False
+
+    def link_at(self, point: QPoint) -> str:  # noqa: ARG002
+        """Where a link leads that stands at a point of the widget; empty if none does."""
+        return ""
 
     def word_at(self, offset: int) -> tuple[int, int]:
         """Offsets of the word around a character."""

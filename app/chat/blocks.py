@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from app.chat import segments
+from app.chat.flow import Content
 from app.chat.selection import Place
 from app.store.records import NO_TROUBLE, StoredMessage, Trouble
 
@@ -70,6 +71,12 @@ class Block:
     """Whose text it shows, from start to stop; None for rows and cards."""
     start: int = 0
     stop: int = 0
+    content: Content | None = field(default=None, repr=False)
+    """What Markdown shows there; None for plain text."""
+    unread: bool = False
+    """Whether its Markdown is not parsed yet."""
+    goes_on: bool = False
+    """Of an unread one: whether it was cut within a block, which it goes on with."""
     above: int = 0
     below: int = 0
     """Px around its widget that belong to it."""
@@ -83,6 +90,8 @@ class Block:
     seconds: float = 0.0
     """That the thinking took."""
     expanded: bool = False
+    wraps: bool = False
+    """Of code: whether long lines are wrapped."""
     copyable: bool = False
     last: bool = False
     """Of a footer: whether nothing stands below it."""
@@ -106,15 +115,15 @@ def text_blocks(part: Part, start: int = 0) -> list[Block]:
     return blocks
 
 
-def thinking_head(message: StoredMessage, *, expanded: bool, streaming: bool) -> Block:
-    return Block(
-        "thinking",
-        message.id,
-        above=BETWEEN,
-        expanded=expanded,
-        streaming=streaming,
-        seconds=message.thinking.seconds,
-    )
+def unread_block(part: Part, start: int, stop: int) -> Block:
+    """Markdown that is parsed when it comes near the viewport."""
+    block = Block(part.kind, part.message, part, start, stop, unread=True)
+    block.begins, block.ends = start == 0, stop == len(part.text)
+    return block
+
+
+def thinking_head(message: int) -> Block:
+    return Block("thinking", message, above=BETWEEN)
 
 
 def footer(message: StoredMessage) -> Block:

@@ -16,6 +16,8 @@ from app.chat.blocks import (
     thinking_head,
     trouble_card,
 )
+from app.chat.parts import Parts
+from app.chat.reply_text import ReplyText
 from app.chat.selection import Place
 from app.store.records import StoredMessage
 
@@ -39,8 +41,11 @@ class Document:
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
-        self._parts: list[Part] = []
+        self.parts = Parts()
         self._turns = 0
+        self._texts: dict[Part, ReplyText] = {}
+        self._sources: set[int] = set()
+        """Messages whose answer is shown as its source."""
         self._choices: dict[int, bool] = {}
         """Whether the thinking of a message is shown, where that was decided."""
         self._last: Block | None = None
@@ -50,8 +55,11 @@ class Document:
 
     def show(self, messages: list[StoredMessage]) -> None:
         """Begins anew with these."""
-        self._parts, self._turns = [], 0
+        self.parts, self._turns = Parts(), 0
+        self._texts.clear()
+        self._sources.clear()
         self._choices.clear()
+        self.blocks = []
         self.blocks = [block for message in messages for block in self._blocks_of(message)]
         self._mark_last()
 
@@ -64,21 +72,35 @@ class Document:
         if start is None:
             return None
         gone = {block.message for block in self.blocks[start:]}
-        self._parts = [part for part in self._parts if part.message not in gone]
+        self.parts.forget(lambda part: part.message in gone)
         return self._replace(start, len(self.blocks), [])
 
     def finish(self, message: StoredMessage) -> Change | None:
-        """Puts a reply in its final state. Blocks that read as they streamed are kept."""
+        """Puts a reply in its final state. Text that reads as it streamed keeps its blocks."""
         start = self._start_of(message.id)
         if start is None:
             return None
-        old = self.blocks[start:]
-        before = {part.kind: part for part in self._parts if part.message == message.id}
-        self._parts = [part for part in self._parts if part.message != message.id]
-        turn = next((part.turn for part in before.values()), self._turns)
-        fresh = self._blocks_of(message, turn)
-        kept = _keep(old, fresh)
-        return self._replace(start, len(self.blocks), fresh, kept)
+        old = self.parts.of(message.id)
+        kept = {part.kind: self._settled(part) for part in old if self._reads_as(part, message)}
+        turn = next((part.turn for part in old), self._turns - 1)
+        self.parts.forget(lambda part: part in old and part.kind not in kept)
+        fresh = list(self._reply_blocks(message, turn, kept))
+        altered = [block for block in self.blocks[start:] if block in fresh]
+        return self._replace(start, len(self.blocks), fresh, altered)
+
+    def _reads_as(self, part: Part, message: StoredMessage) -> bool:
+        """Whether a part that streamed is what the finished message has, and is on screen."""
+        if part.kind == "thought":
+            shown = self._choices.get(message.id, not message.content)
+            return part.shown and shown and part.text == message.thinking.text
+        text = self._texts.get(part)
+        return part.text == message.content and text is not None and not text.names_changed()
+
+    def _settled(self, part: Part) -> list[Block]:
+        blocks = [block for block in self.blocks if block.part is part]
+        for block in blocks:
+            block.streaming = False
+        return blocks
 
     # ------------------------------------------------------------------ streaming
 
@@ -93,7 +115,7 @@ class Document:
 
     def is_empty(self, message: int) -> bool:
         """Whether the answer of this message has no words yet."""
-        part = self._part("reply", message)
+        part = self.parts.find("reply", message)
         return part is not None and not part.text
 
     def begin_thinking(self, message: int) -> Change | None:
@@ -102,9 +124,9 @@ class Document:
         if part is None or part.message != message or part.text:
             return None
         index = next(i for i, block in enumerate(self.blocks) if block.part is part)
-        self._parts.remove(part)
+        self.parts.remove(part)
         head = Block("thinking", message, above=BETWEEN, expanded=True, streaming=True)
-        thought = self._new_part("thought", message, part.turn, "")
+        thought = self.parts.add("thought", message, part.turn, "")
         return self._replace(index, index + 1, [head, *self._thoughts(head, thought)])
 
     def append(self, text: str) -> Change | None:
@@ -112,6 +134,8 @@ class Document:
         part = self._streaming("reply") or self._streaming("thought")
         if part is None or not text:
             return None
+        if part in self._texts:
+            return self._grow(part, text)
         part.text += text
         index = self._last_of(part)
         if index is None:  # thinking that is folded away
@@ -124,10 +148,23 @@ class Document:
         last.streaming = first.streaming
         return self._replace(index, index + 1, grown, [last])
 
+    def _grow(self, part: Part, text: str) -> Change:
+        """Parses the section of an answer that grows once more."""
+        stop = self._last_of(part)
+        assert stop is not None  # noqa: S101
+        start = stop = stop + 1
+        while start and self.blocks[start - 1].part is part:
+            above = self.blocks[start - 1]
+            if above.start < self._texts[part].open_from or above.unread:
+                break
+            start -= 1
+        fresh, altered = self._texts[part].grow(text, self.blocks[start:stop])
+        return self._replace(start, stop, fresh, altered)
+
     def end_thinking(self, message: int, seconds: float, *, keep_open: bool) -> Change | None:
         """Makes room for the answer. Thinking is hidden, unless one has shown it or reads it."""
         head = self._head(message)
-        thought = self._part("thought", message)
+        thought = self.parts.find("thought", message)
         if head is None or thought is None or not head.streaming:
             return None
         head.streaming, head.seconds = False, seconds
@@ -138,9 +175,8 @@ class Document:
         kept = self.blocks[start:stop] if head.expanded else []
         for block in kept:
             block.streaming = False
-        answer = text_blocks(self._new_part("reply", message, thought.turn, ""))
-        answer[0].above = PARTS
-        answer[-1].streaming = True
+        part = self.parts.add("reply", message, thought.turn, "")
+        answer = self._answer_blocks(part, PARTS, streaming=True)
         return self._replace(start, stop, [*kept, *answer], [head, *kept])
 
     def note(self, message: int, note: str) -> Change | None:
@@ -156,10 +192,57 @@ class Document:
     def toggle_thinking(self, head: Block) -> Change:
         index = self.blocks.index(head) + 1
         head.expanded = self._choices[head.message] = not head.expanded
-        thought = self._part("thought", head.message)
+        thought = self.parts.find("thought", head.message)
         assert thought is not None  # noqa: S101
         fresh = self._thoughts(head, thought)
         return self._replace(index, self._end_of_thoughts(index), fresh, [head])
+
+    # ------------------------------------------------------------------ Markdown
+
+    def read(self, block: Block) -> Change:
+        """Parses what is unread: into sections, or a section into what it shows."""
+        assert block.part  # noqa: S101
+        index = self.blocks.index(block)
+        return self._replace(index, index + 1, self._texts[block.part].read(block))
+
+    def toggle_source(self, message: int) -> Change | None:
+        """Shows the source of an answer, or the answer again."""
+        part = self.parts.find("reply", message)
+        if part is None:
+            return None
+        self._sources ^= {message}
+        self._texts.pop(part, None)
+        old = [index for index, block in enumerate(self.blocks) if block.part is part]
+        above = self.blocks[old[0]].above
+        fresh = self._answer_blocks(part, above, streaming=self.blocks[old[-1]].streaming)
+        rows = [b for b in self.blocks if b.message == message and b.kind == "footer"]
+        return self._replace(old[0], old[-1] + 1, fresh, rows)
+
+    def shows_source(self, message: int) -> bool:
+        return message in self._sources
+
+    def copied(self, start: Place, stop: Place) -> str:
+        """What is shown from one place to another, as plain text."""
+        pieces = []
+        for part, first, last in self.parts.between(start, stop):
+            if part.kind == "reply" and part.message not in self._sources:
+                pieces.append(self._copied(part, first, last))
+            else:
+                pieces.append(part.text[first:last])
+        return "\n\n".join(pieces)
+
+    def _copied(self, part: Part, start: int, stop: int) -> str:
+        pieces = []
+        blocks = [b for b in self.blocks if b.part is part and b.start < stop and start < b.stop]
+        while blocks:
+            block = blocks.pop(0)
+            if block.unread:
+                fresh = self._texts[part].read(block)
+                blocks[:0] = [b for b in fresh if b.start < stop and start < b.stop]
+            elif block.content:
+                first, last = max(start, block.start), min(stop, block.stop)
+                pieces.append(block.content.copied(first, last))
+        return "\n\n".join(pieces)
 
     # ------------------------------------------------------------------ source
 
@@ -169,28 +252,11 @@ class Document:
 
     def between(self, start: Place, stop: Place) -> str:
         """The source from one place to another; a blank line between parts."""
-        pieces = []
-        for part in self._parts:
-            first = max(start, part.place(0))
-            last = min(stop, part.place(len(part.text)))
-            if part.shown and first <= last and part.place(0) <= last:
-                pieces.append(part.text[first.offset : last.offset])
-        return "\n\n".join(pieces)
+        return "\n\n".join(part.text[a:b] for part, a, b in self.parts.between(start, stop))
 
     def answer(self, message: int) -> str:
-        part = self._part("reply", message)
+        part = self.parts.find("reply", message)
         return part.text if part else ""
-
-    def ends(self) -> tuple[Place, Place]:
-        """The first and the last place."""
-        if not self._parts:
-            return Place(0, 0, 0), Place(0, 0, 0)
-        last = self._parts[-1]
-        return self._parts[0].place(0), last.place(len(last.text))
-
-    def turn_of(self, message: int) -> int | None:
-        """Number of a message that has text."""
-        return next((part.turn for part in self._parts if part.message == message), None)
 
     def place_of(self, block: Block) -> Place:
         """Of a block without text: where the text above it ends."""
@@ -207,30 +273,51 @@ class Document:
             turn, self._turns = self._turns, self._turns + 1
         if message.role == "assistant":
             return list(self._reply_blocks(message, turn))
-        return text_blocks(self._new_part("prompt", message.id, turn, message.content))
+        return text_blocks(self.parts.add("prompt", message.id, turn, message.content))
 
-    def _reply_blocks(self, message: StoredMessage, turn: int) -> Iterator[Block]:
+    def _reply_blocks(
+        self,
+        message: StoredMessage,
+        turn: int,
+        kept: dict[PartKind, list[Block]] | None = None,
+    ) -> Iterator[Block]:
+        """`kept`: blocks of parts that stay as they are."""
+        kept = kept or {}
         streaming = message.state == "streaming"
         thinks = bool(message.thinking.text)
         if thinks:
             expanded = self._choices.get(message.id, not message.content)
-            head = thinking_head(
-                message, expanded=expanded, streaming=streaming and not message.content
-            )
-            thought = self._new_part("thought", message.id, turn, message.thinking.text)
+            head = self._head(message.id) or thinking_head(message.id)
+            head.expanded = expanded
+            head.streaming = streaming and not message.content
+            head.seconds = message.thinking.seconds
             yield head
-            yield from self._thoughts(head, thought)
-        if message.content or (streaming and not thinks):
-            answer = text_blocks(self._new_part("reply", message.id, turn, message.content))
-            answer[0].above = PARTS if thinks else BETWEEN
-            answer[-1].streaming = streaming
-            yield from answer
+            if "thought" in kept:
+                yield from kept["thought"]
+            else:
+                thought = self.parts.add("thought", message.id, turn, message.thinking.text)
+                yield from self._thoughts(head, thought)
+        if "reply" in kept:
+            yield from kept["reply"]
+        elif message.content or (streaming and not thinks):
+            part = self.parts.add("reply", message.id, turn, message.content)
+            above = PARTS if thinks else BETWEEN
+            yield from self._answer_blocks(part, above, streaming=streaming)
         if message.trouble.title:
             yield trouble_card(message)
         row = footer(message)
         if not (thinks or message.content or streaming or message.trouble.title):
             row.above = BETWEEN
         yield row
+
+    def _answer_blocks(self, part: Part, above: int, *, streaming: bool) -> list[Block]:
+        if part.message not in self._sources:
+            self._texts[part] = ReplyText(part, above)
+            return self._texts[part].blocks(streaming=streaming)
+        blocks = text_blocks(part)
+        blocks[0].above = above
+        blocks[-1].streaming = streaming
+        return blocks
 
     def _thoughts(self, head: Block, thought: Part) -> list[Block]:
         """What stands under a head: all of the thinking, or nothing."""
@@ -260,17 +347,6 @@ class Document:
 
     # ------------------------------------------------------------------ finding
 
-    def _new_part(self, kind: PartKind, message: int, turn: int, text: str) -> Part:
-        part = Part(kind, message, turn, text)
-        self._parts.append(part)
-        return part
-
-    def _part(self, kind: PartKind, message: int) -> Part | None:
-        for part in reversed(self._parts):
-            if part.message == message and part.kind == kind:
-                return part
-        return None
-
     def _streaming(self, kind: PartKind) -> Part | None:
         """The part of this kind that grows, in the last message."""
         for block in reversed(self.blocks):
@@ -279,7 +355,7 @@ class Document:
             if block.streaming and block.kind == kind:
                 return block.part
             if block.streaming and block.kind == "thinking" and kind == "thought":
-                return self._part("thought", block.message)
+                return self.parts.find("thought", block.message)
         return None
 
     def _last_of(self, part: Part) -> int | None:
@@ -305,18 +381,3 @@ class Document:
         while stop < len(self.blocks) and self.blocks[stop].kind == "thought":
             stop += 1
         return stop
-
-
-def _keep(old: list[Block], fresh: list[Block]) -> list[Block]:
-    """Puts blocks that read the same in the place of fresh ones; they are returned."""
-    kept = []
-    for index, (before, after) in enumerate(zip(old, fresh, strict=False)):
-        same = before.kind == after.kind and before.source == after.source
-        if not same or not (after.part or after.kind == "thinking"):
-            break
-        before.part, before.streaming, before.ends = after.part, False, after.ends
-        before.below = after.below
-        before.seconds, before.expanded = after.seconds, after.expanded
-        fresh[index] = before
-        kept.append(before)
-    return kept

@@ -1,26 +1,79 @@
-"""Text as it is shown, and where each of its characters stands in the source. Knows no Qt."""
+"""What a block shows, and where each of its characters stands in the source. Knows no Qt.
+
+Offsets are characters. A shown offset counts one character between two paragraphs.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from enum import IntFlag
 from functools import cached_property
+from typing import Final, Literal
+
+BREAK: Final = "\u2028"
+"""Ends a line within a paragraph."""
+
+GAP: Final = 12
+"""Px below a paragraph."""
+
+
+TIGHT: Final = 4
+"""Px between items of a list without blank lines."""
+
+
+class Style(IntFlag):
+    PLAIN = 0
+    BOLD = 1
+    ITALIC = 2
+    STRIKE = 4
+    CODE = 8
+    MATH = 16
+    """Its source."""
+    HTML = 32
+    """Its source."""
+    IMAGE = 64
+    """What it is said to show."""
+    NOTE = 128
+    """The number of a footnote."""
+    SOURCE = 256
+    """Of a whole answer."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """Characters of the source that are shown as they are."""
+    """Characters in one style, which follow one another in the source."""
 
     text: str
     source: int
     """Offset of the first one."""
+    style: Style = Style.PLAIN
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a paragraph stands in: a quotation, or an item of a list."""
+
+    kind: Literal["quotation", "item"]
+    inset: int
+    """Px before what stands in it."""
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A paragraph."""
+    """A paragraph, heading or rule."""
 
     runs: tuple[Run, ...]
+    kind: Literal["text", "rule", "math"] = "text"
+    heading: int = 0
+    """1 to 6; 0 for other paragraphs."""
+    around: tuple[Around, ...] = ()
+    """From outside in."""
+    marker: str = ""
+    """What stands before the first line of an item: "•", "3.", "[ ]", "[x]"."""
+    above: int = 0
+    """Px to what stands above it."""
 
     @cached_property
     def text(self) -> str:
@@ -28,7 +81,7 @@ class Leaf:
 
 
 class Flow:
-    """Paragraphs, one below the other. Shown offsets count an end of a line between two."""
+    """Paragraphs, one below the other."""
 
     def __init__(self, leaves: list[Leaf]) -> None:
         self.leaves = leaves
@@ -61,6 +114,92 @@ class Flow:
     def leaf_at(self, shown: int) -> int:
         """Number of the paragraph that holds a character."""
         return max(0, bisect_right(self.starts, shown) - 1)
+
+    def copied(self, start: int, stop: int) -> str:
+        """Source offsets start to stop as plain text, with the markers of lists."""
+        first, last = self.to_shown(start), self.to_shown(stop)
+        copied: list[str] = []
+        for index in range(self.leaf_at(first), self.leaf_at(last) + 1):
+            leaf, begin = self.leaves[index], self.starts[index]
+            text = leaf.text[max(0, first - begin) : max(0, last - begin)]
+            if copied:
+                copied.append("\n\n" if leaf.above > TIGHT else "\n")
+            if leaf.marker and first <= begin:
+                copied.append(f"{leaf.marker} ")
+            copied.append(text.replace(BREAK, "\n"))
+        return "".join(copied)
+
+
+@dataclass(frozen=True)
+class Code:
+    """A block of code."""
+
+    text: str
+    language: str
+    around: tuple[Around, ...]
+    lines: tuple[int, ...]
+    """Source offset of each line; of a block that stands in its source as it is, of the first."""
+
+    def to_source(self, shown: int) -> int:
+        if len(self.lines) == 1:
+            return self.lines[0] + shown
+        start = self.text.rfind("\n", 0, shown) + 1
+        number = self.text.count("\n", 0, start)
+        return self.lines[min(number, len(self.lines) - 1)] + shown - start
+
+    def to_shown(self, source: int) -> int:
+        if len(self.lines) == 1:
+            return max(0, min(source - self.lines[0], len(self.text)))
+        number = max(0, bisect_right(self.lines, source) - 1)
+        at = 0
+        for _ in range(number):
+            at = self.text.find("\n", at) + 1
+        end = self.text.find("\n", at)
+        length = (end if end >= 0 else len(self.text)) - at
+        return at + max(0, min(source - self.lines[number], length))
+
+    def copied(self, start: int, stop: int) -> str:
+        return self.text[self.to_shown(start) : self.to_shown(stop)]
+
+
+Align = Literal["left", "right", "centre"]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows of cells."""
+
+    flow: Flow
+    """The cells, one a leaf, row by row."""
+    columns: int
+    aligns: tuple[Align, ...]
+    around: tuple[Around, ...]
+    has_head: bool = True
+    """Whether the first row holds the heads. It does not where a long table goes on."""
+
+    def without_head(self) -> Table:
+        cells = self.flow.leaves[self.columns :]
+        return Table(Flow(cells), self.columns, self.aligns, self.around, has_head=False)
+
+    @property
+    def rows(self) -> int:
+        return len(self.flow.leaves) // self.columns
+
+    def copied(self, start: int, stop: int) -> str:
+        """Cells parted by tabs, as spreadsheets take them."""
+        flow = self.flow
+        first, last = flow.to_shown(start), flow.to_shown(stop)
+        copied = ""
+        for index in range(flow.leaf_at(first), flow.leaf_at(last) + 1):
+            begin = flow.starts[index]
+            text = flow.leaves[index].text[max(0, first - begin) : max(0, last - begin)]
+            if copied:
+                copied += "\t" if index % self.columns else "\n"
+            copied += text.replace(BREAK, " ")
+        return copied
+
+
+Content = Flow | Code | Table
 
 
 def _translated(offset: int, here: list[int], there: list[int], lengths: list[int]) -> int:

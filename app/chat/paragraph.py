@@ -59,6 +59,19 @@ class Paragraph:
         return self._height
 
     @property
+    def width(self) -> float:
+        """Px at which it was laid out."""
+        return self._width
+
+    @property
+    def baseline(self) -> float:
+        """Px from its top to the foot of the letters in its first line."""
+        if not self._tops:
+            return self._line * 0.7
+        line = self._layout.lineAt(0)
+        return line.y() + line.ascent()
+
+    @property
     def natural_width(self) -> float:
         """Px of its longest line."""
         lines = range(self._layout.lineCount())
@@ -102,7 +115,7 @@ class Paragraph:
         if not self._tops:
             return QRectF(0, 0, 0, self._line)
         line = self._layout.lineAt(len(self._tops) - 1)
-        x = _x(line, line.textStart() + line.textLength())
+        x = x_of(line, line.textStart() + line.textLength())
         return QRectF(x, self._tops[-1], 0, self._height - self._tops[-1])
 
     def bands(self, start: int, stop: int, *, goes_on: bool) -> Iterator[QRectF]:
@@ -127,9 +140,9 @@ class Paragraph:
         if first <= begin and to_end:
             yield QRectF(0, top, self._width, height)
             return
-        edges = [_x(line, max(begin, first)), _x(line, min(end, last))]
+        edges = [x_of(line, max(begin, first)), x_of(line, min(end, last))]
         if to_end:
-            edges[1] = 0.0 if self._is_right_to_left else self._width
+            edges[1] = 0.0 if self.is_right_to_left else self._width
         yield QRectF(min(edges), top, max(edges) - min(edges), height)
 
     def boxes(self, start: int, stop: int) -> Iterator[QRectF]:
@@ -139,11 +152,11 @@ class Paragraph:
             line = self._layout.lineAt(index)
             begin, end = line.textStart(), line.textStart() + line.textLength()
             if begin < last and first < end:
-                edges = [_x(line, max(begin, first)), _x(line, min(end, last))]
+                edges = [x_of(line, max(begin, first)), x_of(line, min(end, last))]
                 yield QRectF(min(edges), line.y(), max(edges) - min(edges), line.height())
 
     @property
-    def _is_right_to_left(self) -> bool:
+    def is_right_to_left(self) -> bool:
         return self._layout.textOption().textDirection() is Qt.LayoutDirection.RightToLeft
 
 
@@ -175,6 +188,7 @@ def _range(text: str, given: Format) -> QTextLayout.FormatRange:
     return made
 
 
-def _x(line: QTextLine, units: int) -> float:
+def x_of(line: QTextLine, units: int) -> float:
+    """Px from the left at which a UTF-16 unit of a line stands."""
     at, _ = cast(tuple[float, int], line.cursorToX(units))
     return at

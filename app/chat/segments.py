@@ -19,31 +19,31 @@ _ZWJ: Final = "\u200d"
 _SKIN_TONES: Final = range(0x1F3FB, 0x1F400)
 
 
-def split(text: str) -> list[str]:
+def split(text: str, target: int = TARGET, limit: int = LIMIT) -> list[str]:
     """Segments of a text; at least one, the last of them open to more."""
     segments: list[str] = []
     start = 0
-    while (cut := _cut(text, start)) < len(text):
+    while (cut := _cut(text, start, target, limit)) < len(text):
         segments.append(text[start:cut])
         start = cut
     segments.append(text[start:])
     return segments
 
 
-def _cut(text: str, start: int) -> int:
+def _cut(text: str, start: int, target: int, limit: int) -> int:
     """Where the segment from `start` ends; the end of the text when it is still open."""
-    if len(text) - start <= TARGET:
+    if len(text) - start <= target:
         return len(text)
-    paragraph = text.rfind("\n\n", start + TARGET // 2, start + TARGET)
+    paragraph = text.rfind("\n\n", start + target // 2, start + target)
     if paragraph >= 0:
         return paragraph + 2
-    line = text.find("\n", start + TARGET // 2, start + LIMIT)
+    line = text.find("\n", start + target // 2, start + limit)
     if line >= 0:
         return line + 1
-    if len(text) - start <= LIMIT:
+    if len(text) - start <= limit:
         return len(text)
-    word = text.rfind(" ", start + TARGET, start + LIMIT)
-    return word + 1 if word >= 0 else _before_cluster(text, start + TARGET)
+    word = text.rfind(" ", start + target, start + limit)
+    return word + 1 if word >= 0 else _before_cluster(text, start + target)
 
 
 def _before_cluster(text: str, cut: int) -> int:
@@ -62,12 +62,3 @@ def _joins(before: str, after: str) -> bool:
         or ord(after) in _SKIN_TONES
         or (before, after) == ("\r", "\n")
     )
-
-
-def shown(segment: str, is_last: bool) -> str:
-    """What is drawn of a segment: the line end that cut it is the gap to the next one.
-
-    As long as what it shows, so that offsets agree: Qt makes one character of a line end in two.
-    """
-    drawn = segment.replace("\r\n", " \n")
-    return drawn if is_last else drawn.removesuffix("\n")

@@ -41,17 +41,29 @@ class SelectionController:
         return self._selection.span() is None
 
     def text(self) -> str:
-        """The source of what is selected."""
+        """What is selected, as it is shown."""
+        span = self._selection.span()
+        return self._document.copied(*span) if span else ""
+
+    def source(self) -> str:
+        """What is selected, as it was written."""
         span = self._selection.span()
         return self._document.between(*span) if span else ""
 
+    def span(self) -> tuple[Place, Place] | None:
+        return self._selection.span()
+
     def copy(self) -> None:
-        """Puts what is selected on the clipboard."""
+        """Puts what is selected on the clipboard, as it is shown."""
         if text := self.text():
             QGuiApplication.clipboard().setText(text)
 
+    def copy_source(self) -> None:
+        if source := self.source():
+            QGuiApplication.clipboard().setText(source)
+
     def select_all(self) -> None:
-        self._selection.set(*self._document.ends())
+        self._selection.set(*self._document.parts.ends())
         self.mark_all()
 
     # ------------------------------------------------------------------ the mouse
@@ -91,10 +103,19 @@ class SelectionController:
             self._selection.set(block.part.place(start), block.part.place(stop))
             self.mark_all()
 
+    def link_at(self, at: QPoint) -> str:
+        """Where a link leads that stands at a point; empty if none does."""
+        block = self._column.block_at(at.y())
+        widget = self._column.widgets().get(block) if block else None
+        return widget.link_at(at - widget.pos()) if widget else ""
+
     def cursor_at(self, at: QPoint) -> Qt.CursorShape:
-        for widget in self._column.widgets().values():
-            if widget.has_text_at(at - widget.pos()):
-                return Qt.CursorShape.IBeamCursor
+        if self.link_at(at):
+            return Qt.CursorShape.PointingHandCursor
+        block = self._column.block_at(at.y())
+        widget = self._column.widgets().get(block) if block else None
+        if widget and widget.has_text_at(at - widget.pos()):
+            return Qt.CursorShape.IBeamCursor
         return Qt.CursorShape.ArrowCursor
 
     def _scroll_towards(self, y: int) -> None:

@@ -1,4 +1,4 @@
-"""A segment of text on screen: paragraphs, selection, caret, and the bubble of a prompt."""
+"""A segment of text on screen: paragraphs, lists, quotations, and the bubble of a prompt."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import math
 from typing import Final
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPaintEvent
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from app import theming
 from app.chat.block_widget import BlockWidget
 from app.chat.blocks import BUBBLE_PAD, Block, Kind
-from app.chat.flow import Flow, Leaf, plain_flow
+from app.chat.flow import Flow, Leaf, Run, Style, plain_flow
 from app.chat.paragraph import Paragraph
-
-LINE_HEIGHT: Final = 1.5
-"""Of the font's size."""
+from app.chat.typesetting import Inline, Typesetter, bar, draw_grounds, inlines, link_at
 
 BUBBLE: Final = 560
 """Width of a prompt's bubble at most, px."""
 
-BUBBLE_SIDE: Final = 14
+BUBBLE_SIDE: Final = 16
 BUBBLE_CORNER: Final = 12
 FREE: Final = 48
 """Px that a bubble leaves free beside it in a narrow column."""
@@ -32,7 +30,20 @@ INDENT: Final = 20
 RULE: Final = (7, 2)
 """Px from the column's edge to the rule beside what was thought, and its width."""
 
-CARET_WIDTH: Final = 7
+CARET: Final = (8, 17)
+"""Width and height, px."""
+
+BOX: Final = 16
+"""Px of the box of a task."""
+
+BAR: Final = 3
+"""Px of the bar beside a quotation."""
+
+NUMBER_GAP: Final = 7
+"""Px between the number of an item and its text."""
+
+LEAST_WIDTH: Final = 60
+"""Px that are left to text however far it is moved in."""
 
 NAMES: Final[dict[Kind, str]] = {"prompt": "You wrote", "thought": "Thinking", "reply": "Reply"}
 """For screen readers."""
@@ -46,25 +57,23 @@ class TextBlock(BlockWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._flow = Flow([])
         self._paragraphs: list[Paragraph] = []
+        self._inlines: list[list[Inline]] = []
         self._tops: list[int] = []
+        """Px at which each paragraph begins, and at which the last one ends."""
         self._laid_out_at = -1
         self._selected = (0, 0)
         """Shown offsets."""
         self.ensurePolished()  # its height is asked for before it is shown
+        self._setter = self._typesetter()
 
     # ------------------------------------------------------------------ BlockWidget
 
     def show_block(self, block: Block) -> None:
-        if block is not self.block:
-            self._selected = (0, 0)
         self.block = block
-        flow = plain_flow(block.source, block.start, ends=block.ends)
-        same = _same_leaves(self._flow.leaves, flow.leaves)
-        self._paragraphs[same:] = [self._paragraph(leaf) for leaf in flow.leaves[same:]]
-        self._flow = flow
-        self._laid_out_at = -1
+        old, self._flow = self._flow, self._content()
+        self._typeset(_same_leaves(old.leaves, self._flow.leaves))
         self.setAccessibleName(NAMES[block.kind])
-        self.setAccessibleDescription(flow.text)
+        self.setAccessibleDescription(self._flow.text)
         self.update()
 
     def span(self, column: int) -> tuple[int, int]:
@@ -91,22 +100,24 @@ class TextBlock(BlockWidget):
             self.update()
 
     def offset_at(self, point: QPoint) -> int:
-        left, top, _, _ = self._insets()
-        y = point.y() - top
-        index = max((i for i, at in enumerate(self._tops) if at <= y), default=0)
-        inside = self._paragraphs[index].offset_at(point.x() - left, y - self._tops[index])
+        index, at = self._leaf_at(point)
+        inside = self._paragraphs[index].offset_at(at.x(), at.y())
         return self._flow.to_source(self._flow.starts[index] + inside)
 
     def has_text_at(self, point: QPoint) -> bool:
         return self.rect().contains(point)
 
+    def link_at(self, point: QPoint) -> str:
+        if not self.rect().contains(point):
+            return ""
+        index, at = self._leaf_at(point)
+        return link_at(self._paragraphs[index], self._inlines[index], at.x(), at.y())
+
     def word_at(self, offset: int) -> tuple[int, int]:
-        text = self._flow.text
-        shown = self._flow.to_shown(offset)
-        start, stop = word_around(text, shown)
+        start, stop = word_around(self._flow.text, self._flow.to_shown(offset))
         return self._flow.to_source(start), self._flow.to_source(stop)
 
-    # ------------------------------------------------------------------ what tests and others ask
+    # ------------------------------------------------------------------ what tests ask
 
     def text(self) -> str:
         """What is shown."""
@@ -120,11 +131,29 @@ class TextBlock(BlockWidget):
         start = self._flow.text.index(words)
         index = self._flow.leaf_at(start)
         inside = start - self._flow.starts[index]
-        left, top, _, _ = self._insets()
         box = next(self._paragraphs[index].boxes(inside, inside + len(words)))
-        return box.translated(left, top + self._tops[index])
+        return box.translated(self._place_of(index))
 
     # ------------------------------------------------------------------ layout
+
+    def _content(self) -> Flow:
+        block = self.block
+        if isinstance(block.content, Flow):
+            return block.content
+        if block.kind != "reply":
+            return plain_flow(block.source, block.start, ends=block.ends)
+        plain = plain_flow(block.source, block.start, ends=block.ends)
+        return Flow([_as_source(leaf) for leaf in plain.leaves])
+
+    def _typesetter(self) -> Typesetter:
+        return Typesetter(self.font(), "muted" if self.block.kind == "thought" else "text")
+
+    def _typeset(self, same: int) -> None:
+        """Makes the paragraphs anew, but for as many at the beginning."""
+        fresh = self._flow.leaves[same:]
+        self._paragraphs[same:] = [self._setter.paragraph(leaf) for leaf in fresh]
+        self._inlines[same:] = [inlines(leaf) for leaf in fresh]
+        self._laid_out_at = -1
 
     def _insets(self) -> tuple[int, int, int, int]:
         """Px around the text: left, top, right, bottom."""
@@ -141,19 +170,38 @@ class TextBlock(BlockWidget):
         if width == self._laid_out_at:
             return self._tops[-1]
         self._laid_out_at = width
-        self._tops = [0]
-        for paragraph in self._paragraphs:
-            self._tops.append(self._tops[-1] + paragraph.lay_out(width))
-        return self._tops[-1]
+        self._tops = []
+        at = 0
+        for number, (leaf, paragraph) in enumerate(
+            zip(self._flow.leaves, self._paragraphs, strict=True)
+        ):
+            at += leaf.above if number else 0
+            self._tops.append(at)
+            if leaf.kind == "rule":
+                at += 1
+            else:
+                at += paragraph.lay_out(max(LEAST_WIDTH, width - _moved_in(leaf)))
+        self._tops.append(at)
+        return at
 
-    def _paragraph(self, leaf: Leaf) -> Paragraph:
-        return Paragraph(leaf.text, self.font(), line_height(self.font()), [])
+    def _place_of(self, index: int) -> QPointF:
+        """Where a paragraph begins, px in this widget."""
+        left, top, _, _ = self._insets()
+        mirrored = self._paragraphs[index].is_right_to_left
+        moved_in = 0 if mirrored else _moved_in(self._flow.leaves[index])
+        return QPointF(left + moved_in, top + self._tops[index])
+
+    def _leaf_at(self, point: QPoint) -> tuple[int, QPointF]:
+        """The paragraph at a point of this widget, and the point in it."""
+        y = point.y() - self._insets()[1]
+        index = max((i for i, at in enumerate(self._tops[:-1]) if at <= y), default=0)
+        return index, QPointF(point) - self._place_of(index)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
-        if event.type() is QEvent.Type.FontChange:
-            self._paragraphs = [self._paragraph(leaf) for leaf in self._flow.leaves]
-            self._laid_out_at = -1
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._setter = self._typesetter()
+            self._typeset(0)
             self.update()
 
     # ------------------------------------------------------------------ painting
@@ -161,19 +209,34 @@ class TextBlock(BlockWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         self._draw_ground(painter)
-        left, top, right, _ = self._insets()
+        left, _, right, _ = self._insets()
         self._lay_out(self.width() - left - right)
         exposed = QRectF(event.rect())
-        role = "muted" if self.block.kind == "thought" else "text"
-        painter.setPen(QColor(getattr(theming.theme(), role)))
         for index, paragraph in enumerate(self._paragraphs):
-            at = QPointF(left, top + self._tops[index])
+            at = self._place_of(index)
             if at.y() < exposed.bottom() and at.y() + paragraph.height > exposed.top():
-                self._draw_selection(painter, index, at)
-                paragraph.draw(painter, at, exposed)
+                self._draw_leaf(painter, index, at, exposed)
         if self.block.streaming:
-            self._draw_caret(painter, left, top)
+            self._draw_caret(painter)
         painter.end()
+
+    def _draw_leaf(self, painter: QPainter, index: int, at: QPointF, exposed: QRectF) -> None:
+        leaf, paragraph = self._flow.leaves[index], self._paragraphs[index]
+        self._draw_around(painter, index)
+        quoted = any(each.kind == "quotation" for each in leaf.around)
+        colour = QColor(getattr(theming.theme(), "muted" if quoted else self._setter.role))
+        if leaf.kind == "rule":
+            painter.fillRect(
+                QRectF(at.x(), at.y(), self.width() - at.x(), 1), QColor(theming.theme().line)
+            )
+            return
+        if self._inlines[index]:
+            draw_grounds(painter, paragraph, self._inlines[index], at)
+        self._draw_selection(painter, index, at)
+        painter.setPen(colour)
+        if leaf.marker:
+            self._draw_marker(painter, index, at)
+        paragraph.draw(painter, at, exposed)
 
     def _draw_ground(self, painter: QPainter) -> None:
         """The bubble of a prompt, the rule beside a thought."""
@@ -185,6 +248,47 @@ class TextBlock(BlockWidget):
             inset, width = RULE
             painter.fillRect(inset, 0, width, self.height(), QColor(theming.theme().line))
 
+    def _draw_around(self, painter: QPainter, index: int) -> None:
+        """The bars of the quotations that a paragraph stands in, up to the paragraph above."""
+        leaf = self._flow.leaves[index]
+        x = float(self._insets()[0])
+        mirrored = self._paragraphs[index].is_right_to_left
+        for depth, each in enumerate(leaf.around):
+            if each.kind == "quotation":
+                goes_on = (
+                    index
+                    and self._flow.leaves[index - 1].around[: depth + 1]
+                    == (leaf.around[: depth + 1])
+                )
+                top = self._tops[index] - (leaf.above if goes_on else 0)
+                edge = self.width() - x - BAR if mirrored else x
+                height = self._tops[index] + self._paragraphs[index].height - top
+                bar(QRectF(edge, top, BAR, height), painter)
+            x += each.inset
+
+    def _draw_marker(self, painter: QPainter, index: int, at: QPointF) -> None:
+        """Before the first line of an item: a bullet, a number or a box."""
+        leaf, paragraph = self._flow.leaves[index], self._paragraphs[index]
+        line = self._setter.line
+        mirrored = paragraph.is_right_to_left
+        inset = leaf.around[-1].inset if leaf.around else 0
+        x = self.width() - _moved_in(leaf) if mirrored else at.x() - inset
+        if leaf.marker in ("[ ]", "[x]"):
+            _draw_box(painter, QRectF(x, at.y() + (line - BOX) / 2, BOX, BOX), leaf.marker == "[x]")
+        elif leaf.marker == "•":
+            painter.save()
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setBrush(painter.pen().color())
+            painter.setPen(Qt.PenStyle.NoPen)
+            centre = QPointF(x + (inset - 8 if mirrored else 8), at.y() + line / 2 + 1)
+            painter.drawEllipse(centre, 2.5, 2.5)
+            painter.restore()
+        else:
+            painter.setFont(self.font())
+            width = painter.fontMetrics().horizontalAdvance(leaf.marker)
+            left = x + NUMBER_GAP if mirrored else x + inset - NUMBER_GAP - width
+            painter.drawText(QPointF(left, at.y() + paragraph.baseline), leaf.marker)
+
     def _draw_selection(self, painter: QPainter, index: int, at: QPointF) -> None:
         start, stop = self._selected
         begin = self._flow.starts[index]
@@ -195,11 +299,29 @@ class TextBlock(BlockWidget):
         first, last = max(start, begin) - begin, min(stop, end) - begin
         for band in self._paragraphs[index].bands(first, last, goes_on=stop > end):
             painter.fillRect(band.translated(at), colour)
+        above = self._flow.leaves[index].above if index else 0
+        if above and start < begin:
+            width = self._paragraphs[index].width
+            painter.fillRect(QRectF(at.x(), at.y() - above, width, above), colour)
 
-    def _draw_caret(self, painter: QPainter, left: int, top: int) -> None:
-        caret = self._paragraphs[-1].caret().translated(left, top + self._tops[-2])
-        caret.setWidth(CARET_WIDTH)
-        painter.fillRect(caret.adjusted(1, 2, 1, -2), QColor(theming.theme().accent))
+    def _draw_caret(self, painter: QPainter) -> None:
+        index = len(self._paragraphs) - 1
+        caret = self._paragraphs[index].caret().translated(self._place_of(index))
+        width, height = CARET
+        place = QRectF(caret.x() + 2, caret.center().y() - height / 2, width, height)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        path = QPainterPath()
+        path.addRoundedRect(place, 2, 2)
+        painter.fillPath(path, QColor(theming.theme().accent))
+
+
+def _moved_in(leaf: Leaf) -> int:
+    """Px that a paragraph is moved in."""
+    return sum(each.inset for each in leaf.around)
+
+
+def _as_source(leaf: Leaf) -> Leaf:
+    return Leaf(tuple(Run(run.text, run.source, Style.SOURCE) for run in leaf.runs))
 
 
 def _same_leaves(old: list[Leaf], new: list[Leaf]) -> int:
@@ -212,13 +334,27 @@ def _same_leaves(old: list[Leaf], new: list[Leaf]) -> int:
     return same
 
 
+def _draw_box(painter: QPainter, box: QRectF, is_done: bool) -> None:
+    shown = theming.theme()
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(QColor(shown.muted if is_done else shown.outline), 1.5))
+    if is_done:
+        painter.setBrush(QColor(shown.muted))
+    painter.drawRoundedRect(box.adjusted(0.75, 0.75, -0.75, -0.75), 3.5, 3.5)
+    if is_done:
+        painter.setPen(QPen(QColor(shown.background), 1.75))
+        middle = box.center()
+        tick = [QPointF(-3.5, 0.2), QPointF(-1, 2.8), QPointF(3.7, -2.8)]
+        painter.drawPolyline([middle + point for point in tick])
+    painter.restore()
+
+
 def bubble_path(rect: QRectF, begins: bool, ends: bool) -> QPainterPath:
-    """Rounded where a prompt begins and ends, but for the corner that points to the writer."""
+    """Rounded where a prompt begins and ends."""
     path = QPainterPath()
     path.setFillRule(Qt.FillRule.WindingFill)
     path.addRoundedRect(rect, BUBBLE_CORNER, BUBBLE_CORNER)
-    corner = QRectF(rect.right() - 24, rect.bottom() - 24, 24, 24)
-    path.addRoundedRect(corner, 2, 2)
     half = rect.height() / 2
     if not begins:
         path.addRect(rect.adjusted(0, 0, 0, -half))
@@ -240,10 +376,8 @@ def word_around(text: str, at: int) -> tuple[int, int]:
 
 
 def _in_word(letter: str) -> bool:
-    return letter.isalnum() or letter in "_\u0300\u0301\u0302\u0308\u200d"
+    return letter.isalnum() or letter == "_" or letter in _JOINING
 
 
-def line_height(font: QFont) -> int:
-    """Px of a line of this font, at least as high as its letters."""
-    wanted = round(LINE_HEIGHT * theming.pixel_size(font))
-    return max(wanted, math.ceil(QFontMetricsF(font).height()))
+_JOINING: Final = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u0327\u0328\u200d"
+"""Accents and joiners, which are part of the word that they stand in."""

@@ -23,25 +23,32 @@ from PySide6.QtWidgets import QMenu, QToolButton, QWidget
 from app import plain, theming
 from app.chat.block_widget import BlockWidget
 from app.chat.blocks import Block
+from app.chat.code_block import CodeBlock
+from app.chat.code_colours import CodeColours
 from app.chat.document import Document
+from app.chat.flow import Code, Table
+from app.chat.links import LinkDialog
 from app.chat.reply_rows import Footer, ThinkingHead, TroubleCard
 from app.chat.selection_controller import SelectionController
+from app.chat.table_block import TableBlock
 from app.chat.text_block import TextBlock
 from app.chat.virtual_column import VirtualColumn
 from app.store.records import StoredMessage
 from app.widgets.throttle import Throttle
 
+COPY_SOURCE: Final = (
+    Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier | Qt.Key.Key_C
+)
+
 FRAME_MS: Final = 33
 """Between two times that text which arrives is drawn."""
 
-WIDGETS: Final[dict[str, type[BlockWidget]]] = {
-    "prompt": TextBlock,
-    "thought": TextBlock,
-    "reply": TextBlock,
+ROWS: Final[dict[str, type[BlockWidget]]] = {
     "thinking": ThinkingHead,
     "trouble": TroubleCard,
     "footer": Footer,
 }
+"""Widgets of blocks without text."""
 
 
 class Transcript(VirtualColumn):
@@ -49,13 +56,14 @@ class Transcript(VirtualColumn):
     regenerate_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(self._made, parent)
+        self._document = Document()
+        super().__init__(self._made, self._document.read, parent)
         self.setObjectName("transcript")
         self.setAccessibleName("Conversation")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.viewport().setMouseTracking(True)
-        self._document = Document()
+        self._colours = CodeColours(self)
         self._selection = SelectionController(self, self._document)
         self._pending: list[str] = []
         self._flush = Throttle(FRAME_MS, self._take_pending, self)
@@ -114,7 +122,7 @@ class Transcript(VirtualColumn):
         self.take(self._document.finish(message))
 
     def remove_message(self, message: int) -> None:
-        turn = self._document.turn_of(message)
+        turn = self._document.parts.turn_of(message)
         self.take(self._document.remove(message))
         if turn is not None:
             self._selection.forget_from(turn)
@@ -141,10 +149,16 @@ class Transcript(VirtualColumn):
         self.take(self._document.toggle_thinking(head))
         self.follow_at_end()
 
+    def _toggle_source(self, message: int) -> None:
+        self._take_pending()
+        self.take(self._document.toggle_source(message))
+
     # ------------------------------------------------------------------ widgets
 
     def _made(self, block: Block, parent: QWidget) -> BlockWidget:
-        widget = WIDGETS[block.kind](block, parent)
+        if block.part:
+            return self._made_text(block, parent)
+        widget = ROWS[block.kind](block, parent)
         if isinstance(widget, ThinkingHead):
             widget.toggled.connect(lambda: self._toggle_thinking(block))
         elif isinstance(widget, Footer):
@@ -152,6 +166,15 @@ class Transcript(VirtualColumn):
             widget.regenerate_requested.connect(self.regenerate_requested)
             widget.copy_requested.connect(lambda: self._copy_message(block.message))
         return widget
+
+    def _made_text(self, block: Block, parent: QWidget) -> BlockWidget:
+        match block.content:
+            case Code():
+                return CodeBlock(block, parent, self._colours)
+            case Table():
+                return TableBlock(block, parent)
+            case _:
+                return TextBlock(block, parent)
 
     def _end_button(self) -> QToolButton:
         button = QToolButton(self)
@@ -200,25 +223,44 @@ class Transcript(VirtualColumn):
         at = event.position().toPoint()
         if event.buttons() & Qt.MouseButton.LeftButton:
             self._selection.drag(at)
+        plain.set_tool_tip(self.viewport(), self._selection.link_at(at))
         self.viewport().setCursor(self._selection.cursor_at(at))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         event.accept()
         self._selection.release()
+        if event.button() is Qt.MouseButton.LeftButton and self._selection.is_empty:
+            self._ask_to_open(self._selection.link_at(event.position().toPoint()))
+
+    def _ask_to_open(self, link: str) -> None:
+        if link:
+            LinkDialog(link, self.window()).open()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         self._selection.select_word(event.position().toPoint())
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         menu = QMenu(self)
-        menu.addAction("Copy", self.copy).setEnabled(not self._selection.is_empty)
+        some = not self._selection.is_empty
+        menu.addAction("Copy", self.copy).setEnabled(some)
+        menu.addAction("Copy as Markdown", self._selection.copy_source).setEnabled(some)
         menu.addAction("Select all", self.select_all).setEnabled(bool(self._document.blocks))
+        block = self.block_at(self.viewport().mapFromGlobal(event.globalPos()).y())
+        if block and self._document.answer(block.message):
+            menu.addSeparator()
+            shown = self._document.shows_source(block.message)
+            menu.addAction(
+                "Show the reply" if shown else "View source",
+                lambda: self._toggle_source(block.message),
+            )
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(event.globalPos())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.matches(QKeySequence.StandardKey.Copy):
             self.copy()
+        elif event.keyCombination() == COPY_SOURCE:
+            self._selection.copy_source()
         elif event.matches(QKeySequence.StandardKey.SelectAll):
             self.select_all()
         elif event.key() == Qt.Key.Key_Home:

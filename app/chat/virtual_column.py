@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
@@ -36,12 +37,17 @@ class VirtualColumn(QAbstractScrollArea):
     laid_out = Signal()
 
     def __init__(
-        self, make: Callable[[Block, QWidget], BlockWidget], parent: QWidget | None = None
+        self,
+        make: Callable[[Block, QWidget], BlockWidget],
+        read: Callable[[Block], Change],
+        parent: QWidget | None = None,
     ) -> None:
-        """`make`: builds the widget of a block."""
+        """`make`: builds the widget of a block; `read`: puts what it shows in the place of an
+        unread block."""
         super().__init__(parent)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self._make = make
+        self._read = read
         self._blocks: list[Block] = []
         self._heights = Heights()
         self._live: dict[Block, BlockWidget] = {}
@@ -103,7 +109,9 @@ class VirtualColumn(QAbstractScrollArea):
 
     def _splice(self, change: Change) -> None:
         fresh = set(change.fresh)
-        for block in self._blocks[change.start : change.stop]:
+        old = self._blocks[change.start : change.stop]
+        within = self._anchor_within(change.start, old)
+        for block in old:
             if block not in fresh:
                 self._release(block)
         self._blocks[change.start : change.stop] = change.fresh
@@ -116,6 +124,16 @@ class VirtualColumn(QAbstractScrollArea):
         for index in range(change.start, change.start + len(change.fresh)):
             if self._blocks[index] in self._live:
                 self._measure(index)
+        if within is not None and self._anchor and self._anchor[0] not in fresh:
+            at = self._heights.top(change.start) + within
+            self._remember_anchor(min(at, self._heights.top(change.start + len(fresh))))
+
+    def _anchor_within(self, start: int, old: list[Block]) -> int | None:
+        """Px from the first of these blocks to the top of the viewport, if that lies in them."""
+        if self._anchor is None or self._anchor[0] not in old:
+            return None
+        index = start + old.index(self._anchor[0])
+        return self._heights.top(index) + self._anchor[1] - self._heights.top(start)
 
     # ------------------------------------------------------------------ heights
 
@@ -150,6 +168,10 @@ class VirtualColumn(QAbstractScrollArea):
         self._heights.set(index, height)
         return True
 
+    def _measure_again(self, block: Block) -> None:
+        self._measure(self._blocks.index(block))
+        self._lay_out()
+
     def _measure_live(self) -> None:
         for index, block in enumerate(self._blocks):
             if block in self._live:
@@ -178,11 +200,16 @@ class VirtualColumn(QAbstractScrollArea):
         It ends: each round makes a block real that was not, and none is released before.
         """
         made = False
-        while fresh := self._not_real(*self._near(top := self._wanted_top())):
+        while True:
+            top = self._read_near()
+            fresh = self._not_real(*self._near(top))
+            if not fresh:
+                break
             for index in fresh:
                 block = self._blocks[index]
                 widget = self._live[block] = self._make(block, self.viewport())
                 widget.show_block(block)
+                widget.resized.connect(partial(self._measure_again, block))
                 self._measure(index)
             made = True
         first, last = self._near(top)
@@ -190,6 +217,16 @@ class VirtualColumn(QAbstractScrollArea):
         if made:
             self._order_keys(self._blocks[first:last])
         return top
+
+    def _read_near(self) -> int:
+        """The top of the viewport, px, when no block near it is unread."""
+        while True:
+            first, last = self._near(top := self._wanted_top())
+            unread = [block for block in self._blocks[first:last] if block.unread]
+            if not unread:
+                return top
+            for block in unread:
+                self._splice(self._read(block))
 
     def _not_real(self, first: int, last: int) -> list[int]:
         return [i for i in range(first, last) if self._blocks[i] not in self._live]
@@ -206,7 +243,7 @@ class VirtualColumn(QAbstractScrollArea):
         limit = max(0, self._heights.total + BOTTOM - self.viewport().height())
         if self._following:
             return limit
-        if self._anchor and self._anchor[0] in self._live:
+        if self._anchor and self._anchor[0] in self._blocks:
             index = self._blocks.index(self._anchor[0])
             return max(0, min(limit, self._heights.top(index) + self._anchor[1]))
         return min(limit, self.verticalScrollBar().value())

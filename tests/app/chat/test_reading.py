@@ -1,0 +1,285 @@
+"""A reply on screen: what its Markdown looks like, is selected, copied and opened as."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QToolButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.chat.block_widget import BlockWidget
+from app.chat.code_block import CodeBlock
+from app.chat.links import LinkDialog
+from app.chat.table_block import TableBlock
+from app.chat.text_block import TextBlock
+from app.chat.transcript import Transcript
+from app.store.records import StoredMessage
+from app.theming import Look
+from resources.theme import DARK
+from tests.app.chat.test_commonmark import EXAMPLES
+from tests.app.conftest import POPUP, TIMEOUT_MS
+
+REPLY = """# Keys
+
+Some **bold** words and `code` with [a link](https://example.org/page).
+
+```python
+def find(table, keys):
+    return [table.index(key) for key in keys if key in table]  # a comment that makes it long
+```
+
+| Keys | Gain |
+|---|---|
+| 1 | 0.2 |
+| 100 | 7.9 |
+
+- [x] done
+- item
+
+> said
+"""
+
+
+@pytest.fixture
+def transcript(qtbot: QtBot, look: Look) -> Transcript:
+    made = Transcript()
+    qtbot.addWidget(made)
+    made.resize(800, 700)
+    made.show()
+    qtbot.waitExposed(made)
+    return made
+
+
+def reply(text: str) -> StoredMessage:
+    return StoredMessage(2, "assistant", text)
+
+
+def blocks(transcript: Transcript) -> list[BlockWidget]:
+    """Of text, from top to bottom."""
+    found = [w for w in transcript.widgets().values() if w.block.part]
+    return sorted(found, key=lambda widget: widget.y())
+
+
+Kind = TypeVar("Kind", bound=BlockWidget)
+
+
+def only(transcript: Transcript, kind: type[Kind]) -> Kind:
+    (found,) = [w for w in blocks(transcript) if isinstance(w, kind)]
+    return found
+
+
+def drag(transcript: Transcript, start: QPoint, stop: QPoint) -> None:
+    viewport = transcript.viewport()
+    QTest.mousePress(viewport, Qt.MouseButton.LeftButton, pos=start)
+    transcript._selection.drag(stop)
+    QTest.mouseRelease(viewport, Qt.MouseButton.LeftButton, pos=stop)
+
+
+def rect_point(widget: TextBlock | TableBlock, words: str) -> QPoint:
+    assert isinstance(widget, TextBlock)
+    return widget.rect_of(words).center().toPoint() + widget.pos()
+
+
+def button(widget: QWidget, name: str) -> QToolButton:
+    return next(b for b in widget.findChildren(QToolButton) if b.accessibleName() == name)
+
+
+def test_a_reply_is_blocks_of_text_code_and_a_table(transcript: Transcript) -> None:
+    transcript.show_messages([reply(REPLY)])
+    kinds = [type(widget).__name__ for widget in blocks(transcript)]
+    assert kinds == ["TextBlock", "CodeBlock", "TableBlock", "TextBlock"]
+    assert only_text(transcript, 0) == "Keys\nSome bold words and code with a link."
+    assert only_text(transcript, 3) == "done\nitem\nsaid"
+    assert transcript.text() == REPLY
+
+
+def only_text(transcript: Transcript, index: int) -> str:
+    widget = blocks(transcript)[index]
+    assert isinstance(widget, TextBlock)
+    return widget.text()
+
+
+def test_all_of_it_is_copied_as_text_or_as_markdown(transcript: Transcript) -> None:
+    transcript.show_messages([reply(REPLY)])
+    transcript.select_all()
+    transcript.copy()
+    copied = QGuiApplication.clipboard().text()
+    assert copied.startswith(
+        "Keys\n\nSome bold words and code with a link.\n\ndef find(table, keys):"
+    )
+    assert "Keys\tGain\n1\t0.2\n100\t7.9" in copied
+    assert copied.endswith("[x] done\n• item\n\nsaid")
+    keys = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    QTest.keyClick(transcript, Qt.Key.Key_C, keys)
+    assert QGuiApplication.clipboard().text() == REPLY
+
+
+def test_a_selection_goes_over_blocks_of_every_kind(transcript: Transcript) -> None:
+    transcript.show_messages([reply(REPLY)])
+    first, code, table, last = blocks(transcript)
+    assert isinstance(first, TextBlock)
+    assert isinstance(last, TextBlock)
+    start = first.rect_of("bold").topLeft().toPoint() + first.pos() + QPoint(0, 4)
+    stop = last.rect_of("item").topRight().toPoint() + last.pos() + QPoint(1, 4)
+    drag(transcript, start, stop)
+    assert transcript.selected_text().startswith("bold words and code")
+    assert transcript.selected_text().endswith("[x] done\n• item")
+    assert isinstance(code, CodeBlock)
+    assert isinstance(table, TableBlock)
+    assert code.selected_text() == code.text()
+    assert table.selected_text() == table.text()
+
+
+def test_a_double_click_takes_a_word_of_code_and_of_a_table(transcript: Transcript) -> None:
+    transcript.show_messages([reply(REPLY)])
+    table = only(transcript, TableBlock)
+    viewport = transcript.viewport()
+    at = table.cell_rect(2, 1).center().toPoint() + table.pos()
+    at.setX(round(table.x() + table.cell_rect(2, 1).right() - 4))
+    QTest.mouseDClick(viewport, Qt.MouseButton.LeftButton, pos=at)
+    assert transcript.selected_text() in ("7", "9", "7.9")
+    code = only(transcript, CodeBlock)
+    QTest.mouseDClick(code, Qt.MouseButton.LeftButton, pos=QPoint(20, 36 + 12 + 8))
+    assert transcript.selected_text() == "def"
+
+
+def test_code_is_copied_by_its_button_which_says_so_for_a_moment(
+    transcript: Transcript, qtbot: QtBot
+) -> None:
+    transcript.show_messages([reply(REPLY)])
+    code = only(transcript, CodeBlock)
+    copy = button(code, "Copy the code")
+    before = copy.icon().pixmap(20, 20).toImage()
+    QTest.mouseClick(copy, Qt.MouseButton.LeftButton)
+    assert QGuiApplication.clipboard().text() == code.text()
+    assert copy.icon().pixmap(20, 20).toImage() != before
+    qtbot.waitUntil(lambda: copy.icon().pixmap(20, 20).toImage() == before, timeout=TIMEOUT_MS)
+
+
+def test_code_is_coloured_by_another_process(transcript: Transcript, qtbot: QtBot) -> None:
+    transcript.show_messages([reply(REPLY)])
+    code = only(transcript, CodeBlock)
+    qtbot.waitUntil(lambda: bool(code.spans()), timeout=TIMEOUT_MS)
+    text = code.text()
+    coloured = {text[at : at + length]: role for at, length, role in code.spans()}
+    assert coloured["def"] == "k"
+    assert coloured["find"] == "f"
+    assert coloured["# a comment that makes it long"] == "c"
+
+
+def test_long_lines_of_code_scroll_or_wrap(transcript: Transcript) -> None:
+    transcript.resize(500, 700)
+    transcript.show_messages([reply(REPLY)])
+    code = only(transcript, CodeBlock)
+    before = code.height()
+    assert code._scroll.isVisible()
+    QTest.mouseClick(button(code, "Wrap lines"), Qt.MouseButton.LeftButton)
+    assert not code._scroll.isVisible()
+    assert code.height() > before
+    table = only(transcript, TableBlock)
+    assert table.y() > code.geometry().bottom()
+
+
+def test_code_that_streams_grows_in_its_widget(transcript: Transcript) -> None:
+    transcript.show_messages([StoredMessage(2, "assistant", "", "streaming")])
+    transcript.append_text(2, "Look:\n\n```py\n")
+    transcript._flush.flush()
+    code = only(transcript, CodeBlock)
+    for number in range(50):
+        transcript.append_text(2, f"x = {number}\n")
+        transcript._flush.flush()
+    assert only(transcript, CodeBlock) is code
+    assert code.text() == "\n".join(f"x = {number}" for number in range(50))
+    transcript.append_text(2, "```\nDone.")
+    transcript._flush.flush()
+    assert only_text(transcript, 2) == "Done."
+
+
+@POPUP
+def test_a_link_shows_where_it_leads_and_asks_before_it_opens(
+    transcript: Transcript, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toString()))
+    transcript.show_messages([reply(REPLY)])
+    at = rect_point(first_text(transcript), "a link")
+    QTest.mouseMove(transcript.viewport(), at)
+    qtbot.waitUntil(lambda: transcript.viewport().toolTip() == "https://example.org/page")
+    QTest.mouseClick(transcript.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    dialog = transcript.findChild(LinkDialog)
+    assert dialog is not None
+    assert dialog.address.text().replace("\u200b", "") == "https://example.org/page"
+    assert opened == []
+    QTest.mouseClick(dialog.open_button, Qt.MouseButton.LeftButton)
+    assert opened == ["https://example.org/page"]
+
+
+@POPUP
+def test_a_link_that_is_none_of_the_web_or_mail_is_not_opened(transcript: Transcript) -> None:
+    transcript.show_messages([reply("[x](file:///etc/passwd) [y](ssh://host)")])
+    at = rect_point(first_text(transcript), "y")
+    QTest.mouseClick(transcript.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    dialog = transcript.findChild(LinkDialog)
+    assert dialog is not None
+    assert not dialog.open_button.isVisible()
+
+
+def first_text(transcript: Transcript) -> TextBlock:
+    widget = blocks(transcript)[0]
+    assert isinstance(widget, TextBlock)
+    return widget
+
+
+def test_the_source_of_a_reply_can_be_viewed(transcript: Transcript) -> None:
+    transcript.show_messages([reply(REPLY)])
+    transcript._toggle_source(2)
+    assert "".join(w.text() for w in blocks(transcript) if isinstance(w, TextBlock)) == REPLY
+    transcript._toggle_source(2)
+    assert len(blocks(transcript)) == 4
+
+
+def test_a_text_from_right_to_left_stands_at_the_right(transcript: Transcript) -> None:
+    transcript.show_messages([reply("שלום עולם\n\n- פריט\n\nHello")])
+    (text,) = blocks(transcript)
+    assert isinstance(text, TextBlock)
+    assert text.rect_of("שלום עולם").right() > text.width() - 4
+    assert text.rect_of("Hello").left() < 4
+
+
+def test_another_theme_reaches_what_is_drawn(transcript: Transcript, look: Look) -> None:
+    transcript.show_messages([reply(REPLY)])
+    before = transcript.viewport().grab().toImage().pixelColor(60, 100)
+    look.show(DARK)
+    QGuiApplication.processEvents()
+    after = transcript.viewport().grab().toImage()
+    assert after.pixelColor(60, 100) != before
+
+
+def test_every_example_of_the_specification_can_be_shown(transcript: Transcript) -> None:
+    transcript.show_messages(
+        [StoredMessage(e["example"], "assistant", e["markdown"]) for e in EXAMPLES]
+    )
+    bar = transcript.verticalScrollBar()
+    for step in range(101):
+        bar.setValue(bar.maximum() * step // 100)
+    shown = transcript.viewport().grab()
+    assert not shown.isNull()
+
+
+def test_the_place_that_is_read_holds_when_blocks_above_become_real(transcript: Transcript) -> None:
+    transcript.show_messages(
+        [StoredMessage(n, "assistant", REPLY + f"\nEnd {n}\n") for n in range(40)]
+    )
+    bar = transcript.verticalScrollBar()
+    bar.setValue(bar.maximum() // 2)
+    for step in [-90] * 40 + [70] * 40:
+        before = {id(w): w.y() for w in blocks(transcript) if 0 < w.y() < 600}
+        was = bar.value()
+        bar.setValue(was + step)
+        after = {id(w): w.y() for w in blocks(transcript)}
+        moved = {after[name] - y for name, y in before.items() if name in after}
+        assert moved == {-step}
