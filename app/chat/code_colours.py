@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import sys
 from collections import deque
@@ -9,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
+from shiboken6 import isValid
 
 from app.engine_command import ROOT
 from ground import environment
@@ -122,6 +124,15 @@ def _end(process: QProcess) -> None:
         process.closeWriteChannel()
 
 
+@atexit.register
+def _end_all() -> None:
+    """Before Qt is taken down, which would complain of each."""
+    for process in list(_running):
+        process.kill()
+        process.waitForFinished(1000)
+
+
 def _forget(process: QProcess, *_: object) -> None:
     _running.discard(process)
-    process.deleteLater()
+    if isValid(process):  # not where Qt itself is taken down
+        process.deleteLater()

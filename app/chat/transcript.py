@@ -7,6 +7,7 @@ signals.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -248,11 +249,11 @@ class Transcript(VirtualColumn):
         block = self.block_at(self.viewport().mapFromGlobal(event.globalPos()).y())
         if block and self._document.answer(block.message):
             menu.addSeparator()
-            shown = self._document.shows_source(block.message)
-            menu.addAction(
-                "Show the reply" if shown else "View source",
-                lambda: self._toggle_source(block.message),
-            )
+            toggle = partial(self._toggle_source, block.message)
+            if self._document.shows_source(block.message):
+                menu.addAction("Show the reply", toggle)
+            else:
+                menu.addAction("View source", toggle)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(event.globalPos())
 
