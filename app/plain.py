@@ -22,7 +22,7 @@ from PySide6.QtGui import (
     QKeyEvent,
     QKeySequence,
 )
-from PySide6.QtWidgets import QLabel, QListWidgetItem, QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import QLabel, QListWidgetItem, QMenu, QPushButton, QRadioButton, QWidget
 
 LONGEST_LINE: Final = 300
 """Characters of a text of one line that are shown."""
@@ -147,6 +147,13 @@ def add_to_menu(
         entry.setIcon(icon)
     entry.triggered.connect(lambda _: does())
     menu.addAction(entry)
+
+
+class RadioButton(QRadioButton):
+    """Words without a mnemonic."""
+
+    def setText(self, text: str) -> None:
+        super().setText(one_line(text).replace("&", "&&"))
 
 
 def _with_breaks(word: re.Match[str]) -> str:

@@ -17,6 +17,7 @@ from app.chat.page import ChatPage
 from app.chats import Chats
 from app.command.palette import Entry, Palette
 from app.command.shortcuts import ShortcutSheet
+from app.context.keeper import ContextKeeper
 from app.engine import Engine, EngineState
 from app.engine_notices import EngineNotices
 from app.models.loader import (
@@ -68,6 +69,15 @@ class MainWindow(QMainWindow):
         self.sidebar = Sidebar(self.actions_table)
         self.header = Header()
         self.page = ChatPage(self.dialogue, self.notices)
+        self.context = ContextKeeper(
+            store,
+            engine,
+            self.loader,
+            self.dialogue,
+            self.page.composer.gauge,
+            self.page.context_card,
+            self,
+        )
         self.status = StatusLine()
         self._toast = Toast(self.notices, self.page, self.page.composer)
         self._was_painted = False
@@ -122,6 +132,9 @@ class MainWindow(QMainWindow):
         self._keeper.free.connect(self.dialogue.go_on)
         self.chats.listed.connect(self._on_listed)
         self.page.composer.sent.connect(self.send)
+        self.page.composer.field.textChanged.connect(self._on_draft)
+        self.context.asked.connect(self._refresh)
+        self.context.shortens.connect(self.page.composer.setFocus)
         self.page.composer.field.focused.connect(self._on_composer_focus)
         self.page.transcript.regenerate_requested.connect(self._regenerate)
         self.sidebar.opened.connect(self._open)
@@ -162,7 +175,7 @@ class MainWindow(QMainWindow):
 
     def send(self, prompt: str) -> None:
         if not self._why_not():
-            self.dialogue.send(prompt)
+            self.context.send(prompt)
 
     def new_chat(self) -> None:
         self._open(None)
@@ -400,6 +413,9 @@ class MainWindow(QMainWindow):
     def _fold_if_narrow(self) -> None:
         if self._narrow:
             self.sidebar.hide()
+
+    def _on_draft(self) -> None:
+        self.context.set_draft(self.page.composer.field.toPlainText())
 
     def _on_composer_focus(self, focused: bool) -> None:
         if focused:

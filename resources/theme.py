@@ -42,6 +42,12 @@ class Theme:
     function: str
     comment: str
     """Of code."""
+    tint: str
+    """Behind the option that is chosen."""
+    memory_cache: str
+    memory_workspace: str
+    memory_others: str
+    """Parts of a bar of memory, or of a context."""
 
 
 LIGHT: Final = Theme(
@@ -69,6 +75,10 @@ LIGHT: Final = Theme(
     string="#256B46",
     function="#1D4E89",
     comment="#746B61",
+    tint="#FAEDE5",
+    memory_cache="#DA8D60",
+    memory_workspace="#B9A58D",
+    memory_others="#7C7268",
 )
 
 DARK: Final = Theme(
@@ -96,6 +106,10 @@ DARK: Final = Theme(
     string="#8FD6A8",
     function="#8CB8F0",
     comment="#8F867B",
+    tint="#2F221B",
+    memory_cache="#F0A981",
+    memory_workspace="#94836F",
+    memory_others="#635A51",
 )
 
 LIGHT_CONTRAST: Final = Theme(
@@ -123,6 +137,10 @@ LIGHT_CONTRAST: Final = Theme(
     string="#0B4A28",
     function="#0B2F66",
     comment="#2E2E2E",
+    tint="#FFFFFF",
+    memory_cache="#B8501F",
+    memory_workspace="#6B5A40",
+    memory_others="#3A3A3A",
 )
 
 DARK_CONTRAST: Final = Theme(
@@ -150,6 +168,10 @@ DARK_CONTRAST: Final = Theme(
     string="#A5F0C0",
     function="#A8D0FF",
     comment="#DADADA",
+    tint="#000000",
+    memory_cache="#FFC49C",
+    memory_workspace="#D9C7A8",
+    memory_others="#B8B8B8",
 )
 
 

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from app import plain, theming
 from app.chat.pasted import KIND, OBJECT, Pill, number_of, pill
+from app.context.gauge import ContextGauge
 
 ENTER_SENDS: Final = "Enter sends, Shift+Enter begins a new line"
 ESC_STOPS: Final = "Esc stops the reply"
@@ -25,6 +26,9 @@ PASTED: Final = "Long texts are sent whole; Backspace takes one out again"
 
 MOST_LINES: Final = 8
 """Lines that the field grows to before it scrolls."""
+
+FOLDED_LINES: Final = 2
+"""The same while something else needs the room."""
 
 MOST_TEXT: Final = 40_000
 """Characters of the field's text that can be edited without a stall."""
@@ -60,6 +64,7 @@ class PromptField(QPlainTextEdit):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setTabChangesFocus(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._most_lines = MOST_LINES
         self._pasted: list[str] = []
         """Texts of the pills, also of deleted ones: undo brings them back."""
         self._pill = Pill(self)
@@ -99,6 +104,11 @@ class PromptField(QPlainTextEdit):
         selected.clear()
         selected.setText(self._whole(cursor.selectedText(), start))
         return selected
+
+    def set_most_lines(self, lines: int) -> None:
+        """Lines that it grows to before it scrolls."""
+        self._most_lines = lines
+        self._fit()
 
     def is_blank(self) -> bool:
         letters = self.document().toRawText().replace(OBJECT, "")
@@ -153,8 +163,8 @@ class PromptField(QPlainTextEdit):
 
     def _fit(self) -> None:
         lines = round(self.document().size().height())
-        height = max(1, min(lines, MOST_LINES)) * self._line_height() + 4
-        scrolls = lines > MOST_LINES
+        height = max(1, min(lines, self._most_lines)) * self._line_height() + 4
+        scrolls = lines > self._most_lines
         self.setVerticalScrollBarPolicy(
             Qt.ScrollBarPolicy.ScrollBarAsNeeded
             if scrolls
@@ -184,6 +194,7 @@ class Composer(QFrame):
         self._reason = ""
         self._note = ""
         self.field = PromptField()
+        self.gauge = ContextGauge()
         self._hint = plain.Label("", "secondary")
         self._button = QToolButton()
         self._button.setObjectName("send")
@@ -197,6 +208,7 @@ class Composer(QFrame):
         row = QHBoxLayout()
         row.addWidget(self._hint)
         row.addStretch()
+        row.addWidget(self.gauge)
         row.addWidget(self._button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 14, 12, 12)
@@ -239,6 +251,10 @@ class Composer(QFrame):
     def set_text(self, text: str) -> None:
         self.field.setPlainText(text)
         self.field.moveCursor(self.field.textCursor().MoveOperation.End)
+
+    def fold(self, folded: bool) -> None:
+        """Leaves room for what stands above it."""
+        self.field.set_most_lines(FOLDED_LINES if folded else MOST_LINES)
 
     def clear(self) -> None:
         self.field.setPlainText("")

@@ -11,6 +11,7 @@ from functools import partial
 from PySide6.QtCore import QObject, Signal
 
 from app.chat.replies import Progress, Replies, Reply
+from app.chat.seen import Seen
 from app.engine import Engine, EngineState
 from app.store.changes import Moved
 from app.store.errors import StoreError
@@ -62,6 +63,7 @@ class Dialogue(QObject):
         self._store = store
         self._engine = engine
         self.sampling = protocol.Sampling()
+        self.seen = Seen(store, self)
         self.replies = Replies(store, engine, self, clock)
         self._model: str | None = ""
         self._conversation: int | None = None
@@ -335,7 +337,7 @@ class Dialogue(QObject):
             self.added.emit(StoredMessage(message, "assistant", "", "streaming"))
             self._tell_versions(self._store.tree(conversation))
         self._tell_answering()
-        self.replies.ask(reply, history, self.sampling)
+        self.replies.ask(reply, self.seen.messages(conversation, history), self.sampling)
 
     def _tell_versions(self, tree: Tree) -> None:
         found = {}

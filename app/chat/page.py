@@ -15,6 +15,7 @@ from app.chat.replies import Progress
 from app.chat.transcript import Transcript
 from app.chat.virtual_column import COLUMN
 from app.chat.welcome import Welcome
+from app.context.card import ContextCard
 from app.notices import Notices
 from app.store.records import StoredMessage, Waiting
 from app.store_keeper import STORE
@@ -36,6 +37,7 @@ class ChatPage(QWidget):
         self.transcript = Transcript()
         self.welcome = Welcome()
         self.queue = QueueCard()
+        self.context_card = ContextCard()
         self.composer = Composer()
         self._stack = QStackedWidget()
         self._stack.addWidget(_scrolled(_in_column(self.welcome)))
@@ -47,6 +49,8 @@ class ChatPage(QWidget):
         layout.addWidget(_in_column(self.banner))
         layout.addWidget(self._stack, 1)
         layout.addWidget(_in_column(self.queue))
+        layout.addWidget(_in_column(self.context_card))
+        layout.addSpacing(8)
         layout.addWidget(_in_column(self.composer))
         self._dialogue = dialogue
         self._connect(dialogue)
@@ -62,6 +66,7 @@ class ChatPage(QWidget):
         dialogue.removed.connect(self.transcript.remove_message)
         dialogue.answering_changed.connect(self.composer.set_answering)
         dialogue.queue_changed.connect(self._show_queue)
+        self.context_card.shown.connect(self.composer.fold)
         self.queue.taken_back.connect(self._take_back)
         self.queue.dropped.connect(dialogue.take_back)
         self.transcript.stop_requested.connect(dialogue.stop)

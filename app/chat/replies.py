@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.engine import Death, Engine, EngineState
 from app.store.changes import Moved
-from app.store.records import NO_TROUBLE, Figures, StoredMessage, Thinking, Trouble
+from app.store.records import NO_TROUBLE, Figures, Thinking, Trouble
 from app.store.store import Store
 from engine import protocol
 
@@ -105,17 +105,16 @@ class Replies(QObject):
         return reply
 
     def ask(
-        self, reply: Reply, history: Sequence[StoredMessage], sampling: protocol.Sampling
+        self,
+        reply: Reply,
+        messages: tuple[protocol.Message, ...],
+        sampling: protocol.Sampling,
     ) -> None:
-        """Has the engine answer this history."""
-        said = tuple(
-            protocol.Message(role=known.role, content=known.content)
-            for known in history
-            if _was_said(known)
-        )
+        """Has the engine answer these. None of them is left out if the context cannot hold them:
+        that is the person's choice, before it is asked."""
         self._engine.send(
             protocol.Generate(
-                request=reply.request, messages=said, sampling=sampling, overflow="refuse"
+                request=reply.request, messages=messages, sampling=sampling, overflow="refuse"
             )
         )
 
@@ -202,12 +201,6 @@ class Replies(QObject):
             reply.message, reply.text, reason, figures, reply.trouble, reply.thinking
         )
         self.finished.emit(reply, whole)
-
-
-def _was_said(message: StoredMessage) -> bool:
-    """Whether it is a turn of the conversation. A reply that was stopped while the model thought is
-    an empty one: without it two prompts would follow each other, which some templates refuse."""
-    return bool(message.content or message.thinking.text)
 
 
 def figures_of(event: protocol.Finished) -> Figures:

@@ -92,8 +92,10 @@ class ModelLoader(QObject):
         """Whether the engine has not yet said which models there are."""
         return self._awaits_list or self._engine.state is EngineState.STARTING
 
-    def load(self, model: str) -> None:
+    def load(self, model: str, context: int | None = None) -> None:
         """Loads a model by id, with the flash attention that is set.
+
+        `context`: tokens; None for as many as are usual and fit.
 
         A dead engine is started first; the model is loaded when it has listed what there is.
         """
@@ -104,7 +106,7 @@ class ModelLoader(QObject):
             return
         self.load_asked.emit()
         name = self.name_of(model)
-        if self._engine.send(protocol.Load(model=model, flash=self.flash)):
+        if self._engine.send(protocol.Load(model=model, flash=self.flash, context_length=context)):
             self._set_state(LoadingModel(model, name, "starting"))
 
     def cancel(self) -> None:

@@ -116,6 +116,18 @@ class Store(Saving):
         """Raises GoneError."""
         self._change(PinChange(conversation, int(pinned)))
 
+    def chat_settings(self, conversation: int) -> str:
+        """As `set_chat_settings` was given them; empty for none. Raises StoreError."""
+        rows = self._rows(
+            "SELECT id, title, updated_at, leaf_id, pinned, folder, settings FROM conversations "
+            "WHERE id = ?",
+            conversation,
+        )
+        found = [conversation_of(row) for row in rows]
+        for change in self._journal.values():
+            found = change.in_conversations(found)
+        return next((known.settings for known in found if known.id == conversation), "")
+
     def set_chat_settings(self, conversation: int, settings: str) -> None:
         """What is set for this conversation alone. Raises GoneError."""
         self._change(ChatSettingsChange(conversation, settings))

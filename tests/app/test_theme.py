@@ -83,7 +83,7 @@ def test_the_style_sheet_has_a_value_for_every_word(look: Look, shown: Theme) ->
 
 def test_every_colour_role_is_used() -> None:
     used = set(Template(resources.style_source()).get_identifiers())
-    painted = {"dark", "user"}
+    painted = {"dark", "user", "memory_cache", "memory_others", "memory_workspace"}
     assert {field.name for field in fields(Theme)} - used - painted == {"code_back"}  # Markdown's
 
 

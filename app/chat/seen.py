@@ -1,0 +1,76 @@
+"""What the model sees of a conversation: all of it, or what stands from some message on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from PySide6.QtCore import QObject, Signal
+
+from app.store import chat_settings
+from app.store.records import StoredMessage
+from app.store.store import Store
+from engine import protocol
+
+
+class Seen(QObject):
+    """`changed(conversation)`: the model sees other messages of it than before."""
+
+    changed = Signal(object)
+
+    def __init__(self, store: Store, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+
+    def begin(self, conversation: int | None) -> int | None:
+        """The message from which on the model sees it; None for all. Raises StoreError."""
+        if conversation is None:
+            return None
+        return chat_settings.read(self._store.chat_settings(conversation)).seen_from
+
+    def messages(
+        self, conversation: int, path: Sequence[StoredMessage]
+    ) -> tuple[protocol.Message, ...]:
+        """Of the branch `path`, those that the model sees. Raises StoreError."""
+        return tuple(
+            protocol.Message(role=message.role, content=message.content)
+            for message in seen_messages(path, self.begin(conversation))
+        )
+
+    def leave_out(self, conversation: int, count: int) -> None:
+        """The model no longer sees the oldest `count` messages of what it sees. Raises StoreError.
+
+        The system prompt stays, and the last message.
+        """
+        path = self._store.tree(conversation).path
+        seen = seen_messages(path, self.begin(conversation))
+        turns = [message for message in seen if message.role != "system"]
+        if turns:
+            self._set(conversation, turns[min(count, len(turns) - 1)].id)
+
+    def see_all(self, conversation: int) -> None:
+        """Raises StoreError."""
+        self._set(conversation, None)
+
+    def _set(self, conversation: int, message: int | None) -> None:
+        stored = chat_settings.read(self._store.chat_settings(conversation))
+        settings = msgspec.structs.replace(stored, seen_from=message)
+        self._store.set_chat_settings(conversation, chat_settings.written(settings))
+        self.changed.emit(conversation)
+
+
+def seen_messages(path: Sequence[StoredMessage], begin: int | None) -> list[StoredMessage]:
+    """What was said from the message `begin` on, and the system prompt before it."""
+    ids = [message.id for message in path]
+    first = ids.index(begin) if begin in ids else 0
+    return [
+        message
+        for index, message in enumerate(path)
+        if _was_said(message) and (index >= first or message.role == "system")
+    ]
+
+
+def _was_said(message: StoredMessage) -> bool:
+    """Whether it is a turn of the conversation. A reply that was stopped while the model thought is
+    an empty one: without it two prompts would follow each other, which some templates refuse."""
+    return bool(message.content or message.thinking.text)

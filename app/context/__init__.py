@@ -1,0 +1,1 @@
+"""How full a model's context is, and the ways on when a prompt does not fit."""

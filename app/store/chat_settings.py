@@ -1,0 +1,24 @@
+"""What is set for one conversation alone, as its column of the database holds it."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ChatSettings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Fields that another version wrote are kept by that version's program alone."""
+
+    seen_from: int | None = None
+    """The message from which on the model sees the conversation; None for all of it."""
+
+
+def read(stored: str) -> ChatSettings:
+    """The defaults for what cannot be read: a row may hold anything."""
+    try:
+        return msgspec.json.decode(stored or "{}", type=ChatSettings)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ChatSettings()
+
+
+def written(settings: ChatSettings) -> str:
+    return msgspec.json.encode(settings).decode()
