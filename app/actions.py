@@ -29,6 +29,7 @@ class Row:
 
 ROWS: Final[tuple[Row, ...]] = (
     Row("new_chat", "Chats", "New chat", "Ctrl+N", "newchat"),
+    Row("search", "Chats", "Search all chats", "Ctrl+Shift+F", "search"),
     Row("rename", "Chats", "Rename this chat", "F2", "edit"),
     Row("pin", "Chats", "Pin this chat", "Ctrl+Shift+P", "pin"),
     Row("delete", "Chats", "Move this chat to the trash", "", "trash"),

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, get_args
 
-from PySide6.QtCore import QByteArray, QEvent, QSize, QTimer, Signal
+from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
 from app import number_format, theming
 from app.actions import Actions
+from app.background import Background
 from app.chat.dialogue import Dialogue
 from app.chat.page import ChatPage
 from app.chats import Chats
@@ -28,8 +29,10 @@ from app.models.loader import (
     ReadyModel,
 )
 from app.notices import Notice, Notices
+from app.search.searcher import Searcher
 from app.status.line import StatusLine
 from app.store.records import Conversation
+from app.store.search import Hit
 from app.store.store import Store
 from app.store_keeper import STORE, StoreKeeper
 from app.widgets.banner import Toast
@@ -62,6 +65,8 @@ class MainWindow(QMainWindow):
         self.loader = ModelLoader(engine, store.setting("model"), _flash(store), self)
         self.dialogue = Dialogue(store, engine, self)
         self._keeper = StoreKeeper(store, self.notices, self)
+        self._background = Background(self)
+        self.searcher = Searcher(store, self._background, self)
         self.chats = Chats(store, self.dialogue, self._keeper, self.notices, self)
         self._engine_notices = EngineNotices(
             engine, self.loader, self.notices, self.open_picker, self._picker_is_open, self
@@ -137,6 +142,11 @@ class MainWindow(QMainWindow):
         self.context.shortens.connect(self.page.composer.setFocus)
         self.page.composer.field.focused.connect(self._on_composer_focus)
         self.page.transcript.regenerate_requested.connect(self._regenerate)
+        self.sidebar.searched.connect(self.searcher.search)
+        self.sidebar.hit_chosen.connect(self._open_hit)
+        self.sidebar.left.connect(self.page.composer.setFocus)
+        self.searcher.found.connect(lambda _, hits: self.sidebar.show_hits(hits))
+        self.searcher.failed.connect(self._keeper.tell)
         self.sidebar.opened.connect(self._open)
         self.sidebar.renamed.connect(self.chats.rename)
         self.sidebar.pin_requested.connect(self.chats.toggle_pin)
@@ -149,6 +159,7 @@ class MainWindow(QMainWindow):
         """What each row of the table does."""
         for name, does in (
             ("new_chat", self.new_chat),
+            ("search", self._find_in_all),
             ("rename", lambda: self._with_current(self._rename_here)),
             ("pin", lambda: self._with_current(self.chats.toggle_pin)),
             ("delete", lambda: self._with_current(self.chats.delete)),
@@ -241,6 +252,16 @@ class MainWindow(QMainWindow):
     def _open(self, conversation: int | None) -> None:
         self.dialogue.open(conversation)
         self._fold_if_narrow()
+
+    def _open_hit(self, hit: Hit) -> None:
+        """The chat at the message that was found; the results stay."""
+        self.dialogue.open_at(hit.conversation, hit.message)
+        self.page.transcript.show_message(hit.message)
+        self._fold_if_narrow()
+
+    def _find_in_all(self) -> None:
+        self.sidebar.show()
+        self.sidebar.focus_search()
 
     def _rename_here(self, conversation: int) -> None:
         """In the list, the row that has the focus there."""
@@ -389,8 +410,18 @@ class MainWindow(QMainWindow):
             self._keeper.ask_to_quit(self._quit_unsaved)
             return
         self._keeper.stop()
+        self._background.close()
         self.engine.close()
         super().closeEvent(event)
+
+    def come_to_front(self) -> None:
+        """Somebody has started Hearth once more. Where the system lets no window take the front,
+        it is marked."""
+        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.show()
+        self.raise_()
+        self.activateWindow()
+        QApplication.alert(self)
 
     def _quit_unsaved(self) -> None:
         self._loses_unsaved = True

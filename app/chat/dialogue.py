@@ -115,6 +115,16 @@ class Dialogue(QObject):
         self._wait_with(None)
         self._show(conversation)
 
+    def open_at(self, conversation: int, message: int) -> None:
+        """Shows the branch of a conversation in which this message is."""
+        self._wait_with(None)
+        try:
+            if message not in {known.id for known in self._store.tree(conversation).path}:
+                self._store.choose(conversation, message)
+        except StoreError as error:
+            self.store_failed.emit(error)
+        self._show(conversation)
+
     def _show(self, conversation: int | None) -> None:
         self._unread = False
         tree = Tree([])

@@ -128,6 +128,14 @@ class Transcript(VirtualColumn):
         if turn is not None:
             self._selection.forget_from(turn)
 
+    def show_message(self, message: int) -> None:
+        """Scrolls to where a message begins."""
+        self._take_pending()
+        for block in self._document.blocks:
+            if block.message == message:
+                self.go_to(block)
+                return
+
     def text(self) -> str:
         """Everything that is shown, as it was written."""
         return self._document.text()

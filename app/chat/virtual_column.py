@@ -85,6 +85,17 @@ class VirtualColumn(QAbstractScrollArea):
         top = self._heights.top(self._blocks.index(block))
         self._anchor = (block, self.verticalScrollBar().value() - top)
 
+    def go_to(self, block: Block) -> None:
+        """Brings a block to the top, whatever is real so far, and keeps it there."""
+        self._following = False
+        for _ in range(2):  # estimates above it become true when they come near
+            top = self._heights.top(self._blocks.index(block))
+            self._placing = True
+            self.verticalScrollBar().setValue(top)
+            self._placing = False
+            self._anchor = (block, 0)
+            self._lay_out()
+
     def follow_at_end(self) -> None:
         if self.at_end():
             self.follow()

@@ -48,6 +48,18 @@ def open_in_memory() -> sqlite3.Connection:
     return connection
 
 
+def open_for_queries(path: Path) -> sqlite3.Connection:
+    """A connection that only reads, for a thread of its own."""
+    return connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+
+
+def open_copy(content: bytes) -> sqlite3.Connection:
+    """A connection to a copy of a database in memory, as `serialize` gives it."""
+    connection = connect(":memory:")
+    connection.deserialize(content)
+    return connection
+
+
 def open_to_read(path: Path, options: str) -> sqlite3.Connection:
     """A connection that writes nothing and takes a damaged file as it is.
 

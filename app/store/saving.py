@@ -6,10 +6,12 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from app.store.changes import Change, Moved, Probe
+from app.store.database import open_copy, open_for_queries
 from app.store.errors import AGAIN, GoneError, StoreError, explained
 from app.store.home import Home, Rebuilt
 from app.store.row_copy import Copied, copy_rows
@@ -83,6 +85,15 @@ class Saving:
             self._failed = error
         else:
             self._news.extend(self._write_journal().values())
+
+    def reader(self) -> Callable[[], sqlite3.Connection]:
+        """How another thread opens what is in use now, to read it. Raises StoreError."""
+        if self._home and not self._instead:
+            return partial(open_for_queries, self._home.path)
+        try:
+            return partial(open_copy, self._db.serialize())
+        except sqlite3.Error as error:
+            raise explained(error, None) from error
 
     def take_moves(self) -> list[Moved]:
         """Ids that have changed since the last call; until then nothing can be added."""

@@ -5,21 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLineEdit,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app import plain, theming
 from app.actions import Actions
+from app.search.results import Results, summary
 from app.store.records import Conversation
+from app.store.search import Hit
 from app.widgets.chat_list import ChatList, Sign
 
 WIDTH: Final = 264
 
 
 class Sidebar(QFrame):
-    """`opened(id)`, `renamed(id, title)`, `pin_requested(id)`, `delete_requested(id)`; everything
-    else is an action of the table."""
+    """`searched(words)`, `hit_chosen(Hit)`, `left()`: the search was ended; `opened(id)`,
+    `renamed(id, title)`, `pin_requested(id)`, `delete_requested(id)`; everything else is an action
+    of the table."""
 
+    searched = Signal(str)
+    hit_chosen = Signal(object)
+    left = Signal()
     opened = Signal(object)
     renamed = Signal(object, str)
     pin_requested = Signal(object)
@@ -32,22 +47,83 @@ class Sidebar(QFrame):
         self.setFixedWidth(WIDTH)
         self._titles: dict[int, str] = {}
         self.chats = ChatList(actions)
+        self.search = QLineEdit()
+        self.search.setObjectName("search")
+        self.search.setAccessibleName(actions.text("search"))
+        self.search.setPlaceholderText(f"{actions.text('search')}   {actions.keys('search')}")
+        self.search.addAction(theming.icon("search"), QLineEdit.ActionPosition.LeadingPosition)
+        self.search.setClearButtonEnabled(True)
+        self.search.installEventFilter(self)
+        self.results = Results()
+        self.summary = plain.Label("", "columnName")
+        self.summary.setContentsMargins(8, 8, 0, 4)
+        found = QWidget()
+        column = QVBoxLayout(found)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.summary)
+        column.addWidget(self.results, 1)
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self.chats)
+        self._stack.addWidget(found)
         inner = QVBoxLayout()
         inner.setContentsMargins(12, 4, 12, 8)
         inner.setSpacing(0)
         inner.addLayout(_name_row())
         inner.addWidget(_new_chat_button(actions))
         inner.addSpacing(8)
-        inner.addWidget(self.chats, 1)
+        inner.addWidget(self.search)
+        inner.addSpacing(4)
+        inner.addWidget(self._stack, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(inner, 1)
         layout.addWidget(_foot(actions))
+        self.search.textChanged.connect(self._on_words)
+        self.results.chosen.connect(self.hit_chosen)
         self.chats.opened.connect(self.opened)
         self.chats.renamed.connect(self.renamed)
         self.chats.pin_requested.connect(self.pin_requested)
         self.chats.delete_requested.connect(self.delete_requested)
+
+    def show_hits(self, hits: list[Hit]) -> None:
+        """In the place of the list, as long as there are words to look for."""
+        self.results.show_hits(hits)
+        self.summary.setText(summary(hits))
+        self._stack.setCurrentIndex(1)
+
+    def focus_search(self) -> None:
+        """Puts the cursor where all chats are searched."""
+        self.search.setFocus()
+        self.search.selectAll()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Esc ends the search, Down goes to what was found."""
+        if watched is self.search and isinstance(event, QKeyEvent):
+            if event.type() is QEvent.Type.ShortcutOverride and event.key() == Qt.Key.Key_Escape:
+                event.accept()
+                return True
+            if event.type() is QEvent.Type.KeyPress:
+                return self._take_key(event)
+        return super().eventFilter(watched, event)
+
+    def _take_key(self, event: QKeyEvent) -> bool:
+        match Qt.Key(event.key()):
+            case Qt.Key.Key_Escape:
+                self.search.clear()
+                self.left.emit()
+            case Qt.Key.Key_Down | Qt.Key.Key_Return | Qt.Key.Key_Enter if self.results.count():
+                self.results.setCurrentRow(0)
+                self.results.setFocus()
+            case _:
+                return False
+        return True
+
+    def _on_words(self, words: str) -> None:
+        if not words.strip():
+            self._stack.setCurrentIndex(0)
+        self.searched.emit(words)
 
     def show_conversations(
         self,

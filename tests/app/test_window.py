@@ -738,7 +738,7 @@ def spoken(widget: QWidget) -> str:
 
 def is_inner(widget: QWidget) -> bool:
     """A part that Qt itself puts into one of its widgets, or that waits for its next use."""
-    if widget.objectName().startswith("qt_") or type(widget).__name__ in (
+    if widget.objectName().startswith("qt_") or widget.metaObject().className() in (
         "QTableCornerButton",
         "QHeaderView",
         "QComboBoxListView",

@@ -1,0 +1,192 @@
+"""The chats in which something was found, each with its first hit in context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRect, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QKeyEvent,
+    QPainter,
+    QPen,
+    QTextCharFormat,
+    QTextLayout,
+    QTextOption,
+)
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QListWidget,
+    QListWidgetItem,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QWidget,
+)
+
+from app import plain, theming
+from app.store.search import MOST_HITS, Hit, Piece
+
+ROW: Final = 72
+SIDE: Final = 8
+LINES: Final = 2
+FOUND: Final = Qt.ItemDataRole.UserRole
+
+
+@dataclass(frozen=True)
+class Found:
+    """One chat with what was found in it."""
+
+    first: Hit
+    count: int
+
+
+def by_chat(hits: list[Hit]) -> list[Found]:
+    """The chats in the order of their first hits."""
+    chats: dict[int, list[Hit]] = {}
+    for hit in hits:
+        chats.setdefault(hit.conversation, []).append(hit)
+    return [Found(own[0], len(own)) for own in chats.values()]
+
+
+def summary(hits: list[Hit]) -> str:
+    """11 hits in 5 chats."""
+    if not hits:
+        return "Nothing was found"
+    chats = len(by_chat(hits))
+    more = "+" if len(hits) >= MOST_HITS else ""
+    hit, chat = "hit" if len(hits) == 1 else "hits", "chat" if chats == 1 else "chats"
+    return f"{len(hits):,}{more} {hit} in {chats:,} {chat}"
+
+
+def day(at: float) -> str:
+    """14:32 of today, else 12 Nov, with the year of another year."""
+    when, now = datetime.fromtimestamp(at).astimezone(), datetime.now().astimezone()
+    if when.date() == now.date():
+        return when.strftime("%H:%M")
+    words = f"{when.day} {when.strftime('%b')}"
+    return words if when.year == now.year else f"{words} {when.year}"
+
+
+class Results(QListWidget):
+    """`chosen(Hit)` by click or Enter."""
+
+    chosen = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("results")
+        self.setAccessibleName("What was found")
+        self.setMouseTracking(True)
+        self.setItemDelegate(_ResultDelegate(self))
+        self.setUniformItemSizes(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.itemClicked.connect(self._choose)
+
+    def show_hits(self, hits: list[Hit]) -> None:
+        self.clear()
+        for found in by_chat(hits):
+            said = "".join(piece.text for piece in found.first.pieces)
+            item = QListWidgetItem(plain.one_line(f"{found.first.title}. {said}"), self)
+            item.setData(FOUND, found)
+            plain.set_tool_tip(item, found.first.title)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        item = self.currentItem()
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and item is not None:
+            self._choose(item)
+            return
+        super().keyPressEvent(event)
+
+    def _choose(self, item: QListWidgetItem) -> None:
+        self.chosen.emit(item.data(FOUND).first)
+
+
+class _ResultDelegate(QStyledItemDelegate):
+    def __init__(self, results: Results) -> None:
+        super().__init__(results)
+        self._results = results
+
+    def sizeHint(
+        self,
+        option: QStyleOptionViewItem,  # noqa: ARG002
+        index: QModelIndex | QPersistentModelIndex,  # noqa: ARG002
+    ) -> QSize:
+        return QSize(0, ROW)
+
+    def paint(
+        self,
+        painter: QPainter,
+        option: QStyleOptionViewItem,
+        index: QModelIndex | QPersistentModelIndex,
+    ) -> None:
+        found, theme = index.data(FOUND), theming.theme()
+        room = QRect(option.rect).adjusted(0, 0, 0, -2)
+        selected = bool(option.state & QStyle.StateFlag.State_Selected)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if selected or option.state & QStyle.StateFlag.State_MouseOver:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(theme.line if selected else theme.raised))
+            painter.drawRoundedRect(room, 8, 8)
+        if selected and self._results.hasFocus():
+            painter.setPen(QPen(QColor(theme.accent), 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(room.adjusted(1, 1, -1, -1), 7, 7)
+        inner = room.adjusted(SIDE, 8, -SIDE, -6)
+        small = QFont(option.font)
+        small.setPixelSize(max(11, round(theming.pixel_size(option.font) * 12 / 14)))
+        self._paint_head(painter, inner, option.font, small, found)
+        self._paint_words(painter, inner.adjusted(0, 21, 0, 0), small, found.first.pieces)
+        painter.restore()
+
+    def _paint_head(
+        self, painter: QPainter, room: QRect, font: QFont, small: QFont, found: Found
+    ) -> None:
+        top = QRect(room.left(), room.top(), room.width(), 20)
+        painter.setFont(small)
+        painter.setPen(QColor(theming.theme().muted))
+        date = day(found.first.at)
+        painter.drawText(top, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, date)
+        end = painter.fontMetrics().horizontalAdvance(date) + 8
+        painter.setFont(font)
+        painter.setPen(QColor(theming.theme().text))
+        title = painter.fontMetrics().elidedText(
+            plain.one_line(found.first.title), Qt.TextElideMode.ElideRight, room.width() - end
+        )
+        painter.drawText(top, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, title)
+
+    def _paint_words(
+        self, painter: QPainter, room: QRect, font: QFont, pieces: tuple[Piece, ...]
+    ) -> None:
+        """Two lines, with what was looked for marked."""
+        theme = theming.theme()
+        layout = QTextLayout("".join(plain.one_line(piece.text) for piece in pieces), font)
+        layout.setTextOption(QTextOption(Qt.AlignmentFlag.AlignLeft))
+        formats, at = [], 0
+        for piece in pieces:
+            length = len(plain.one_line(piece.text))
+            marked = QTextCharFormat()
+            marked.setForeground(QColor(theme.text if piece.hit else theme.muted))
+            if piece.hit:
+                marked.setBackground(QColor(theme.caution_back))
+            span = QTextLayout.FormatRange()
+            span.start, span.length, span.format = at, length, marked
+            formats.append(span)
+            at += length
+        layout.setFormats(formats)
+        layout.beginLayout()
+        y = 0.0
+        for _ in range(LINES):
+            line = layout.createLine()
+            if not line.isValid():
+                break
+            line.setLineWidth(room.width())
+            line.setPosition(QPointF(0, y))
+            y += line.height()
+        layout.endLayout()
+        layout.draw(painter, QPointF(room.topLeft()))
