@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import suppress
 from typing import Final
 
 from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
@@ -12,6 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.engine_client import EngineClient
 from app.folders import data_folder
+from app.only_window import OnlyWindow, raise_other
 from app.store.database import open_in_memory
 from app.store.store import Store, open_store
 from app.theming import Look
@@ -73,6 +75,13 @@ def opened_store() -> tuple[Store, str]:
 
 def run_window() -> int:
     running = application()
+    with suppress(places.NoPlaceError):  # the window says it
+        if raise_other(data_folder()):
+            return 0
     window = open_window(running)
+    with suppress(places.NoPlaceError):
+        only = OnlyWindow(data_folder(), window)
+        only.raise_asked.connect(window.come_to_front)
+        window.closed.connect(only.close)
     window.closed.connect(running.quit)
     return running.exec()
