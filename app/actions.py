@@ -35,6 +35,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("delete", "Chats", "Move this chat to the trash", "", "trash"),
     Row("stop", "This chat", "Stop the reply", "Esc", "stop"),
     Row("regenerate", "This chat", "Write the last reply again", "Ctrl+R", "regen"),
+    Row("edit_last", "This chat", "Change the last prompt", "Ctrl+Up", "edit"),
     Row("previous_version", "This chat", "Show the version before", "Alt+Left", "left"),
     Row("next_version", "This chat", "Show the next version", "Alt+Right", "right"),
     Row("to_end", "This chat", "Go to the end", "Ctrl+End", "end"),

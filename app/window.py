@@ -10,22 +10,22 @@ from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
-from app import number_format, theming
+from app import theming
 from app.actions import Actions
+from app.availability import Availability
 from app.background import Background
 from app.chat.dialogue import Dialogue
 from app.chat.page import ChatPage
 from app.chats import Chats
-from app.command.palette import Entry, Palette
+from app.command.entries import entries
+from app.command.palette import Palette
 from app.command.shortcuts import ShortcutSheet
 from app.context.keeper import ContextKeeper
 from app.engine import Engine, EngineState
 from app.engine_notices import EngineNotices
 from app.models.loader import (
-    FailedModel,
     ModelLoader,
     ModelState,
-    NoModel,
     ReadyModel,
 )
 from app.notices import Notice, Notices
@@ -74,6 +74,9 @@ class MainWindow(QMainWindow):
         self.sidebar = Sidebar(self.actions_table)
         self.header = Header()
         self.page = ChatPage(self.dialogue, self.notices)
+        self.available = Availability(
+            engine, self.loader, self.dialogue, self.chats, self.page, self.actions_table
+        )
         self.context = ContextKeeper(
             store,
             engine,
@@ -122,23 +125,23 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         self.engine.event_received.connect(self.status.take)
         self.engine.state_changed.connect(self._on_engine_state)
-        self.engine.answers_changed.connect(lambda _: self._refresh())
+        self.engine.answers_changed.connect(lambda _: self.available.refresh())
         self.engine.closed.connect(self.closed)
         self.loader.state_changed.connect(self._on_model_state)
         self.loader.load_asked.connect(self.dialogue.stop_all)  # else the load waits for its end
         self.dialogue.store_failed.connect(self._keeper.tell)
-        self.dialogue.sent.connect(self.page.composer.clear)
+        self.page.editing_changed.connect(self.available.refresh)
         self.dialogue.waiting_changed.connect(self._on_waiting)
         self.dialogue.opened.connect(lambda _: self._keeper.show_problem())
-        self.dialogue.opened.connect(lambda _: self._refresh())
-        self.dialogue.answering_changed.connect(lambda _: self._refresh())
-        self.dialogue.versions_changed.connect(lambda _: self._refresh())
+        self.dialogue.opened.connect(lambda _: self.available.refresh())
+        self.dialogue.answering_changed.connect(lambda _: self.available.refresh())
+        self.dialogue.versions_changed.connect(lambda _: self.available.refresh())
         self._keeper.moved.connect(self.dialogue.follow)
         self._keeper.free.connect(self.dialogue.go_on)
         self.chats.listed.connect(self._on_listed)
         self.page.composer.sent.connect(self.send)
         self.page.composer.field.textChanged.connect(self._on_draft)
-        self.context.asked.connect(self._refresh)
+        self.context.asked.connect(self.available.refresh)
         self.context.shortens.connect(self.page.composer.setFocus)
         self.page.composer.field.focused.connect(self._on_composer_focus)
         self.page.transcript.regenerate_requested.connect(self._regenerate)
@@ -165,8 +168,9 @@ class MainWindow(QMainWindow):
             ("delete", lambda: self._with_current(self.chats.delete)),
             ("stop", self.dialogue.stop),
             ("regenerate", self._regenerate),
-            ("previous_version", partial(self.dialogue.step_version, -1)),
-            ("next_version", partial(self.dialogue.step_version, 1)),
+            ("edit_last", self.page.edit_last),
+            ("previous_version", partial(self.page.step_version, -1)),
+            ("next_version", partial(self.page.step_version, 1)),
             ("to_end", self.page.transcript.follow),
             ("choose_model", self.open_picker),
             ("start_engine", self.start_engine),
@@ -185,8 +189,11 @@ class MainWindow(QMainWindow):
     # ------------------------------------------------------------------ what the user does
 
     def send(self, prompt: str) -> None:
-        if not self._why_not():
-            self.context.send(prompt)
+        if not self.available.why_not():
+            if self.page.editing is None:
+                self.context.send(prompt)
+            else:
+                self.page.send_edit(prompt)
 
     def new_chat(self) -> None:
         self._open(None)
@@ -204,37 +211,10 @@ class MainWindow(QMainWindow):
         """Actions, models and chats by their names."""
         if self.findChild(Palette) is not None:
             return
-        Palette(self, [*self._actions_by_name(), *self._models_by_name(), *self._chats_by_name()])
+        Palette(self, entries(self.actions_table, self.loader, self.chats, self._open))
 
     def open_shortcuts(self) -> None:
         ShortcutSheet(self.actions_table, self).open()
-
-    def _actions_by_name(self) -> list[Entry]:
-        table = self.actions_table
-        return [
-            Entry("Do", a.text(), a.trigger, table.keys(a.objectName()), table.icon(a.objectName()))
-            for a in table
-            if a.isEnabled() and a.objectName() != "palette"
-        ]
-
-    def _models_by_name(self) -> list[Entry]:
-        return [
-            Entry(
-                "Models here",
-                known.name,
-                partial(self.loader.load, known.id),
-                number_format.disk(known.size_bytes),
-                "model",
-            )
-            for known in self.loader.models
-            if not known.problem
-        ]
-
-    def _chats_by_name(self) -> list[Entry]:
-        return [
-            Entry("Chats", known.title, partial(self._open, known.id), "", "chat")
-            for known in self.chats.known
-        ]
 
     def _forget_picker(self) -> None:
         self._picker = None
@@ -245,8 +225,9 @@ class MainWindow(QMainWindow):
     def start_engine(self) -> None:
         self.engine.start()
 
-    def _regenerate(self) -> None:
-        self.dialogue.regenerate()
+    def _regenerate(self, message: int | None = None) -> None:
+        """A reply on screen, or the last one."""
+        self.dialogue.regenerate(message)
         self.page.composer.setFocus()  # the button is gone, or the reason for nothing stands there
 
     def _open(self, conversation: int | None) -> None:
@@ -280,7 +261,7 @@ class MainWindow(QMainWindow):
     def _on_engine_state(self, state: EngineState) -> None:
         if state is not EngineState.READY:
             self.status.clear()
-        self._refresh()
+        self.available.refresh()
         if state is EngineState.READY:
             self.dialogue.send_next()
 
@@ -288,10 +269,10 @@ class MainWindow(QMainWindow):
         self.header.show_model(state)
         self.page.welcome.show_model(state)
         if isinstance(state, ReadyModel):
-            self._set("model", state.loaded.model.id)
-            self._set("flash", self.loader.flash)
+            self._store.set_setting("model", state.loaded.model.id)
+            self._store.set_setting("flash", self.loader.flash)
         self.dialogue.set_model(state.loaded.model.id if isinstance(state, ReadyModel) else None)
-        self._refresh()
+        self.available.refresh()
 
     def tell_fault(self, where: str) -> None:
         """An error of our own that nobody caught."""
@@ -313,69 +294,17 @@ class MainWindow(QMainWindow):
         signs |= dict.fromkeys((r.conversation for r in self.dialogue.replies.running), "writes")
         self.sidebar.show_conversations(conversations, self.dialogue.conversation, signs)
         self.header.show_title(self.chats.title)
-        self._refresh()
+        self.available.refresh()
 
     # ------------------------------------------------------------------ the store
-
-    def _set(self, name: str, value: str) -> None:
-        self._store.set_setting(name, value)
 
     def _on_waiting(self, waits: bool) -> None:
         """What is in the composer is what waits: it cannot be changed until it is sent or given up
         (Esc)."""
         self.page.composer.field.setReadOnly(waits)
-        self._refresh()
+        self.available.refresh()
         if waits:
             self._keeper.hurry()
-
-    # ------------------------------------------------------------------ the model
-
-    def _refresh(self) -> None:
-        """What can be done now."""
-        state = self.loader.state
-        name = state.loaded.model.name if isinstance(state, ReadyModel) else ""
-        self.page.composer.set_model(name)
-        self.page.composer.set_reason(self._why_not())
-        self.page.composer.set_note(self._when())
-        saved, running = self.chats.current is not None, bool(self.dialogue.replies.running)
-        ready = isinstance(state, ReadyModel) and not running
-        for action, enabled in (
-            ("rename", saved),
-            ("pin", saved),
-            ("delete", saved),
-            ("regenerate", saved and ready),
-            ("stop", self.dialogue.answering or self.dialogue.waits),
-            ("previous_version", bool(self.dialogue.versions) and not running),
-            ("next_version", bool(self.dialogue.versions) and not running),
-            ("start_engine", self.engine.state in (EngineState.DEAD, EngineState.CLOSED)),
-        ):
-            self.actions_table[action].setEnabled(enabled)
-        pinned = self.chats.current is not None and self.chats.current.pinned
-        self.actions_table["pin"].setText("Unpin this chat" if pinned else "Pin this chat")
-
-    def _when(self) -> str:
-        """When a prompt is sent that is taken now; empty for at once."""
-        if self.dialogue.answering:
-            return "Sent when this reply is done"
-        if self.dialogue.replies.running:
-            return "Sent when another chat's reply is done"
-        return "" if isinstance(self.loader.state, ReadyModel) else "Sent when the model is ready"
-
-    def _why_not(self) -> str:
-        """Why no prompt is taken now; empty if one is, to be sent when its turn comes."""
-        engine = self.engine.state
-        if engine is EngineState.DEAD:
-            return "The engine has stopped"
-        if engine is EngineState.CLOSED:
-            return "The engine is starting"
-        if not self.engine.answers:
-            return "The engine does not answer"
-        if self.dialogue.waits:
-            return "Waits until the database of your chats is free; Esc stops waiting"
-        listed = engine is EngineState.READY and not self.loader.lists
-        if listed and isinstance(self.loader.state, FailedModel | NoModel):
-            return "Choose a model first (Ctrl+M)"
-        return ""
 
     # ------------------------------------------------------------------ the window itself
 
@@ -404,7 +333,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         self.dialogue.save()
         geometry = bytes(self.saveGeometry().toBase64().data()).decode("ascii")
-        self._set("geometry", geometry)
+        self._store.set_setting("geometry", geometry)
         if self._store.unsaved and not self._loses_unsaved:
             event.ignore()
             self._keeper.ask_to_quit(self._quit_unsaved)

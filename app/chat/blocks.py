@@ -10,7 +10,7 @@ from app.chat.flow import Content
 from app.chat.selection import Place
 from app.store.records import NO_TROUBLE, StoredMessage, Trouble
 
-Kind = Literal["prompt", "thinking", "thought", "reply", "trouble", "footer"]
+Kind = Literal["prompt", "prompt_row", "thinking", "thought", "reply", "trouble", "footer"]
 """thinking: the head above what was thought, shown or not; thought: a segment of it."""
 
 PartKind = Literal["prompt", "thought", "reply"]
@@ -93,6 +93,8 @@ class Block:
     wraps: bool = False
     """Of code: whether long lines are wrapped."""
     copyable: bool = False
+    versions: tuple[int, int] = (1, 1)
+    """Of a row: which version of its message is shown, from 1, and of how many."""
     last: bool = False
     """Of a footer: whether nothing stands below it."""
 
@@ -124,6 +126,10 @@ def unread_block(part: Part, start: int, stop: int) -> Block:
 
 def thinking_head(message: int) -> Block:
     return Block("thinking", message, above=BETWEEN)
+
+
+def prompt_row(message: StoredMessage) -> Block:
+    return Block("prompt_row", message.id, above=4)
 
 
 def footer(message: StoredMessage) -> Block:

@@ -182,10 +182,13 @@ class PromptField(QPlainTextEdit):
 
 
 class Composer(QFrame):
-    """Field and button. `sent(str)`; the owner clears the field with `clear` when it took it."""
+    """Field and button. `sent(str)`; the owner clears the field with `clear` when it took it.
+    `escaped()`: Esc, with no reply to stop; `up_pressed()` in an empty field."""
 
     sent = Signal(str)
     stop_requested = Signal()
+    escaped = Signal()
+    up_pressed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -260,14 +263,13 @@ class Composer(QFrame):
         self.field.setPlainText("")
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if (
-            self._answering
-            and isinstance(event, QKeyEvent)
-            and event.type() is QEvent.Type.KeyPress
-            and event.key() == Qt.Key.Key_Escape
-        ):
-            self.stop_requested.emit()
-            return True
+        if isinstance(event, QKeyEvent) and event.type() is QEvent.Type.KeyPress:
+            if event.key() == Qt.Key.Key_Escape:
+                (self.stop_requested if self._answering else self.escaped).emit()
+                return True
+            if event.key() == Qt.Key.Key_Up and self.field.is_blank():
+                self.up_pressed.emit()
+                return True
         return super().eventFilter(watched, event)
 
     def _submit(self) -> None:

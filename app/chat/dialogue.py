@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Signal, SignalInstance
 
-from app.chat.replies import Progress, Replies, Reply
+from app.chat.attempts import Attempts
+from app.chat.replies import Replies, Reply
 from app.chat.seen import Seen
 from app.engine import Engine, EngineState
 from app.store.changes import Moved
@@ -67,15 +68,19 @@ class Dialogue(QObject):
         self.replies = Replies(store, engine, self, clock)
         self._model: str | None = ""
         self._conversation: int | None = None
-        self._waiting: Callable[[], None] | None = None
+        self._attempts = Attempts(self)
+        self._attempts.waiting_changed.connect(self.waiting_changed)
+        self._attempts.failed.connect(self.store_failed)
         self._unread = False
         self._answering = False
         self._versions: dict[int, tuple[int, int]] = {}
-        self.replies.thinking_added.connect(self._on_thinking)
-        self.replies.thinking_ended.connect(self._on_thinking_ended)
-        self.replies.text_added.connect(self._on_text)
+        self.replies.thinking_added.connect(partial(self._tell, self.thinking_added))
+        self.replies.thinking_ended.connect(
+            lambda reply: self._tell(self.thinking_ended, reply, reply.thought_s)
+        )
+        self.replies.text_added.connect(partial(self._tell, self.text_added))
         self.replies.rethought.connect(self._on_rethought)
-        self.replies.progressed.connect(self._on_progress)
+        self.replies.progressed.connect(partial(self._tell, self.progressed))
         self.replies.finished.connect(self._on_finished)
         engine.state_changed.connect(self._on_engine_state)
 
@@ -97,7 +102,7 @@ class Dialogue(QObject):
     @property
     def waits(self) -> bool:
         """Whether a prompt, or the wish for another reply, waits until the database is free."""
-        return self._waiting is not None
+        return self._attempts.waits
 
     @property
     def queue(self) -> list[Waiting]:
@@ -107,17 +112,28 @@ class Dialogue(QObject):
         except StoreError:
             return []
 
+    @property
+    def path(self) -> list[StoredMessage]:
+        """The messages on screen, as they are saved; none if they cannot be read."""
+        if self._conversation is None:
+            return []
+        try:
+            return self._store.tree(self._conversation).path
+        except StoreError as error:
+            self.store_failed.emit(error)
+            return []
+
     # ------------------------------------------------------------------ what the user does
 
     def open(self, conversation: int | None) -> None:
         """Shows a conversation; None begins a new one. A prompt that waits for the database is
         given up."""
-        self._wait_with(None)
+        self._attempts.give_up()
         self._show(conversation)
 
     def open_at(self, conversation: int, message: int) -> None:
         """Shows the branch of a conversation in which this message is."""
-        self._wait_with(None)
+        self._attempts.give_up()
         try:
             if message not in {known.id for known in self._store.tree(conversation).path}:
                 self._store.choose(conversation, message)
@@ -155,44 +171,42 @@ class Dialogue(QObject):
             return False
         words = whole_characters(prompt)
         if self._can_ask() and not self.queue:
-            return self._attempt(partial(self._send, words, ()))
-        return self._has_engine() and self._attempt(partial(self._enqueue, words))
+            return self._attempts.make(partial(self._send, words, ()))
+        return self._has_engine() and self._attempts.make(partial(self._enqueue, words))
 
     def edit(self, message: int, prompt: str) -> bool:
         """Sends a prompt as another version of one on screen, which stays."""
         if not prompt.strip() or not self._can_ask():
             return False
-        return self._attempt(partial(self._send, whole_characters(prompt), (message,)))
+        return self._attempts.make(partial(self._send, whole_characters(prompt), (message,)))
 
     def regenerate(self, message: int | None = None) -> bool:
         """Has a reply on screen, or the last prompt, answered again beside the reply that is
         there."""
         if self._conversation is None or not self._can_ask():
             return False
-        return self._attempt(partial(self._regenerate, message)) and self.answering
+        return self._attempts.make(partial(self._regenerate, message)) and self.answering
 
-    def show_version(self, message: int, step: int) -> None:
-        """Shows the version before (-1) or behind (1) this message, and what follows on it."""
-        conversation = self._conversation
+    def show_version(self, message: int, step: int) -> int | None:
+        """Shows the version before (-1) or behind (1) this message, and what follows on it. Its
+        id, or None if there is none or a reply runs."""
+        conversation, shown = self._conversation, None
         if conversation is None or self.answering:
-            return
+            return None
         try:
             versions = self._store.tree(conversation).versions(message)
             at = versions.index(message) + step if message in versions else -1
             if 0 <= at < len(versions):
-                self._store.choose(conversation, versions[at])
+                shown = versions[at]
+                self._store.choose(conversation, shown)
         except StoreError as error:
             self.store_failed.emit(error)
         self._show(conversation)
-
-    def step_version(self, step: int) -> None:
-        """As `show_version`, of the last message on screen that has several."""
-        if self._versions:
-            self.show_version(list(self._versions)[-1], step)
+        return shown
 
     def stop(self) -> None:
         """Ends the reply on screen, and gives up what waits for the database."""
-        self._wait_with(None)
+        self._attempts.give_up()
         self.stop_in(self._conversation)
 
     def stop_in(self, conversation: int | None) -> None:
@@ -201,7 +215,7 @@ class Dialogue(QObject):
 
     def stop_all(self) -> None:
         """Ends every reply, and gives up what waits for the database."""
-        self._wait_with(None)
+        self._attempts.give_up()
         for reply in self.replies.running:
             self.replies.stop(reply)
 
@@ -262,8 +276,7 @@ class Dialogue(QObject):
         """Tries again what waits, and to read what could not be read."""
         if self._unread:
             self._show(self._conversation)
-        if self._waiting:
-            self._attempt(self._waiting)
+        self._attempts.again()
         self.send_next()
 
     def follow(self, moved: Moved) -> None:
@@ -277,24 +290,6 @@ class Dialogue(QObject):
     def save(self) -> None:
         """What has arrived so far, before the window closes."""
         self.replies.save()
-
-    def _attempt(self, ask: Callable[[], None]) -> bool:
-        """Whether it was saved and asked."""
-        try:
-            ask()
-        except StoreError as error:
-            self._wait_with(ask if error.passes else None)
-            if not error.passes:
-                self.store_failed.emit(error)
-            return False
-        self._wait_with(None)
-        return True
-
-    def _wait_with(self, ask: Callable[[], None] | None) -> None:
-        waited = self.waits
-        self._waiting = ask
-        if self.waits is not waited:
-            self.waiting_changed.emit(self.waits)
 
     # ------------------------------------------------------------------ asking
 
@@ -363,17 +358,10 @@ class Dialogue(QObject):
     def _is_shown(self, reply: Reply) -> bool:
         return reply.conversation == self._conversation
 
-    def _on_thinking(self, reply: Reply, text: str) -> None:
+    def _tell(self, signal: SignalInstance, reply: Reply, *what: object) -> None:
+        """Of the conversation on screen alone."""
         if self._is_shown(reply):
-            self.thinking_added.emit(reply.message, text)
-
-    def _on_thinking_ended(self, reply: Reply) -> None:
-        if self._is_shown(reply):
-            self.thinking_ended.emit(reply.message, reply.thought_s)
-
-    def _on_text(self, reply: Reply, text: str) -> None:
-        if self._is_shown(reply):
-            self.text_added.emit(reply.message, text)
+            signal.emit(reply.message, *what)
 
     def _on_rethought(self, reply: Reply) -> None:
         """The reply begins again, behind what is thinking now."""
@@ -381,10 +369,6 @@ class Dialogue(QObject):
             self.removed.emit(reply.message)
             self.added.emit(StoredMessage(reply.message, "assistant", "", "streaming"))
             self.thinking_added.emit(reply.message, reply.thinking.text)
-
-    def _on_progress(self, reply: Reply, progress: Progress) -> None:
-        if self._is_shown(reply):
-            self.progressed.emit(reply.message, progress)
 
     def _on_finished(self, reply: Reply, whole: StoredMessage) -> None:
         if self._is_shown(reply):
@@ -395,7 +379,7 @@ class Dialogue(QObject):
 
     def _on_engine_state(self, state: EngineState) -> None:
         if state is not EngineState.READY:
-            self._wait_with(None)
+            self._attempts.give_up()
 
     def _tell_answering(self) -> None:
         if self.answering is not self._answering:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from app.chat.blocks import (
@@ -12,6 +12,7 @@ from app.chat.blocks import (
     Part,
     PartKind,
     footer,
+    prompt_row,
     text_blocks,
     thinking_head,
     trouble_card,
@@ -101,6 +102,16 @@ class Document:
         for block in blocks:
             block.streaming = False
         return blocks
+
+    def set_versions(self, versions: Mapping[int, tuple[int, int]]) -> Change | None:
+        """Of messages that have several: which one is shown, from 1, and of how many."""
+        altered = []
+        for block in self.blocks:
+            known = versions.get(block.message, (1, 1))
+            if block.kind in ("prompt_row", "footer") and block.versions != known:
+                block.versions = known
+                altered.append(block)
+        return Change(0, 0, [], altered) if altered else None
 
     # ------------------------------------------------------------------ streaming
 
@@ -273,7 +284,8 @@ class Document:
             turn, self._turns = self._turns, self._turns + 1
         if message.role == "assistant":
             return list(self._reply_blocks(message, turn))
-        return text_blocks(self.parts.add("prompt", message.id, turn, message.content))
+        part = self.parts.add("prompt", message.id, turn, message.content)
+        return [*text_blocks(part), prompt_row(message)]
 
     def _reply_blocks(
         self,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from app import number_format
 from app.chat.composer import Composer
 from app.chat.dialogue import Dialogue
+from app.chat.edit_bar import EditBar
 from app.chat.queue_card import QueueCard
 from app.chat.replies import Progress
 from app.chat.transcript import Transcript
@@ -26,7 +27,9 @@ OTHERS: Final = frozenset({"engine", "model", "window", "chats"})
 
 
 class ChatPage(QWidget):
-    """Shows what a dialogue says. Knows no engine."""
+    """Shows what a dialogue says. Knows no engine. `editing_changed()`."""
+
+    editing_changed = Signal()
 
     def __init__(self, dialogue: Dialogue, notices: Notices, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -37,6 +40,10 @@ class ChatPage(QWidget):
         self.transcript = Transcript()
         self.welcome = Welcome()
         self.queue = QueueCard()
+        self.edit_bar = EditBar()
+        self._editing: int | None = None
+        self._draft = ""
+        """What was written before a prompt was being changed."""
         self.context_card = ContextCard()
         self.composer = Composer()
         self._stack = QStackedWidget()
@@ -49,6 +56,7 @@ class ChatPage(QWidget):
         layout.addWidget(_in_column(self.banner))
         layout.addWidget(self._stack, 1)
         layout.addWidget(_in_column(self.queue))
+        layout.addWidget(_in_column(self.edit_bar))
         layout.addWidget(_in_column(self.context_card))
         layout.addSpacing(8)
         layout.addWidget(_in_column(self.composer))
@@ -65,7 +73,14 @@ class ChatPage(QWidget):
         dialogue.finished.connect(self.transcript.finish_message)
         dialogue.removed.connect(self.transcript.remove_message)
         dialogue.answering_changed.connect(self.composer.set_answering)
+        dialogue.versions_changed.connect(self.transcript.set_versions)
+        dialogue.sent.connect(self._on_sent)
         dialogue.queue_changed.connect(self._show_queue)
+        self.transcript.version_requested.connect(self._show_version)
+        self.transcript.edit_requested.connect(self.edit)
+        self.edit_bar.cancelled.connect(self.leave_edit)
+        self.composer.escaped.connect(self.leave_edit)
+        self.composer.up_pressed.connect(self.edit_last)
         self.context_card.shown.connect(self.composer.fold)
         self.queue.taken_back.connect(self._take_back)
         self.queue.dropped.connect(dialogue.take_back)
@@ -75,7 +90,61 @@ class ChatPage(QWidget):
             banner.left.connect(self.composer.setFocus)
         self.welcome.example_chosen.connect(self._take_example)
 
+    @property
+    def editing(self) -> int | None:
+        """The prompt that is being changed."""
+        return self._editing
+
+    def send_edit(self, prompt: str) -> None:
+        """Sends what is written as another version of the prompt that is being changed."""
+        if self._editing is not None:
+            self._dialogue.edit(self._editing, prompt)
+
+    def edit(self, message: int) -> None:
+        """Puts a prompt on screen into the composer, to be sent as another version of it."""
+        words = next((m.content for m in self._dialogue.path if m.id == message), "")
+        if self._editing is None:
+            self._draft = self.composer.field.toPlainText()
+        self._editing = message
+        self.composer.set_text(words)
+        self.edit_bar.show()
+        self.composer.setFocus()
+        self.editing_changed.emit()
+
+    def edit_last(self) -> None:
+        prompts = [known.id for known in self._dialogue.path if known.role == "user"]
+        if prompts:
+            self.edit(prompts[-1])
+
+    def leave_edit(self) -> None:
+        """The prompt stays as it is, and what was written before comes back."""
+        if self._editing is not None:
+            self._end_edit()
+
+    def _end_edit(self) -> None:
+        self._editing = None
+        self.edit_bar.hide()
+        self.composer.set_text(self._draft)
+        self._draft = ""
+        self.editing_changed.emit()
+
+    def _on_sent(self) -> None:
+        self.composer.clear()
+        self.leave_edit()
+
+    def step_version(self, step: int) -> None:
+        """Another version of the last message on screen that has several."""
+        if self._dialogue.versions:
+            self._show_version(list(self._dialogue.versions)[-1], step)
+
+    def _show_version(self, message: int, step: int) -> None:
+        """Where the other version begins, as what follows may be another length."""
+        shown = self._dialogue.show_version(message, step)
+        if shown is not None:
+            self.transcript.show_message(shown)
+
     def _on_opened(self, messages: list[StoredMessage]) -> None:
+        self.leave_edit()
         self.transcript.show_messages(messages)
         self._stack.setCurrentIndex(1 if messages else 0)
         self._show_queue()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from app import number_format, plain, theming
 from app.chat.block_widget import BlockWidget
 from app.chat.blocks import Block
+from app.widgets.version_switch import VersionSwitch
 
 FOOTER_HEIGHT: Final = 28
 HEAD_HEIGHT: Final = 24
@@ -53,6 +54,42 @@ class ThinkingHead(BlockWidget):
         return [self._button]
 
 
+class PromptRow(BlockWidget):
+    """The row under a prompt: what one can do with it."""
+
+    copy_requested = Signal()
+    edit_requested = Signal()
+    version_requested = Signal(int)
+
+    def __init__(self, block: Block, parent: QWidget) -> None:
+        super().__init__(block, parent)
+        self.versions = VersionSwitch()
+        self._copy = _icon("copy", "Copy the prompt")
+        self._edit = _icon("edit", "Change the prompt")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addStretch()
+        for widget in (self.versions, self._copy, self._edit):
+            layout.addWidget(widget)
+        self.versions.step_requested.connect(self.version_requested)
+        self._copy.clicked.connect(self.copy_requested)
+        self._edit.clicked.connect(self.edit_requested)
+
+    def show_block(self, block: Block) -> None:
+        super().show_block(block)
+        self.versions.show_version(*block.versions)
+
+    def span(self, column: int) -> tuple[int, int]:
+        return 0, column
+
+    def height_at(self, width: int) -> int:  # noqa: ARG002
+        return FOOTER_HEIGHT
+
+    def buttons(self) -> list[QWidget]:
+        return [self.versions.before, self.versions.next, self._copy, self._edit]
+
+
 class TroubleCard(BlockWidget):
     """What went wrong with a reply, and what to do."""
 
@@ -80,6 +117,7 @@ class Footer(BlockWidget):
     stop_requested = Signal()
     copy_requested = Signal()
     regenerate_requested = Signal()
+    version_requested = Signal(int)
 
     def __init__(self, block: Block, parent: QWidget) -> None:
         super().__init__(block, parent)
@@ -87,11 +125,14 @@ class Footer(BlockWidget):
         self._key = plain.Label("Esc", "secondary")
         self._copy = _link("Copy", "link", "Copy the reply")
         self._regenerate = _link("Regenerate", "link", "Regenerate the reply")
+        self.versions = VersionSwitch()
+        self.versions.step_requested.connect(self.version_requested)
         self._note = plain.Label("", "secondary")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(12)
-        for widget in (self._stop, self._key, self._copy, self._regenerate, self._note):
+        row = (self._stop, self._key, self._copy, self._regenerate, self.versions, self._note)
+        for widget in row:
             layout.addWidget(widget)
         layout.addStretch()
         self._stop.clicked.connect(self.stop_requested)
@@ -99,14 +140,16 @@ class Footer(BlockWidget):
         self._regenerate.clicked.connect(self.regenerate_requested)
 
     def buttons(self) -> list[QWidget]:
-        return [self._stop, self._copy, self._regenerate]
+        own: list[QWidget] = [self._stop, self._copy, self._regenerate]
+        return [*own, self.versions.before, self.versions.next]
 
     def show_block(self, block: Block) -> None:
         super().show_block(block)
         self._stop.setVisible(block.streaming)
         self._key.setVisible(block.streaming)
         self._copy.setVisible(block.copyable and not block.streaming)
-        self._regenerate.setVisible(block.last and not block.streaming)
+        self._regenerate.setVisible(not block.streaming)
+        self.versions.show_version(*((1, 1) if block.streaming else block.versions))
         self._note.setText(block.note)
 
     def span(self, column: int) -> tuple[int, int]:
@@ -125,6 +168,17 @@ def thinking_words(seconds: float, *, streaming: bool) -> str:
     return (
         f"Thought for {number_format.duration(seconds)}" if seconds >= 1 else "Thought for a moment"
     )
+
+
+def _icon(icon: str, name: str) -> QToolButton:
+    button = QToolButton()
+    button.setObjectName("iconButton")
+    button.setIcon(theming.icon(icon))
+    button.setIconSize(QSize(16, 16))
+    button.setFixedSize(28, 28)
+    button.setAccessibleName(name)
+    plain.set_tool_tip(button, name)
+    return button
 
 
 def _link(text: str, name: str, accessible: str) -> plain.Button:

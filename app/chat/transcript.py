@@ -7,6 +7,7 @@ signals.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -29,7 +30,7 @@ from app.chat.code_colours import CodeColours
 from app.chat.document import Document
 from app.chat.flow import Code, Table
 from app.chat.links import LinkDialog
-from app.chat.reply_rows import Footer, ThinkingHead, TroubleCard
+from app.chat.reply_rows import Footer, PromptRow, ThinkingHead, TroubleCard
 from app.chat.selection_controller import SelectionController
 from app.chat.table_block import TableBlock
 from app.chat.text_block import TextBlock
@@ -47,6 +48,7 @@ FRAME_MS: Final = 33
 ROWS: Final[dict[str, type[BlockWidget]]] = {
     "thinking": ThinkingHead,
     "trouble": TroubleCard,
+    "prompt_row": PromptRow,
     "footer": Footer,
 }
 """Widgets of blocks without text."""
@@ -54,7 +56,9 @@ ROWS: Final[dict[str, type[BlockWidget]]] = {
 
 class Transcript(VirtualColumn):
     stop_requested = Signal()
-    regenerate_requested = Signal()
+    regenerate_requested = Signal(object)
+    edit_requested = Signal(object)
+    version_requested = Signal(object, int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._document = Document()
@@ -128,6 +132,10 @@ class Transcript(VirtualColumn):
         if turn is not None:
             self._selection.forget_from(turn)
 
+    def set_versions(self, versions: Mapping[int, tuple[int, int]]) -> None:
+        """Of messages that have several: which one is shown, from 1, and of how many."""
+        self.take(self._document.set_versions(versions))
+
     def show_message(self, message: int) -> None:
         """Scrolls to where a message begins."""
         self._take_pending()
@@ -172,8 +180,19 @@ class Transcript(VirtualColumn):
             widget.toggled.connect(lambda: self._toggle_thinking(block))
         elif isinstance(widget, Footer):
             widget.stop_requested.connect(self.stop_requested)
-            widget.regenerate_requested.connect(self.regenerate_requested)
+            widget.regenerate_requested.connect(
+                lambda: self.regenerate_requested.emit(block.message)
+            )
             widget.copy_requested.connect(lambda: self._copy_message(block.message))
+            widget.version_requested.connect(
+                lambda step: self.version_requested.emit(block.message, step)
+            )
+        elif isinstance(widget, PromptRow):
+            widget.edit_requested.connect(lambda: self.edit_requested.emit(block.message))
+            widget.copy_requested.connect(lambda: self._copy_prompt(block.message))
+            widget.version_requested.connect(
+                lambda step: self.version_requested.emit(block.message, step)
+            )
         return widget
 
     def _made_text(self, block: Block, parent: QWidget) -> BlockWidget:
@@ -219,6 +238,10 @@ class Transcript(VirtualColumn):
 
     def select_all(self) -> None:
         self._selection.select_all()
+
+    def _copy_prompt(self, message: int) -> None:
+        part = self._document.parts.find("prompt", message)
+        QGuiApplication.clipboard().setText(part.text if part else "")
 
     def _copy_message(self, message: int) -> None:
         QGuiApplication.clipboard().setText(self._document.answer(message))

@@ -6,12 +6,12 @@ import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
 from PySide6.QtGui import QGuiApplication, QMouseEvent
 from PySide6.QtTest import QSignalSpy, QTest
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtWidgets import QAbstractButton, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.chat import segments
 from app.chat.blocks import Block
-from app.chat.reply_rows import Footer, ThinkingHead, TroubleCard
+from app.chat.reply_rows import Footer, PromptRow, ThinkingHead, TroubleCard
 from app.chat.text_block import TextBlock
 from app.chat.transcript import Transcript
 from app.chat.virtual_column import COLUMN, SIDE
@@ -154,12 +154,26 @@ def test_the_footer_says_why_a_reply_ended(transcript: Transcript, reason: str, 
     assert footer._note.text() == note
 
 
-def test_only_the_last_reply_can_be_regenerated(transcript: Transcript) -> None:
+def test_every_reply_can_be_regenerated(transcript: Transcript) -> None:
     transcript.show_messages([user(1, "a"), reply(2, "b"), user(3, "c"), reply(4, "d")])
-    first, last = live(transcript, Footer)
-    assert not button(first, "Regenerate").isVisible()
-    assert button(last, "Regenerate").isVisible()
-    assert button(first, "Copy").isVisible()
+    asked = QSignalSpy(transcript.regenerate_requested)
+    for footer in live(transcript, Footer):
+        QTest.mouseClick(button(footer, "Regenerate"), Qt.MouseButton.LeftButton)
+    assert [asked.at(i)[0] for i in range(asked.count())] == [2, 4]
+
+
+def test_a_message_with_versions_has_a_switch(transcript: Transcript) -> None:
+    transcript.show_messages([user(1, "a"), reply(2, "b"), user(3, "c"), reply(4, "d")])
+    transcript.set_versions({3: (1, 2), 4: (2, 3)})
+    prompts, replies = live(transcript, PromptRow), live(transcript, Footer)
+    switches = [row.versions for row in (*prompts, *replies)]
+    assert [switch.isVisible() for switch in switches] == [False, True, False, True]
+    asked = QSignalSpy(transcript.version_requested)
+    QTest.mouseClick(switches[1].next, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(switches[3].before, Qt.MouseButton.LeftButton)
+    assert [asked.at(i) for i in range(asked.count())] == [[3, 1], [4, -1]]
+    transcript.set_versions({})
+    assert not any(switch.isVisible() for switch in switches)
 
 
 def test_copy_takes_the_whole_reply_as_it_was_written(transcript: Transcript) -> None:
@@ -225,7 +239,7 @@ def test_strange_text_is_shown_whole_near_the_viewport(transcript: Transcript, u
         assert near(transcript)
         for block in near(transcript):
             widget = transcript._live[block]
-            assert isinstance(widget, Footer) or words(widget)
+            assert isinstance(widget, Footer | PromptRow) or words(widget)
     assert transcript.text() == f"{text}\n\n{text}"
 
 
@@ -520,12 +534,18 @@ def test_tab_goes_from_the_head_to_the_footer_below_it(transcript: Transcript) -
     transcript.finish_message(thoughtful(2, "Because", "Hm"))
     transcript.setFocus()
     reached = []
-    for _ in range(3):
+    for _ in range(5):
         QTest.keyClick(transcript.window().focusWidget(), Qt.Key.Key_Tab)
         focused = transcript.window().focusWidget()
-        assert isinstance(focused, QPushButton)
-        reached.append(focused.text())
-    assert reached == ["Thought for 12 s", "Copy", "Regenerate"]
+        assert isinstance(focused, QAbstractButton)
+        reached.append(focused.text() or focused.accessibleName())
+    assert reached == [
+        "Copy the prompt",
+        "Change the prompt",
+        "Thought for 12 s",
+        "Copy",
+        "Regenerate",
+    ]
     head(transcript).setFocus()
     QTest.keyClick(head(transcript), Qt.Key.Key_Space)
     assert transcript.text() == "Why?\n\nHm\n\nBecause"

@@ -1,0 +1,30 @@
+"""Says that a prompt on screen is being changed, joined to the composer."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
+
+from app import plain, theming
+from app.widgets.elided import ElidedLabel
+
+
+class EditBar(QFrame):
+    """`cancelled()`."""
+
+    cancelled = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("queue")
+        self.setFixedHeight(44)
+        self.cancel = plain.Button("Cancel", "link")
+        self.cancel.setAccessibleName("Leave the prompt as it is")
+        self.cancel.clicked.connect(self.cancelled)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 0, 12, 0)
+        row.setSpacing(8)
+        row.addWidget(theming.IconLabel("edit", "muted", 16))
+        row.addWidget(ElidedLabel("Changing a prompt; what followed it is kept as a version"), 1)
+        row.addWidget(self.cancel)
+        self.hide()
