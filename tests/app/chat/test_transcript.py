@@ -166,7 +166,8 @@ def test_a_message_with_versions_has_a_switch(transcript: Transcript) -> None:
     transcript.show_messages([user(1, "a"), reply(2, "b"), user(3, "c"), reply(4, "d")])
     transcript.set_versions({3: (1, 2), 4: (2, 3)})
     prompts, replies = live(transcript, PromptRow), live(transcript, Footer)
-    switches = [row.versions for row in (*prompts, *replies)]
+    rows = [row for row in (*prompts, *replies) if isinstance(row, PromptRow | Footer)]
+    switches = [row.versions for row in rows]
     assert [switch.isVisible() for switch in switches] == [False, True, False, True]
     asked = QSignalSpy(transcript.version_requested)
     QTest.mouseClick(switches[1].next, Qt.MouseButton.LeftButton)
