@@ -142,6 +142,8 @@ class MainWindow(QMainWindow):
         self.page.composer.sent.connect(self.send)
         self.page.composer.field.textChanged.connect(self._on_draft)
         self.context.asked.connect(self.available.refresh)
+        self.context.seen_from.connect(self.page.transcript.see_from)
+        self.page.transcript.see_all_requested.connect(self.context.see_all)
         self.context.shortens.connect(self.page.composer.setFocus)
         self.page.composer.field.focused.connect(self._on_composer_focus)
         self.page.transcript.regenerate_requested.connect(self._regenerate)

@@ -10,8 +10,11 @@ from app.chat.flow import Content
 from app.chat.selection import Place
 from app.store.records import NO_TROUBLE, StoredMessage, Trouble
 
-Kind = Literal["prompt", "prompt_row", "thinking", "thought", "reply", "trouble", "footer"]
-"""thinking: the head above what was thought, shown or not; thought: a segment of it."""
+Kind = Literal[
+    "prompt", "prompt_row", "thinking", "thought", "reply", "trouble", "footer", "unseen"
+]
+"""thinking: the head above what was thought, shown or not; thought: a segment of it; unseen: the
+line above which the model does not see the conversation."""
 
 PartKind = Literal["prompt", "thought", "reply"]
 
@@ -141,6 +144,11 @@ def footer(message: StoredMessage) -> Block:
         note=REASONS.get(message.finish_reason, ""),
         copyable=bool(message.content),
     )
+
+
+def unseen_line(message: int) -> Block:
+    """Stands above this message."""
+    return Block("unseen", message, above=BETWEEN)
 
 
 def trouble_card(message: StoredMessage) -> Block:

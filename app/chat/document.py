@@ -16,6 +16,7 @@ from app.chat.blocks import (
     text_blocks,
     thinking_head,
     trouble_card,
+    unseen_line,
 )
 from app.chat.parts import Parts
 from app.chat.reply_text import ReplyText
@@ -49,6 +50,8 @@ class Document:
         """Messages whose answer is shown as its source."""
         self._choices: dict[int, bool] = {}
         """Whether the thinking of a message is shown, where that was decided."""
+        self._seen_from: int | None = None
+        """The first message that the model sees; None if it sees all."""
         self._last: Block | None = None
         """The footer below which nothing stands."""
 
@@ -61,7 +64,8 @@ class Document:
         self._sources.clear()
         self._choices.clear()
         self.blocks = []
-        self.blocks = [block for message in messages for block in self._blocks_of(message)]
+        for message in messages:
+            self.blocks += self._blocks_of(message)
         self._mark_last()
 
     def add(self, message: StoredMessage) -> Change:
@@ -112,6 +116,19 @@ class Document:
                 block.versions = known
                 altered.append(block)
         return Change(0, 0, [], altered) if altered else None
+
+    def see_from(self, message: int | None) -> list[Change]:
+        """Draws a line above the first message that the model sees; None if it sees all."""
+        self._seen_from = message
+        changes = [
+            self._replace(index, index + 1, [])
+            for index, block in enumerate(self.blocks)
+            if block.kind == "unseen"
+        ][:1]
+        start = None if message is None else self._start_of(message)
+        if message is not None and start:
+            changes.append(self._replace(start, start, [unseen_line(message)]))
+        return changes
 
     # ------------------------------------------------------------------ streaming
 
@@ -282,10 +299,11 @@ class Document:
     def _blocks_of(self, message: StoredMessage, turn: int | None = None) -> list[Block]:
         if turn is None:
             turn, self._turns = self._turns, self._turns + 1
+        line = [unseen_line(message.id)] if message.id == self._seen_from and self.blocks else []
         if message.role == "assistant":
-            return list(self._reply_blocks(message, turn))
+            return [*line, *self._reply_blocks(message, turn)]
         part = self.parts.add("prompt", message.id, turn, message.content)
-        return [*text_blocks(part), prompt_row(message)]
+        return [*line, *text_blocks(part), prompt_row(message)]
 
     def _reply_blocks(
         self,

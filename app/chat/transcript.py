@@ -1,8 +1,8 @@
 """The conversation on screen: a column of blocks, what is selected in it, and replies that grow.
 
 What the rest of the window may use: `show_messages`, `add_message`, `append_thinking`,
-`end_thinking`, `append_text`, `finish_message`, `remove_message`, `set_progress`, `copy`, and the
-signals.
+`end_thinking`, `append_text`, `finish_message`, `remove_message`, `see_from`, `set_progress`,
+`copy`, and the signals.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from app.chat.reply_rows import Footer, PromptRow, ThinkingHead, TroubleCard
 from app.chat.selection_controller import SelectionController
 from app.chat.table_block import TableBlock
 from app.chat.text_block import TextBlock
+from app.chat.unseen_line import UnseenLine
 from app.chat.virtual_column import VirtualColumn
 from app.store.records import StoredMessage
 from app.widgets.throttle import Throttle
@@ -50,6 +51,7 @@ ROWS: Final[dict[str, type[BlockWidget]]] = {
     "trouble": TroubleCard,
     "prompt_row": PromptRow,
     "footer": Footer,
+    "unseen": UnseenLine,
 }
 """Widgets of blocks without text."""
 
@@ -59,6 +61,7 @@ class Transcript(VirtualColumn):
     regenerate_requested = Signal(object)
     edit_requested = Signal(object)
     version_requested = Signal(object, int)
+    see_all_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._document = Document()
@@ -144,6 +147,10 @@ class Transcript(VirtualColumn):
                 self.go_to(block)
                 return
 
+    def see_from(self, message: int | None) -> None:
+        """Draws a line above the first message that the model sees; None if it sees all."""
+        self.take(*self._document.see_from(message))
+
     def text(self) -> str:
         """Everything that is shown, as it was written."""
         return self._document.text()
@@ -178,6 +185,8 @@ class Transcript(VirtualColumn):
         widget = ROWS[block.kind](block, parent)
         if isinstance(widget, ThinkingHead):
             widget.toggled.connect(lambda: self._toggle_thinking(block))
+        elif isinstance(widget, UnseenLine):
+            widget.undone.connect(self.see_all_requested)
         elif isinstance(widget, Footer):
             widget.stop_requested.connect(self.stop_requested)
             widget.regenerate_requested.connect(

@@ -23,10 +23,13 @@ LONGER: Final = 2
 
 
 class ContextKeeper(QObject):
-    """`asked()`: the card is shown; `shortens()`: the message in the box is to be shortened."""
+    """`asked()`: the card is shown; `shortens()`: the message in the box is to be shortened;
+    `seen_from(message id or None)`: the first message of the chat on screen that the model sees,
+    None if it sees all."""
 
     asked = Signal()
     shortens = Signal()
+    seen_from = Signal(object)
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class ContextKeeper(QObject):
         dialogue.opened.connect(lambda _: self._on_other_chat())
         dialogue.answering_changed.connect(lambda _: self._on_other_history())
         dialogue.seen.changed.connect(lambda _: self._on_other_history())
+        dialogue.seen.changed.connect(lambda _: self._tell_seen())
 
     def set_draft(self, draft: str) -> None:
         """What is in the composer now."""
@@ -124,6 +128,20 @@ class ContextKeeper(QObject):
             return
         self._go()
 
+    def see_all(self) -> None:
+        """The model sees the whole chat on screen again."""
+        try:
+            if self._dialogue.conversation is not None:
+                self._dialogue.seen.see_all(self._dialogue.conversation)
+        except StoreError as error:
+            self._dialogue.store_failed.emit(error)
+
+    def _tell_seen(self) -> None:
+        try:
+            self.seen_from.emit(self._dialogue.seen.begin(self._dialogue.conversation))
+        except StoreError:  # which is told where the messages are read
+            self.seen_from.emit(None)
+
     def _shorten(self, use: ContextUse) -> None:  # noqa: ARG002
         self._give_up()
         self.shortens.emit()
@@ -185,6 +203,7 @@ class ContextKeeper(QObject):
     def _on_other_chat(self) -> None:
         self._give_up()
         self._counter.forget()
+        self._tell_seen()
         self._watch()
 
     def _on_other_history(self) -> None:

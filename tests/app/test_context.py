@@ -189,6 +189,32 @@ def test_what_was_left_out_stays_left_out_at_the_next_turn(full: Chat) -> None:
     assert len(full.engine.asked[-1].messages) == 5
 
 
+def lines(chat: Chat) -> list[int]:
+    """The messages above which the line stands."""
+    blocks = chat.window.page.transcript._document.blocks
+    return [block.message for block in blocks if block.kind == "unseen"]
+
+
+def test_a_line_shows_from_where_on_the_model_sees_the_chat(full: Chat) -> None:
+    full.choose(Way.LEAVE_OUT)
+    assert lines(full) == [3]
+    full.window.new_chat()
+    assert lines(full) == []
+    full.window.dialogue.open(1)
+    assert lines(full) == [3]
+
+
+def test_undoing_it_shows_the_model_everything_again(full: Chat) -> None:
+    full.choose(Way.LEAVE_OUT)
+    full.engine.say("Yes.")
+    full.engine.finish()
+    full.window.page.transcript.see_all_requested.emit()
+    assert lines(full) == []
+    full.write("Short")
+    full.enter()
+    assert not full.card.isHidden()
+
+
 def test_shortening_goes_back_to_the_box(full: Chat) -> None:
     full.choose(Way.SHORTEN)
     assert full.card.isHidden()
