@@ -15,6 +15,7 @@ from app.actions import Actions
 from app.availability import Availability
 from app.background import Background
 from app.chat.dialogue import Dialogue
+from app.chat.drafts import Drafts
 from app.chat.page import ChatPage
 from app.chats import Chats
 from app.command.entries import entries
@@ -86,6 +87,7 @@ class MainWindow(QMainWindow):
             self.page.context_card,
             self,
         )
+        self._drafts = Drafts(store, self.dialogue, self.page, self)
         self.status = StatusLine()
         self._toast = Toast(self.notices, self.page, self.page.composer)
         self._was_painted = False
@@ -340,6 +342,7 @@ class MainWindow(QMainWindow):
             event.ignore()
             self._keeper.ask_to_quit(self._quit_unsaved)
             return
+        self._drafts.save()
         self._keeper.stop()
         self._background.close()
         self.engine.close()

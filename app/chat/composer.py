@@ -255,6 +255,11 @@ class Composer(QFrame):
         self.field.setPlainText(text)
         self.field.moveCursor(self.field.textCursor().MoveOperation.End)
 
+    def replace_text(self, text: str) -> None:
+        """In the place of what is written, which undo brings back."""
+        self.field.selectAll()
+        self.field.insertPlainText(text)
+
     def fold(self, folded: bool) -> None:
         """Leaves room for what stands above it."""
         self.field.set_most_lines(FOLDED_LINES if folded else MOST_LINES)

@@ -175,7 +175,7 @@ class ChatPage(QWidget):
         self.transcript.set_progress(message, note)
 
     def _take_example(self, text: str) -> None:
-        self.composer.set_text(text)
+        self.composer.replace_text(text)
         self.composer.setFocus()
 
 

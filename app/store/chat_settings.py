@@ -10,6 +10,8 @@ class ChatSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 
     seen_from: int | None = None
     """The message from which on the model sees the conversation; None for all of it."""
+    draft: str = ""
+    """What is written and not sent."""
 
 
 def read(stored: str) -> ChatSettings:

@@ -1,0 +1,84 @@
+"""What is written and not sent: one draft for each chat, kept over restarts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from PySide6.QtCore import QObject, QTimer
+
+from app.chat.dialogue import Dialogue
+from app.chat.page import ChatPage
+from app.store import chat_settings
+from app.store.errors import StoreError
+from app.store.store import Store
+
+PAUSE_MS: Final = 500
+"""After the last key, until a draft is saved."""
+SETTING: Final = "draft"
+"""Holds the draft of the chat that has not begun."""
+
+
+class Drafts(QObject):
+    """Saves what the composer holds, and puts it back when its chat is opened again."""
+
+    def __init__(
+        self, store: Store, dialogue: Dialogue, page: ChatPage, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._dialogue = dialogue
+        self._page = page
+        self._conversation: int | None = None
+        """Whose draft the composer holds."""
+        self._pause = QTimer(self, singleShot=True, interval=PAUSE_MS)
+        self._pause.timeout.connect(self.save)
+        page.composer.field.textChanged.connect(self._pause.start)
+        dialogue.opened.connect(lambda _: self._on_opened())
+        dialogue.sent.connect(self._on_sent)
+        self._show()
+
+    def save(self) -> None:
+        """Now. What is written while a prompt is changed is no draft: the draft comes back."""
+        self._pause.stop()
+        if self._page.editing is None:
+            self._write(self._conversation, self._page.composer.field.toPlainText())
+
+    def _on_opened(self) -> None:
+        """Also comes when the chat on screen is read once more, which leaves the composer alone."""
+        if self._dialogue.conversation != self._conversation:
+            self.save()
+            self._conversation = self._dialogue.conversation
+            self._show()
+
+    def _on_sent(self) -> None:
+        """A chat that has begun with it has no draft, and neither has the next one."""
+        if self._conversation is None:
+            self._write(None, "")
+        self._conversation = self._dialogue.conversation
+        self.save()
+
+    def _show(self) -> None:
+        self._page.composer.set_text(self._read(self._conversation))
+        self._pause.stop()
+
+    def _read(self, conversation: int | None) -> str:
+        if conversation is None:
+            return self._store.setting(SETTING)
+        try:
+            return chat_settings.read(self._store.chat_settings(conversation)).draft
+        except StoreError:  # which is told where the messages are read
+            return ""
+
+    def _write(self, conversation: int | None, draft: str) -> None:
+        if draft == self._read(conversation):
+            return
+        if conversation is None:
+            self._store.set_setting(SETTING, draft)
+            return
+        try:
+            stored = chat_settings.read(self._store.chat_settings(conversation))
+            settings = msgspec.structs.replace(stored, draft=draft)
+            self._store.set_chat_settings(conversation, chat_settings.written(settings))
+        except StoreError as error:
+            self._dialogue.store_failed.emit(error)
