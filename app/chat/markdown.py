@@ -343,7 +343,7 @@ class _Reader:
         if self._marker:
             self._leaf(self._line(token), (), "text", 0, TIGHT)
 
-    def _verbatim(self, token: Token, kind: str, style: Style) -> None:
+    def _verbatim(self, token: Token, kind: str, style: int) -> None:
         """The source of a block, line by line; of a formula, without what encloses it."""
         at = self._line(token)
         runs = []
@@ -412,7 +412,7 @@ class _Reader:
 
     def _inline(self, token: Token, at: int, stop: int) -> Iterator[Run]:
         """The characters of a paragraph, each with its place between two offsets."""
-        style, links = Style.PLAIN, [""]
+        style, links = int(Style.PLAIN), [""]
         for child in token.children or []:
             match child.type:
                 case "strong_open" | "em_open" | "s_open":
@@ -463,7 +463,7 @@ class _Reader:
 STYLES: Final = {"strong": Style.BOLD, "em": Style.ITALIC, "s": Style.STRIKE}
 
 
-def _shown(child: Token) -> Iterator[tuple[str, str, Style, str]]:
+def _shown(child: Token) -> Iterator[tuple[str, str, int, str]]:
     """What an inline token shows, what stands for it in the source, its style, and its link."""
     content = child.content
     match child.type:
@@ -496,7 +496,7 @@ def _shown(child: Token) -> Iterator[tuple[str, str, Style, str]]:
 def _addresses(run: Run) -> Iterator[Run]:
     """A run in parts, where addresses of the web that stand in it are links."""
     text, done = run.text, 0
-    if not run.link and run.style in Style.BOLD | Style.ITALIC | Style.STRIKE:
+    if not run.link and not run.style & ~(Style.BOLD | Style.ITALIC | Style.STRIKE):
         for found in _ADDRESS.finditer(text):
             address = _without_trailing(found[0])
             begin = found.start()

@@ -45,7 +45,7 @@ class Inline:
 
     start: int
     stop: int
-    style: Style
+    style: int
     link: str
 
 
@@ -57,7 +57,7 @@ class Typesetter:
         self.role = role
         self._line = line
         self._scale = theming.pixel_size(font) / READING
-        self._formats: dict[tuple[Style, bool, bool], QTextCharFormat] = {}
+        self._formats: dict[tuple[int, bool, bool], QTextCharFormat] = {}
 
     def px(self, size: float) -> int:
         """A size at READING px, in this font."""
@@ -91,13 +91,13 @@ class Typesetter:
             align = Qt.AlignmentFlag.AlignHCenter
         return Paragraph(leaf.text, font, line, formats, align)
 
-    def _look(self, style: Style, is_link: bool, is_heading: bool) -> QTextCharFormat:
+    def _look(self, style: int, is_link: bool, is_heading: bool) -> QTextCharFormat:
         key = (style, is_link, is_heading)
         if key not in self._formats:
             self._formats[key] = self._made(*key)
         return self._formats[key]
 
-    def _made(self, style: Style, is_link: bool, is_heading: bool) -> QTextCharFormat:
+    def _made(self, style: int, is_link: bool, is_heading: bool) -> QTextCharFormat:
         shown = theming.theme()
         look = QTextCharFormat()
         if style & (Style.CODE | Style.HTML | Style.SOURCE):

@@ -63,7 +63,7 @@ class VirtualColumn(QAbstractScrollArea):
         for block in list(self._live):
             self._release(block)
         self._blocks = list(blocks)
-        self._following = True
+        self._following, self._anchor = True, None
         self._estimate()
         self._lay_out()
 
@@ -254,7 +254,7 @@ class VirtualColumn(QAbstractScrollArea):
         limit = max(0, self._heights.total + BOTTOM - self.viewport().height())
         if self._following:
             return limit
-        if self._anchor and self._anchor[0] in self._blocks:
+        if self._anchor:
             index = self._blocks.index(self._anchor[0])
             return max(0, min(limit, self._heights.top(index) + self._anchor[1]))
         return min(limit, self.verticalScrollBar().value())

@@ -23,7 +23,7 @@ EXTENSIONS = {
 }
 """Examples that show the lack of an extension which we have."""
 
-Shown = tuple[str, int, tuple[str, ...], str, tuple[tuple[str, Style, str], ...]]
+Shown = tuple[str, int, tuple[str, ...], str, tuple[tuple[str, int, str], ...]]
 """Kind, heading, what it stands in, marker, and text with its styles and links."""
 
 
@@ -54,7 +54,7 @@ def of_leaf(leaf: Leaf) -> Shown:
     return (leaf.kind, leaf.heading, around, leaf.marker, runs)
 
 
-def merged(runs: list[tuple[str, Style, str]]) -> tuple[tuple[str, Style, str], ...]:
+def merged(runs: list[tuple[str, int, str]]) -> tuple[tuple[str, int, str], ...]:
     """Runs of one style as one, without space at the ends; ends of lines are spaces."""
     made = []
     for (style, link), group in groupby(runs, key=lambda run: run[1:]):
@@ -82,8 +82,8 @@ class Expected(HTMLParser):
         self.numbers: list[int | None] = []
         self.marker = ""
         self.heading = 0
-        self.runs: list[tuple[str, Style, str]] | None = None
-        self.style = Style.PLAIN
+        self.runs: list[tuple[str, int, str]] | None = None
+        self.style: int = Style.PLAIN
         self.links = [""]
         self.code: str | None = None
         self.language = ""
@@ -100,7 +100,7 @@ class Expected(HTMLParser):
             self.put("text", merged(self.runs))
         self.runs = None
 
-    def put(self, kind: str, runs: tuple[tuple[str, Style, str], ...]) -> None:
+    def put(self, kind: str, runs: tuple[tuple[str, int, str], ...]) -> None:
         self.found.append((kind, self.heading, tuple(self.around), self.marker, runs))
         self.marker = ""
 

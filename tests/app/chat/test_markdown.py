@@ -96,7 +96,7 @@ def test_a_formula_may_stand_alone(formula: str) -> None:
 def test_prices_are_no_formula() -> None:
     (text,) = leaves("It costs $5, not $10.")
     assert text.text == "It costs $5, not $10."
-    assert all(run.style is Style.PLAIN for run in text.runs)
+    assert all(run.style == Style.PLAIN for run in text.runs)
 
 
 def test_html_is_its_source_and_an_image_what_it_is_said_to_show() -> None:
@@ -137,7 +137,7 @@ def test_a_link_may_be_defined_in_another_section() -> None:
     )
     assert len(sections.split(source)) > 1
     assert leaves(source)[0].runs[0].link == "/x"
-    assert leaves(source)[0].runs[-1].style is Style.NOTE
+    assert leaves(source)[0].runs[-1].style == Style.NOTE
 
 
 # ---------------------------------------------------------------------------- places in the source
