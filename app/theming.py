@@ -96,7 +96,7 @@ def style_sheet(shown: Theme, font: QFont) -> str:
     )
 
 
-SELECTED: Final = 64
+SELECTED: Final = 48
 """Of 255: how much of the accent lies behind what is selected."""
 
 

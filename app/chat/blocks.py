@@ -8,7 +8,7 @@ from typing import Final, Literal
 from app.chat import segments
 from app.chat.flow import Content
 from app.chat.selection import Place
-from app.store.records import NO_TROUBLE, StoredMessage, Trouble
+from app.store.records import NO_TROUBLE, Figures, StoredMessage, Trouble
 
 Kind = Literal[
     "prompt", "prompt_row", "thinking", "thought", "reply", "trouble", "footer", "unseen"
@@ -33,6 +33,8 @@ AROUND: Final[dict[PartKind, tuple[int, int]]] = {
     "reply": (BETWEEN, 0),
 }
 """Px above and below the text of a part."""
+
+NO_FIGURES: Final = Figures()
 
 REASONS: Final = {
     "stopped": "Stopped",
@@ -98,8 +100,10 @@ class Block:
     copyable: bool = False
     versions: tuple[int, int] = (1, 1)
     """Of a row: which version of its message is shown, from 1, and of how many."""
-    last: bool = False
-    """Of a footer: whether nothing stands below it."""
+    figures: Figures = NO_FIGURES
+    model: str = ""
+    details: bool = False
+    """Of a footer: whether the figures are shown."""
 
     @property
     def source(self) -> str:
@@ -143,6 +147,8 @@ def footer(message: StoredMessage) -> Block:
         streaming=message.state == "streaming",
         note=REASONS.get(message.finish_reason, ""),
         copyable=bool(message.content),
+        figures=message.figures,
+        model=message.model,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt, QTimer
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -21,7 +21,7 @@ from PySide6.QtGui import (
     QTextOption,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QScrollBar, QToolButton, QWidget
+from PySide6.QtWidgets import QScrollBar, QWidget
 
 from app import plain, theming
 from app.chat.block_widget import BlockWidget
@@ -33,6 +33,7 @@ from app.chat.paragraph import x_of
 from app.chat.selection import from_utf16, to_utf16
 from app.chat.text_block import word_around
 from app.chat.typesetting import CODE_LINE, CODE_SIZE, READING, bar, code_family
+from app.widgets.icon_button import IconButton
 
 HEAD: Final = 36
 SIDE: Final = 16
@@ -40,7 +41,6 @@ PAD: Final = 12
 CORNER: Final = 8
 BUTTON: Final = 28
 BAR_HEIGHT: Final = 12
-COPIED_MS: Final = 1200
 NO_WORDS: Final = "text"
 PAUSES: Final = 5
 """Times as long as an answer took, before code that grows is coloured again."""
@@ -77,10 +77,10 @@ class CodeBlock(BlockWidget):
         self._asked_for = ""
         colours.coloured.connect(self._take_spans)
         self._language = plain.Label("", "secondary", parent=self)
-        self._wrap = _button("wrap", "Wrap lines", self)
+        self._wrap = IconButton("wrap", "Wrap lines", "Wrap lines", BUTTON, self)
         self._wrap.setCheckable(True)
         self._wrap.toggled.connect(self._set_wraps)
-        self._copy = _button("copy", "Copy the code", self)
+        self._copy = IconButton("copy", "Copy the code", "Copy", BUTTON, self)
         self._copy.clicked.connect(self._copy_all)
         self._scroll = QScrollBar(Qt.Orientation.Horizontal, self)
         self._scroll.valueChanged.connect(self.update)
@@ -376,7 +376,7 @@ class CodeBlock(BlockWidget):
 
     def _copy_all(self) -> None:
         QGuiApplication.clipboard().setText(self._code.text)
-        show_tick(self._copy)
+        self._copy.tick()
 
 
 def language_name(given: str) -> str:
@@ -395,24 +395,6 @@ def first_span(spans: list[Span], offset: int) -> int:
         else:
             high = middle
     return low
-
-
-def show_tick(button: QToolButton) -> None:
-    """Says for a moment that something was copied."""
-    button.setIcon(theming.icon("check", "text"))
-    QTimer.singleShot(COPIED_MS, button, lambda: button.setIcon(theming.icon("copy")))
-
-
-def _button(icon: str, words: str, parent: QWidget) -> QToolButton:
-    made = QToolButton(parent)
-    made.setObjectName("iconButton")
-    made.setIcon(theming.icon(icon))
-    made.setIconSize(QSize(20, 20))
-    made.setFixedSize(BUTTON, BUTTON)
-    made.setAccessibleName(words)
-    made.setCursor(Qt.CursorShape.ArrowCursor)
-    plain.set_tool_tip(made, words)
-    return made
 
 
 def _line_of(layout: QTextLayout):  # type: ignore[no-untyped-def]

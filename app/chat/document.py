@@ -52,8 +52,6 @@ class Document:
         """Whether the thinking of a message is shown, where that was decided."""
         self._seen_from: int | None = None
         """The first message that the model sees; None if it sees all."""
-        self._last: Block | None = None
-        """The footer below which nothing stands."""
 
     # ------------------------------------------------------------------ whole messages
 
@@ -66,7 +64,6 @@ class Document:
         self.blocks = []
         for message in messages:
             self.blocks += self._blocks_of(message)
-        self._mark_last()
 
     def add(self, message: StoredMessage) -> Change:
         end = len(self.blocks)
@@ -286,6 +283,11 @@ class Document:
         part = self.parts.find("reply", message)
         return part.text if part else ""
 
+    def answer_as_text(self, message: int) -> str:
+        """An answer as it is shown, as plain text."""
+        part = self.parts.find("reply", message)
+        return self.copied(part.place(0), part.place(len(part.text))) if part else ""
+
     def place_of(self, block: Block) -> Place:
         """Of a block without text: where the text above it ends."""
         index = self.blocks.index(block)
@@ -362,18 +364,7 @@ class Document:
         self, start: int, stop: int, fresh: list[Block], altered: list[Block] | None = None
     ) -> Change:
         self.blocks[start:stop] = fresh
-        return Change(start, stop, fresh, [*(altered or []), *self._mark_last()])
-
-    def _mark_last(self) -> list[Block]:
-        """Marks the footer below which nothing stands; those for which that changed."""
-        end = self.blocks[-1] if self.blocks and self.blocks[-1].kind == "footer" else None
-        if end is self._last:
-            return []
-        altered = [block for block in (self._last, end) if block]
-        for block in altered:
-            block.last = block is end
-        self._last = end
-        return altered
+        return Change(start, stop, fresh, altered or [])
 
     # ------------------------------------------------------------------ finding
 
@@ -398,8 +389,11 @@ class Document:
         return None
 
     def _head(self, message: int) -> Block | None:
+        """The head above what the last message thought."""
         for block in reversed(self.blocks):
-            if block.message == message and block.kind == "thinking":
+            if block.message != message:
+                break
+            if block.kind == "thinking":
                 return block
         return None
 

@@ -4,16 +4,37 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, QSize, Qt, Signal
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app import number_format, plain, theming
 from app.chat.block_widget import BlockWidget
 from app.chat.blocks import Block
+from app.store.records import Figures
+from app.widgets.icon_button import IconButton
 from app.widgets.version_switch import VersionSwitch
 
-FOOTER_HEIGHT: Final = 28
+FOOTER_HEIGHT: Final = 32
 HEAD_HEIGHT: Final = 24
+
+PROMPT_ICON: Final = 28
+"""Px of a button under a prompt."""
+
+PILL: Final = 20
+"""Px of the height of a pill."""
+
+ICON_INSET: Final = 6
+"""Px between the edge of an icon button and its icon."""
+
+UNKNOWN: Final = "not known"
+LONGEST_MODEL: Final = 40
+"""Characters of a model's name."""
 
 LINK_INSET: Final = 4
 """Px between the edge of a link, where its focus ring is, and its first letter."""
@@ -64,8 +85,8 @@ class PromptRow(BlockWidget):
     def __init__(self, block: Block, parent: QWidget) -> None:
         super().__init__(block, parent)
         self.versions = VersionSwitch()
-        self._copy = _icon("copy", "Copy the prompt")
-        self._edit = _icon("edit", "Change the prompt")
+        self._copy = IconButton("copy", "Copy the prompt", "Copy", PROMPT_ICON)
+        self._edit = IconButton("edit", "Change the prompt", "Change the prompt", PROMPT_ICON)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -112,54 +133,153 @@ class TroubleCard(BlockWidget):
 
 
 class Footer(BlockWidget):
-    """The row under a reply: what one can do with it."""
+    """The row under a reply: to the left what one can do, to the right what it is and was."""
 
     stop_requested = Signal()
     copy_requested = Signal()
     regenerate_requested = Signal()
     version_requested = Signal(int)
+    more_requested = Signal(QPoint)
+    """Where a menu is to open, on the screen."""
 
     def __init__(self, block: Block, parent: QWidget) -> None:
         super().__init__(block, parent)
-        self._stop = _link("Stop", "accentLink", "Stop the reply")
+        self._stop = IconButton("stop", "Stop the reply", "Stop (Esc)")
         self._key = plain.Label("Esc", "secondary")
-        self._copy = _link("Copy", "link", "Copy the reply")
-        self._regenerate = _link("Regenerate", "link", "Regenerate the reply")
+        self._progress = plain.Label("", "secondary")
+        self._copy = IconButton("copy", "Copy the reply", "Copy")
+        self._regenerate = IconButton("regen", "Write the reply again", "Write again (Ctrl+R)")
         self.versions = VersionSwitch()
         self.versions.step_requested.connect(self.version_requested)
-        self._note = plain.Label("", "secondary")
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(12)
-        row = (self._stop, self._key, self._copy, self._regenerate, self.versions, self._note)
-        for widget in row:
-            layout.addWidget(widget)
-        layout.addStretch()
+        self._more = IconButton("more", "More to do with this reply", "More")
+        self._state = plain.Label("", "statePill")
+        self._speed = plain.Label("", "secondary")
+        self._info = IconButton("info", "Figures of the reply", "Figures")
+        self._info.setCheckable(True)
+        self._details = Details()
+        self._lay_out()
         self._stop.clicked.connect(self.stop_requested)
-        self._copy.clicked.connect(self.copy_requested)
+        self._copy.clicked.connect(self._on_copy)
         self._regenerate.clicked.connect(self.regenerate_requested)
+        self._more.clicked.connect(self._ask_for_menu)
+        self._info.clicked.connect(self._toggle_details)
+
+    def _lay_out(self) -> None:
+        row = QHBoxLayout()
+        row.setSpacing(0)
+        for button in (self._stop, self._copy, self._regenerate, self._more):
+            row.addWidget(button)
+        row.addWidget(self.versions)
+        row.addWidget(self._key)
+        row.addSpacing(12)
+        row.addWidget(self._progress)
+        row.addStretch()
+        self._state.setFixedHeight(PILL)
+        row.addWidget(self._state)
+        row.addSpacing(12)
+        row.addWidget(self._speed)
+        row.addSpacing(4)
+        row.addWidget(self._info)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(row)
+        strip = QHBoxLayout()
+        strip.setContentsMargins(ICON_INSET, 0, 0, 0)
+        strip.addWidget(self._details)
+        layout.addLayout(strip)
 
     def buttons(self) -> list[QWidget]:
-        own: list[QWidget] = [self._stop, self._copy, self._regenerate]
-        return [*own, self.versions.before, self.versions.next]
+        own: list[QWidget] = [self._stop, self._copy, self._regenerate, self._more]
+        return [*own, self.versions.before, self.versions.next, self._info]
 
     def show_block(self, block: Block) -> None:
         super().show_block(block)
+        done = not block.streaming
         self._stop.setVisible(block.streaming)
         self._key.setVisible(block.streaming)
-        self._copy.setVisible(block.copyable and not block.streaming)
-        self._regenerate.setVisible(not block.streaming)
-        self.versions.show_version(*((1, 1) if block.streaming else block.versions))
-        self._note.setText(block.note)
+        self._progress.setText("" if done else block.note)
+        self._copy.setVisible(block.copyable and done)
+        self._regenerate.setVisible(done)
+        self.versions.show_version(*(block.versions if done else (1, 1)))
+        self._more.setVisible(block.copyable and done)
+        self._state.setText(block.note if done else "")
+        self._state.setVisible(bool(block.note) and done)
+        speed = block.figures.decode_rate
+        self._speed.setText(f"{speed:.0f} tokens/s" if speed and done else "")
+        self._info.setVisible(bool(block.figures.new_tokens) and done)
+        self._info.setChecked(block.details)
+        self._details.setVisible(block.details)
+        if block.details:
+            self._details.show_figures(block.figures, block.model)
 
     def span(self, column: int) -> tuple[int, int]:
-        return -LINK_INSET, column
+        return -ICON_INSET, column + ICON_INSET
 
     def height_at(self, width: int) -> int:  # noqa: ARG002
-        return FOOTER_HEIGHT
+        return FOOTER_HEIGHT + (self._details.sizeHint().height() if self.block.details else 0)
 
-    def sizeHint(self) -> QSize:
-        return QSize(super().sizeHint().width(), FOOTER_HEIGHT)
+    def _on_copy(self) -> None:
+        self._copy.tick()
+        self.copy_requested.emit()
+
+    def _ask_for_menu(self) -> None:
+        self.more_requested.emit(self._more.mapToGlobal(QPoint(0, self._more.height())))
+
+    def _toggle_details(self, shown: bool) -> None:
+        self.block.details = shown
+        self.show_block(self.block)
+        self.resized.emit()
+
+
+class Details(QFrame):
+    """The figures of a reply, three by two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("details")
+        self._names: list[plain.Label] = []
+        self._values: list[plain.Label] = []
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 12, 0, 4)
+        grid.setHorizontalSpacing(24)
+        grid.setVerticalSpacing(0)
+        for place in range(6):
+            row, column = divmod(place, 3)
+            name, value = plain.Label("", "secondary"), plain.Label("", "cell")
+            grid.addWidget(name, 3 * row, column)
+            grid.addWidget(value, 3 * row + 1, column)
+            self._names.append(name)
+            self._values.append(value)
+        grid.setRowMinimumHeight(2, 8)
+        for column in range(3):
+            grid.setColumnStretch(column, 1)
+
+    def show_figures(self, figures: Figures, model: str) -> None:
+        shown = figures_of(figures, model)
+        for (name, value), name_label, value_label in zip(
+            shown, self._names, self._values, strict=True
+        ):
+            name_label.setText(name)
+            value_label.setText(value)
+        self.setAccessibleName(". ".join(f"{name}: {value}" for name, value in shown))
+
+
+def figures_of(figures: Figures, model: str) -> list[tuple[str, str]]:
+    """Names and values, as a person reads them."""
+    count = number_format.count
+    length = f"{count(figures.new_tokens)} tokens"
+    if figures.thinking_tokens:
+        length += f", {count(figures.thinking_tokens)} of them thought"
+    reused = f"{count(figures.reused_tokens)} of {count(figures.prompt_tokens)} prompt tokens"
+    return [
+        ("Model", plain.one_line(model, LONGEST_MODEL) or UNKNOWN),
+        ("Length", length),
+        ("Speed", f"{figures.decode_rate:.1f} tokens/s" if figures.decode_rate else UNKNOWN),
+        ("First token", f"{count(figures.first_token_ms)} ms"),
+        ("Reused from the last turn", reused),
+        ("Prompt read at", f"{count(figures.prefill_rate)} tokens/s"),
+    ]
 
 
 def thinking_words(seconds: float, *, streaming: bool) -> str:
@@ -168,17 +288,6 @@ def thinking_words(seconds: float, *, streaming: bool) -> str:
     return (
         f"Thought for {number_format.duration(seconds)}" if seconds >= 1 else "Thought for a moment"
     )
-
-
-def _icon(icon: str, name: str) -> QToolButton:
-    button = QToolButton()
-    button.setObjectName("iconButton")
-    button.setIcon(theming.icon(icon))
-    button.setIconSize(QSize(16, 16))
-    button.setFixedSize(28, 28)
-    button.setAccessibleName(name)
-    plain.set_tool_tip(button, name)
-    return button
 
 
 def _link(text: str, name: str, accessible: str) -> plain.Button:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from PySide6.QtCore import QPoint, Qt
@@ -139,9 +140,21 @@ class SelectionController:
 
     # ------------------------------------------------------------------ marks
 
+    def gaps(self) -> Iterator[tuple[int, int]]:
+        """Top and height, px, of what lies between two blocks of a part and is selected."""
+        span = self._selection.span()
+        if span is None:
+            return
+        for block, widget in self._column.widgets().items():
+            if block.part and not block.begins and block.above:
+                place = block.part.place(block.start)
+                if span[0] < place < span[1]:
+                    yield widget.y() - block.above, block.above
+
     def mark_all(self) -> None:
         for block in self._column.widgets():
             self.mark(block)
+        self._column.viewport().update()
 
     def mark(self, block: Block) -> None:
         """Shows in the widget of a block, if it has one, what of it is selected."""

@@ -225,14 +225,13 @@ class TextBlock(BlockWidget):
         self._draw_around(painter, index)
         quoted = any(each.kind == "quotation" for each in leaf.around)
         colour = QColor(getattr(theming.theme(), "muted" if quoted else self._setter.role))
-        if leaf.kind == "rule":
-            painter.fillRect(
-                QRectF(at.x(), at.y(), self.width() - at.x(), 1), QColor(theming.theme().line)
-            )
-            return
         if self._inlines[index]:
             draw_grounds(painter, paragraph, self._inlines[index], at)
         self._draw_selection(painter, index, at)
+        if leaf.kind == "rule":
+            line = QRectF(at.x(), at.y(), self.width() - at.x(), 1)
+            painter.fillRect(line, QColor(theming.theme().line))
+            return
         painter.setPen(colour)
         if leaf.marker:
             self._draw_marker(painter, index, at)
@@ -301,8 +300,9 @@ class TextBlock(BlockWidget):
             painter.fillRect(band.translated(at), colour)
         above = self._flow.leaves[index].above if index else 0
         if above and start < begin:
-            width = self._paragraphs[index].width
-            painter.fillRect(QRectF(at.x(), at.y() - above, width, above), colour)
+            left, _, right, _ = self._insets()
+            gap = QRectF(left, at.y() - above, self.width() - left - right, above)
+            painter.fillRect(gap, colour)
 
     def _draw_caret(self, painter: QPainter) -> None:
         index = len(self._paragraphs) - 1

@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
     QGuiApplication,
     QKeyEvent,
     QKeySequence,
     QMouseEvent,
+    QPainter,
+    QPaintEvent,
     QResizeEvent,
 )
 from PySide6.QtWidgets import QMenu, QToolButton, QWidget
@@ -193,6 +195,7 @@ class Transcript(VirtualColumn):
                 lambda: self.regenerate_requested.emit(block.message)
             )
             widget.copy_requested.connect(lambda: self._copy_message(block.message))
+            widget.more_requested.connect(lambda at: self._open_menu(block.message, at))
             widget.version_requested.connect(
                 lambda step: self.version_requested.emit(block.message, step)
             )
@@ -236,6 +239,14 @@ class Transcript(VirtualColumn):
             self.viewport().height() - self._to_end.height() - 12,
         )
 
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        """Between blocks that are selected; they draw the rest themselves."""
+        painter = QPainter(self.viewport())
+        left, width = self.column_span()
+        for top, height in self._selection.gaps():
+            painter.fillRect(QRect(left, top, width, height), theming.selection_colour())
+        painter.end()
+
     # ------------------------------------------------------------------ selection
 
     def copy(self) -> None:
@@ -254,6 +265,9 @@ class Transcript(VirtualColumn):
 
     def _copy_message(self, message: int) -> None:
         QGuiApplication.clipboard().setText(self._document.answer(message))
+
+    def _copy_text(self, message: int) -> None:
+        QGuiApplication.clipboard().setText(self._document.answer_as_text(message))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() is Qt.MouseButton.LeftButton:
@@ -281,21 +295,27 @@ class Transcript(VirtualColumn):
         self._selection.select_word(event.position().toPoint())
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        menu = QMenu(self)
-        some = not self._selection.is_empty
-        menu.addAction("Copy", self.copy).setEnabled(some)
-        menu.addAction("Copy as Markdown", self._selection.copy_source).setEnabled(some)
-        menu.addAction("Select all", self.select_all).setEnabled(bool(self._document.blocks))
         block = self.block_at(self.viewport().mapFromGlobal(event.globalPos()).y())
-        if block and self._document.answer(block.message):
+        self._open_menu(block.message if block else None, event.globalPos())
+
+    def _open_menu(self, message: int | None, at: QPoint) -> None:
+        """What can be done with what is selected, and with a message."""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        if not self._selection.is_empty:
+            menu.addAction("Copy", self.copy)
+            menu.addAction("Copy as Markdown", self._selection.copy_source)
+        menu.addAction("Select all", self.select_all).setEnabled(bool(self._document.blocks))
+        if message is not None and self._document.answer(message):
             menu.addSeparator()
-            toggle = partial(self._toggle_source, block.message)
-            if self._document.shows_source(block.message):
+            menu.addAction("Copy the reply as text", partial(self._copy_text, message))
+            menu.addAction("Copy the reply as Markdown", partial(self._copy_message, message))
+            toggle = partial(self._toggle_source, message)
+            if self._document.shows_source(message):
                 menu.addAction("Show the reply", toggle)
             else:
                 menu.addAction("View source", toggle)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.popup(event.globalPos())
+        menu.popup(at)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.matches(QKeySequence.StandardKey.Copy):

@@ -108,6 +108,10 @@ class VirtualColumn(QAbstractScrollArea):
         bar = self.verticalScrollBar()
         return bar.value() >= bar.maximum() - 2
 
+    def column_span(self) -> tuple[int, int]:
+        """Px from the left of the viewport to the column, and its width."""
+        return self._left(), self._column()
+
     def widgets(self) -> dict[Block, BlockWidget]:
         """Those that are there now."""
         return self._live

@@ -12,7 +12,6 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.chat.reply_rows import Footer
@@ -22,6 +21,7 @@ from app.models.loader import FailedModel, ReadyModel
 from app.store.records import StoredMessage
 from app.store.store import open_store
 from app.theming import Look
+from app.widgets.icon_button import IconButton
 from app.window import MainWindow
 from engine import protocol
 from tests.app.conftest import end
@@ -60,9 +60,9 @@ class Session:
             self.write(prompt)
         return self.messages()[-1]
 
-    def press(self, text: str) -> StoredMessage:
+    def press(self, name: str) -> StoredMessage:
         footer = self.window.page.transcript.viewport().findChildren(Footer)[-1]
-        button = next(b for b in footer.findChildren(QPushButton) if b.text() == text)
+        button = next(b for b in footer.findChildren(IconButton) if b.accessibleName() == name)
         with self.qtbot.waitSignal(self.window.dialogue.finished, timeout=LOAD_MS):
             QTest.mouseClick(button, Qt.MouseButton.LeftButton)
         return self.messages()[-1]
@@ -103,7 +103,7 @@ def test_a_day_with_hearth(qtbot: QtBot, tmp_path: Path, sessions: list[Session]
     # A reply streams, and is stopped midway.
     with qtbot.waitSignals([window.dialogue.text_added] * 3, timeout=LOAD_MS):
         session.write(LONG)
-    stopped = session.press("Stop")
+    stopped = session.press("Stop the reply")
     assert stopped.finish_reason == "stopped"
     assert stopped.content
     assert session.shown() == f"{LONG}\n\n{stopped.content}"
@@ -116,7 +116,7 @@ def test_a_day_with_hearth(qtbot: QtBot, tmp_path: Path, sessions: list[Session]
 
     # The same prompt answered again, in place of the first answer.
     count = len(session.messages())
-    again = session.press("Regenerate")
+    again = session.press("Write the reply again")
     assert len(session.messages()) == count
     assert again.content
     assert again.figures.reused_tokens > 0

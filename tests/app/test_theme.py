@@ -24,6 +24,7 @@ TEXT_ON: dict[str, tuple[str, ...]] = {
     "good": ("good_back",),
     "caution": ("caution_back",),
     "background": ("text",),
+    **dict.fromkeys(("keyword", "string", "function", "comment"), ("code_back",)),
 }
 """Each text role, and every ground that the style sheet or a painter puts it on."""
 
@@ -83,8 +84,11 @@ def test_the_style_sheet_has_a_value_for_every_word(look: Look, shown: Theme) ->
 
 def test_every_colour_role_is_used() -> None:
     used = set(Template(resources.style_source()).get_identifiers())
-    painted = {"dark", "user", "memory_cache", "memory_others", "memory_workspace"}
-    assert {field.name for field in fields(Theme)} - used - painted == {"code_back"}  # Markdown's
+    painted = {
+        *("dark", "user", "memory_cache", "memory_others", "memory_workspace"),
+        *("code_back", "keyword", "string", "function", "comment", "edge", "outline", "thumb"),
+    }
+    assert {field.name for field in fields(Theme)} - used == painted
 
 
 @dataclass

@@ -40,6 +40,7 @@ from app.notices import Level, Notice
 from app.store.records import NO_TROUBLE, Figures
 from app.store.store import Store, open_store
 from app.widgets.chat_list import ID, SIGN
+from app.widgets.icon_button import IconButton
 from app.widgets.sidebar import WIDTH
 from app.window import FOLD_WIDTH, MainWindow
 from tests.app.conftest import FREEZES, POPUP, TIMEOUT_MS, MakeWindow, freeze, process_of
@@ -87,9 +88,9 @@ def current(window: MainWindow) -> int:
     return window.dialogue.conversation
 
 
-def in_footer(window: MainWindow, text: str) -> QPushButton:
+def in_footer(window: MainWindow, name: str) -> IconButton:
     footer = window.page.transcript.viewport().findChildren(Footer)[-1]
-    return next(b for b in footer.findChildren(QPushButton) if b.text() == text)
+    return next(b for b in footer.findChildren(IconButton) if b.accessibleName() == name)
 
 
 # ---------------------------------------------------------------------------- a chat
@@ -232,7 +233,7 @@ def test_a_reply_is_stopped_and_the_chat_goes_on(
         elif way == "escape":
             QTest.keyClick(window.page.transcript, Qt.Key.Key_Escape)
         else:
-            QTest.mouseClick(in_footer(window, "Stop"), Qt.MouseButton.LeftButton)
+            QTest.mouseClick(in_footer(window, "Stop the reply"), Qt.MouseButton.LeftButton)
     reply = store.messages(current(window))[1]
     assert reply.finish_reason == "stopped"
     assert reply.content.startswith("A rainbow")
@@ -255,7 +256,7 @@ def test_regenerate_answers_again_in_place(qtbot: QtBot, ready: MakeWindow, stor
     window = ready()
     ask(qtbot, window, "Why?")
     with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
-        QTest.mouseClick(in_footer(window, "Regenerate"), Qt.MouseButton.LeftButton)
+        QTest.mouseClick(in_footer(window, "Write the reply again"), Qt.MouseButton.LeftButton)
     assert window.page.composer.field.hasFocus()
     assert window.page.transcript.text() == "Why?\n\n" + ANSWER
     assert len(store.tree(current(window)).path) == 2
@@ -380,7 +381,7 @@ def test_regenerate_without_an_engine_leads_to_the_reason(
 ) -> None:
     window = ready("dies")
     ask(qtbot, window, "What happened?")
-    QTest.mouseClick(in_footer(window, "Regenerate"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(in_footer(window, "Write the reply again"), Qt.MouseButton.LeftButton)
     assert window.page.composer.field.hasFocus()
     assert window.page.composer._hint.text() == "The engine has stopped"
     assert window.page.banner.button.isVisible()
@@ -446,7 +447,7 @@ def test_a_reply_that_fails_is_told_in_its_place(qtbot: QtBot, ready: MakeWindow
     assert [card.accessibleName() for card in cards] == [
         "There is not enough memory. The GPU has no room for the cache. Choose a shorter context."
     ]
-    assert in_footer(window, "Regenerate").isVisible()
+    assert in_footer(window, "Write the reply again").isVisible()
     assert window.page.composer.can_send
 
 
@@ -667,7 +668,7 @@ def test_tab_reaches_everything(qtbot: QtBot, ready: MakeWindow, store: Store) -
     reached = tabbed(window)
     missing = [w for w in interactive(window) if w not in reached]
     assert missing == []
-    assert in_footer(window, "Regenerate") in reached
+    assert in_footer(window, "Write the reply again") in reached
     assert not any(isinstance(w, TextBlock) for w in reached)
 
 

@@ -86,7 +86,7 @@ def test_any_reply_is_written_again_beside_what_is_there(
     window = ready()
     window._open(chat)
     with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
-        press(row(window, Footer, 0), "Regenerate the reply")
+        press(row(window, Footer, 0), "Write the reply again")
     assert window.page.transcript.text() == "Question 0?\n\n" + ANSWER
     window.actions_table["previous_version"].trigger()
     assert window.page.transcript.text().endswith("Question 1?\n\nAnswer 1.")

@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
 from PySide6.QtGui import QGuiApplication, QMouseEvent
 from PySide6.QtTest import QSignalSpy, QTest
-from PySide6.QtWidgets import QAbstractButton, QPushButton, QWidget
+from PySide6.QtWidgets import QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.chat import segments
@@ -15,8 +15,9 @@ from app.chat.reply_rows import Footer, PromptRow, ThinkingHead, TroubleCard
 from app.chat.text_block import TextBlock
 from app.chat.transcript import Transcript
 from app.chat.virtual_column import COLUMN, SIDE
-from app.store.records import StoredMessage, Thinking, Trouble
+from app.store.records import Figures, StoredMessage, Thinking, Trouble
 from app.theming import Look
+from app.widgets.icon_button import IconButton
 from resources.theme import DARK, LIGHT
 
 MOST_WIDGETS = 60
@@ -83,8 +84,8 @@ def flushed(qtbot: QtBot, transcript: Transcript) -> None:
     qtbot.waitUntil(lambda: not transcript._pending)
 
 
-def button(footer: QWidget, text: str) -> QPushButton:
-    return next(b for b in footer.findChildren(QPushButton) if b.text() == text)
+def button(footer: QWidget, name: str) -> IconButton:
+    return next(b for b in footer.findChildren(IconButton) if b.accessibleName() == name)
 
 
 def at_end(transcript: Transcript) -> bool:
@@ -139,7 +140,7 @@ def test_trouble_is_a_card_and_can_be_answered_again(transcript: Transcript) -> 
     assert card.accessibleName().startswith("There is not enough memory. 18 GB are needed.")
     (footer,) = live(transcript, Footer)
     again = QSignalSpy(transcript.regenerate_requested)
-    QTest.mouseClick(button(footer, "Regenerate"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(button(footer, "Write the reply again"), Qt.MouseButton.LeftButton)
     assert again.count() == 1
 
 
@@ -151,14 +152,15 @@ def test_the_footer_says_why_a_reply_ended(transcript: Transcript, reason: str, 
     transcript.show_messages([user(1, "Why?"), reply(2, "Because", finish_reason=reason)])
     (footer,) = live(transcript, Footer)
     assert isinstance(footer, Footer)
-    assert footer._note.text() == note
+    assert footer._state.text() == note
+    assert footer._state.isVisible() is bool(note)
 
 
 def test_every_reply_can_be_regenerated(transcript: Transcript) -> None:
     transcript.show_messages([user(1, "a"), reply(2, "b"), user(3, "c"), reply(4, "d")])
     asked = QSignalSpy(transcript.regenerate_requested)
     for footer in live(transcript, Footer):
-        QTest.mouseClick(button(footer, "Regenerate"), Qt.MouseButton.LeftButton)
+        QTest.mouseClick(button(footer, "Write the reply again"), Qt.MouseButton.LeftButton)
     assert [asked.at(i)[0] for i in range(asked.count())] == [2, 4]
 
 
@@ -177,11 +179,32 @@ def test_a_message_with_versions_has_a_switch(transcript: Transcript) -> None:
     assert not any(switch.isVisible() for switch in switches)
 
 
+def test_the_figures_of_a_reply_fold_out_under_it(transcript: Transcript) -> None:
+    figures = Figures(1284, 1012, 612, 84.0, 1500.0, 68.2, 214)
+    transcript.show_messages(
+        [user(1, "Why?"), reply(2, "Because", figures=figures, model="m"), user(3, "Oh")]
+    )
+    (footer,) = live(transcript, Footer)
+    assert isinstance(footer, Footer)
+    assert footer._speed.text() == "68 tokens/s"
+    below = live(transcript, TextBlock)[-1].y()
+    press(button(footer, "Figures of the reply"))
+    assert footer._details.accessibleName() == (
+        "Model: m. Length: 612 tokens, 214 of them thought. Speed: 68.2 tokens/s. "
+        "First token: 84 ms. Reused from the last turn: 1,012 of 1,284 prompt tokens. "
+        "Prompt read at: 1,500 tokens/s"
+    )
+    opened = live(transcript, TextBlock)[-1].y()
+    assert opened - below == footer._details.height() > 0
+    press(button(footer, "Figures of the reply"))
+    assert live(transcript, TextBlock)[-1].y() == below
+
+
 def test_copy_takes_the_whole_reply_as_it_was_written(transcript: Transcript) -> None:
     text = "\n".join(f"{n}: {LINE}" for n in range(200))
     transcript.show_messages([user(1, "Why?"), reply(2, text)])
     footer = live(transcript, Footer)[-1]
-    QTest.mouseClick(button(footer, "Copy"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(button(footer, "Copy the reply"), Qt.MouseButton.LeftButton)
     assert QGuiApplication.clipboard().text() == text
 
 
@@ -283,10 +306,10 @@ def test_a_reply_grows_where_it_stands(qtbot: QtBot, transcript: Transcript) -> 
     flushed(qtbot, transcript)
     assert words(live(transcript, TextBlock)[1]) == "Because"
     (footer,) = live(transcript, Footer)
-    assert button(footer, "Stop").isVisible()
-    assert not button(footer, "Copy").isVisible()
+    assert button(footer, "Stop the reply").isVisible()
+    assert not button(footer, "Copy the reply").isVisible()
     stopped = QSignalSpy(transcript.stop_requested)
-    QTest.mouseClick(button(footer, "Stop"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(button(footer, "Stop the reply"), Qt.MouseButton.LeftButton)
     assert stopped.count() == 1
 
 
@@ -305,10 +328,10 @@ def test_reading_progress_gives_way_to_the_first_word(qtbot: QtBot, transcript: 
     transcript.set_progress(2, "Reading the prompt")
     (footer,) = live(transcript, Footer)
     assert isinstance(footer, Footer)
-    assert footer._note.text() == "Reading the prompt"
+    assert footer._progress.text() == "Reading the prompt"
     transcript.append_text(2, "Be")
     flushed(qtbot, transcript)
-    assert footer._note.text() == ""
+    assert footer._progress.text() == ""
 
 
 def test_a_finished_reply_has_its_last_words_at_once(transcript: Transcript) -> None:
@@ -319,8 +342,8 @@ def test_a_finished_reply_has_its_last_words_at_once(transcript: Transcript) -> 
     transcript.finish_message(reply(2, "Because"))
     assert words(live(transcript, TextBlock)[1]) == "Because"
     (footer,) = live(transcript, Footer)
-    assert not button(footer, "Stop").isVisible()
-    assert button(footer, "Regenerate").isVisible()
+    assert not button(footer, "Stop the reply").isVisible()
+    assert button(footer, "Write the reply again").isVisible()
 
 
 @pytest.mark.parametrize("lines", [1, 2, 5, 40])
@@ -418,8 +441,8 @@ def test_thinking_streams_in_sight_under_its_head(transcript: Transcript) -> Non
     assert head(transcript).accessibleName() == "Thinking… (expanded)"
     assert thought.y() > live(transcript, ThinkingHead)[0].geometry().bottom()
     (footer,) = live(transcript, Footer)
-    assert button(footer, "Stop").isVisible()
-    assert not button(footer, "Copy").isVisible()
+    assert button(footer, "Stop the reply").isVisible()
+    assert not button(footer, "Copy the reply").isVisible()
 
 
 def test_thinking_is_hidden_when_the_answer_begins_and_can_be_shown(
@@ -494,8 +517,8 @@ def test_a_conversation_is_shown_without_thinking_unless_there_is_nothing_else(
     transcript.show_messages([user(1, "Why?"), cut])
     assert transcript.text() == "Why?\n\nHm"
     (footer,) = live(transcript, Footer)
-    assert not button(footer, "Copy").isVisible()
-    assert button(footer, "Regenerate").isVisible()
+    assert not button(footer, "Copy the reply").isVisible()
+    assert button(footer, "Write the reply again").isVisible()
 
 
 def test_a_reply_that_thinks_goes_on_after_one_comes_back_to_it(transcript: Transcript) -> None:
@@ -513,7 +536,7 @@ def test_a_reply_that_thinks_goes_on_after_one_comes_back_to_it(transcript: Tran
 def test_copy_takes_the_answer_alone(transcript: Transcript) -> None:
     transcript.show_messages([user(1, "Why?"), thoughtful(2, "Because", "Hm")])
     press(head(transcript))
-    press(button(live(transcript, Footer)[-1], "Copy"))
+    press(button(live(transcript, Footer)[-1], "Copy the reply"))
     assert QGuiApplication.clipboard().text() == "Because"
 
 
@@ -538,14 +561,14 @@ def test_tab_goes_from_the_head_to_the_footer_below_it(transcript: Transcript) -
     for _ in range(5):
         QTest.keyClick(transcript.window().focusWidget(), Qt.Key.Key_Tab)
         focused = transcript.window().focusWidget()
-        assert isinstance(focused, QAbstractButton)
-        reached.append(focused.text() or focused.accessibleName())
+        assert focused is not None
+        reached.append(focused.accessibleName())
     assert reached == [
         "Copy the prompt",
         "Change the prompt",
-        "Thought for 12 s",
-        "Copy",
-        "Regenerate",
+        "Thought for 12 s (collapsed)",
+        "Copy the reply",
+        "Write the reply again",
     ]
     head(transcript).setFocus()
     QTest.keyClick(head(transcript), Qt.Key.Key_Space)
