@@ -14,13 +14,14 @@ from functools import partial
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from engine import fusion, memory
+from engine import memory
 from engine.capture import captured, registered
 from engine.errors import reason
 from engine.forward import last_logits
 from engine.kv_cache import KVCache
+from engine.modeling.decoder import Decoder
 from engine.sampling import Kind, Sampler
 
 _log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Class:
 
 
 class DecodeGraphs:
-    def __init__(self, model: nn.Module, cache: KVCache) -> None:
+    def __init__(self, model: Decoder, cache: KVCache) -> None:
         self._model = model
         self._cache = cache
         device = cache.device
@@ -120,7 +121,6 @@ class DecodeGraphs:
             self.refusal = NO_ROOM if memory.is_used_up(error) else NOT_CAPTURABLE
         self._capturable = False
         self._graphs.clear()
-        fusion.forget(self._model)
         # Not before the error is gone: it holds what was captured.
         memory.give_back(self._cache.device)
 

@@ -10,7 +10,7 @@ import torch
 
 from engine import memory
 from engine.attention import latent
-from engine.attention.interface import Step
+from engine.attention.step import Step
 from engine.kept_caches import KeptCaches, shared
 
 SHORTEST_VIEW = 256

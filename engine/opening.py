@@ -12,8 +12,8 @@ from typing import Final
 
 import torch
 
-from engine import catalog, fusion, memory, model_shape, runner
-from engine.attention import choice, facts, interface, trial
+from engine import catalog, memory, model_shape, runner
+from engine.attention import choice, facts, trial
 from engine.attention.choice import Choice
 from engine.attention.facts import DeviceFacts
 from engine.errors import OutOfMemoryError, SettingError
@@ -21,6 +21,7 @@ from engine.kv_cache import KVCache
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.load import load
 from engine.model_shape import ModelShape
+from engine.modeling import own_kernels
 from engine.protocol import Attention, Flash, Load
 from engine.runner import Runner
 
@@ -87,14 +88,12 @@ class Opening:
             catalog.resolve(self._command.model),
             device=self._device,
             dtype=self._dtype,
-            attn_implementation=interface.NAME,
             progress=progress,
         )
         checkpoint.prompts.start()
-        # Before the cache takes what is free: fusing needs room for a layer's weights.
-        fusion.fuse(checkpoint.model)
+        own_kernels.give(checkpoint.model)
         shape = model_shape.of_layers(
-            checkpoint.layers, int(checkpoint.config.max_position_embeddings)
+            checkpoint.model.config.shapes, int(checkpoint.config.max_position_embeddings)
         )
         asked, flash = shape.attention(self._dtype), self._command.flash
         chosen = trial.for_prompt(self._facts, asked, flash)

@@ -14,14 +14,15 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from engine import fusion, memory
+from engine import memory
 from engine.attention.kernels import ON_DEVICE
 from engine.capture import captured
 from engine.errors import reason
 from engine.forward import last_logits, various
 from engine.kv_cache import KVCache
+from engine.modeling.decoder import Decoder
 
 SIZES: Final = (64, 256, 512)
 """Tokens. Not those of a chunk, which takes the plain kernel, faster behind many tokens."""
@@ -59,7 +60,7 @@ class Launching(NamedTuple):
 class CapturedPrompt:
     """A forward of `size` tokens, and what it reads and writes."""
 
-    def __init__(self, model: nn.Module, cache: KVCache, size: int) -> None:
+    def __init__(self, model: Decoder, cache: KVCache, size: int) -> None:
         self.size = size
         self.seconds = Growing(0.0, 0.0, 1)
         """Of a replay."""
@@ -93,7 +94,7 @@ class CapturedPrompt:
 
 
 class PromptGraphs:
-    def __init__(self, model: nn.Module, cache: KVCache) -> None:
+    def __init__(self, model: Decoder, cache: KVCache) -> None:
         self._model = model
         self._cache = cache
         self._prompts: list[CapturedPrompt] = []
@@ -195,7 +196,6 @@ class PromptGraphs:
             return prompt
         except Exception as error:  # noqa: BLE001 - a model that looks at its inputs' numbers
             _log.info("prompts of %d tokens are not captured: %s", size, reason(error))
-        fusion.forget(self._model)
         return None
 
 

@@ -3,7 +3,7 @@
 At one row a product reads each weight once and computes next to nothing, so that one program for
 each row of the weight, or for a few, with wide loads and sums in float32, reaches the memory's
 rate. What happens to tokens one by one is in `engine.token_kernels`, and here too, so that one
-module has all that `engine.fusion` puts into a model.
+module has all that a decoder computes with.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def gate_up(x: Tensor, weight: Tensor, activation: str, before: Norm | None = No
 
 
 def _of(norm: Norm | None, instead: Tensor) -> tuple[Tensor, float, float]:
-    return (instead, 0.0, 0.0) if norm is None else norm
+    return (instead, 0.0, 0.0) if norm is None else (norm.weight, norm.epsilon, norm.offset)
 
 
 def blocks(kind: str, rows: int, columns: int) -> Blocks:

@@ -8,15 +8,17 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from engine import fusion, prompt_graphs
+from engine import prompt_graphs
 from engine.decode_graph import CAPTURABLE, DecodeGraphs
 from engine.forward import last_logits
 from engine.kv_cache import KVCache
+from engine.modeling import own_kernels
+from engine.modeling.decoder import Decoder
+from engine.modeling.rope import LongRope
 from engine.onednn import onednn
 from engine.prompt_graphs import PromptGraphs
-from engine.rope import LongRope
 from engine.sampling import Sampler, SamplingOptions
 from engine.threads import Pace
 
@@ -34,14 +36,15 @@ _log = logging.getLogger(__name__)
 
 
 class Runner:
-    """`graphs` decode where the kernel can be captured; else each token is a forward of its own.
+    """`graphs` decode if the kernel can be captured; else each token is a forward of its own.
 
-    For a fused model by `checked` alone, whose tables of cosines end where the cache does.
+    For a model with Hearth's own kernels by `checked` alone, whose tables of cosines end where the
+    cache does.
     """
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Decoder,
         cache: KVCache,
         rope: LongRope | None = None,
     ) -> None:
@@ -148,12 +151,8 @@ class Runner:
         """Appends the tokens in one launched step; returns the last one's logits [vocabulary]."""
         step = self.cache.step(len(tokens))
         ids = torch.tensor(tokens, device=self.device)
-        try:
-            with onednn(enabled=len(tokens) > 1), self._paced(len(tokens)):
-                self.logits = last_logits(self.model, ids, step)
-        except BaseException:
-            fusion.forget(self.model)
-            raise
+        with onednn(enabled=len(tokens) > 1), self._paced(len(tokens)):
+            self.logits = last_logits(self.model, ids, step)
         self.cache.tokens.extend(tokens)
         return self.logits
 
@@ -163,27 +162,26 @@ def one_token(logits: Tensor, sampler: Sampler, _end: int) -> Iterator[int]:
     yield int(sampler.draw(logits))
 
 
-def checked(model: nn.Module, cache: KVCache, rope: LongRope | None) -> Runner:
-    """Switches off what `fusion` put into the model where that changes what the model says."""
+def checked(model: Decoder, cache: KVCache, rope: LongRope | None) -> Runner:
+    """Takes Hearth's own kernels from the model if they change what it says."""
     ready = Runner(model, cache, rope)
-    if not fusion.is_on():
+    if model.kernels is None:
         return ready
     if rope is None:
-        fusion.tabulate(model, cache.capacity)
-    vocabulary = int(model.config.vocab_size)  # type: ignore[union-attr, arg-type]
+        model.tabulate(cache.capacity)
 
     def logits_after(seed: int) -> Tensor:
         source = torch.Generator().manual_seed(seed)
         count = min(CHECKED_TOKENS, cache.capacity - 1)
-        tokens = torch.randint(vocabulary, (count + 1,), generator=source).tolist()
+        tokens = torch.randint(model.config.vocabulary, (count + 1,), generator=source).tolist()
         cache.cut(0)
         ready.forward(tokens[:count])
         logits = ready.forward(tokens[count:])
         cache.cut(0)
         return logits
 
-    error = fusion.disagreement([partial(logits_after, seed) for seed in range(3)])
+    error = own_kernels.disagreement(model, [partial(logits_after, seed) for seed in range(3)])
     if not error <= MOST_MOVED:
-        fusion.switch(on=False)
+        model.use(None)
         _log.warning("Hearth's Triton kernels are not used: they move the logits by %.3g", error)
     return ready

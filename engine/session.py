@@ -14,7 +14,7 @@ import torch
 import transformers
 
 from engine import catalog, chunks, context, generation, memory, thinking
-from engine.attention import choice, facts, interface, probe, trial
+from engine.attention import choice, facts, probe, trial
 from engine.attention.choice import Choice
 from engine.errors import HearthError, PromptError, reason
 from engine.forward import various
@@ -64,7 +64,6 @@ class Session:
         self._facts = facts.current()
         self._device = torch.device(self._facts.kind)
         self._open: Open | None = None
-        interface.register()
 
     def device(self) -> Device:
         return Device(

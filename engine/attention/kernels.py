@@ -49,7 +49,7 @@ class LayerStep:
         return self.keys[:, :end], self.values[:, :end]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Scoring:
     """What becomes of query times key before and in the softmax."""
 

@@ -10,10 +10,9 @@ them is taken back (docs/models.md: a sixth of the time at 7,000 positions).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from engine.attention.kernels import KERNELS, LayerStep, Scoring, put
@@ -46,22 +45,6 @@ class Latent:
     def size(self) -> int:
         """Of what the cache holds of a position."""
         return self.rank + self.rotated
-
-
-def keep_latents(model: nn.Module) -> None:
-    """Makes the layers hand their latents to attention instead of keys and values."""
-    for module in model.modules():
-        if hasattr(module, "expand_kv"):
-            module.expand_kv = joined  # type: ignore[assignment]
-
-
-def joined(latent: Tensor, rotated: Tensor) -> tuple[Tensor, Tensor]:
-    """What stands for key and value: [1, 1, tokens, rank + rotated] and [1, 1, tokens, rank]."""
-    return torch.cat([latent, rotated], -1), latent
-
-
-def of_module(module: Any) -> Latent:
-    return Latent(module.kv_lora_rank, module.qk_rope_head_dim, module.v_head_dim)
 
 
 def mask_of(span: int, lengths: Tensor, dtype: torch.dtype) -> Tensor:

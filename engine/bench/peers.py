@@ -6,18 +6,18 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from typing import Any, Final, TypeAlias
 
 import torch
 from transformers.generation.streamers import BaseStreamer
 
 from engine.attention import probe
+from engine.bench import reference
 from engine.bench.program import Timing
 from engine.bench.result import Kernels, Measurement, Way, What, measured, missing
 from engine.bench.settings import LlamaBench, Settings
-from engine.bench.subject import Subject, attending
-from engine.errors import REASON, HearthError, UnsupportedError
+from engine.bench.subject import Subject
+from engine.errors import REASON, HearthError
 
 WARM_UP_TOKENS: Final = 8
 LLAMA: Final = Way(program="llama.cpp", attention="flash")
@@ -56,16 +56,15 @@ class Transformers:
     def __init__(self, subject: Subject, attention: str) -> None:
         self.way = Way(program="transformers", attention=attention)
         self._subject = subject
-        self._model = subject.model
-        self._attending = ExitStack()
+        self._model: Any = None
 
     def open(self, _: int) -> None:
-        if self._subject.shape.latent:
-            raise UnsupportedError("Hearth has changed this model to keep latents.")
-        self._attending.enter_context(attending(self._model, self.way.attention))
+        """Raises ImportError or ValueError if transformers has not that attention here."""
+        self._model = reference.of_decoder(self._subject.model, self._subject.config)
+        self._model.set_attn_implementation(self.way.attention)
 
     def close(self) -> None:
-        self._attending.close()
+        self._model = None
 
     def prefill(self, tokens: Sequence[int]) -> None:
         self._forward(tokens)

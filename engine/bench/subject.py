@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from engine import catalog, chunks, fusion, memory, model_shape
-from engine.attention import choice, facts, interface, trial
+from engine import catalog, chunks, memory, model_shape
+from engine.attention import choice, facts, trial
 from engine.attention.choice import Choice, Requested
 from engine.bench import result
 from engine.bench.shapes import SHAPES, drawn
@@ -21,15 +20,18 @@ from engine.loading.checkpoint import Checkpoint
 from engine.loading.load import load
 from engine.loading.weights import Weight, copied
 from engine.model_shape import ModelShape
-from engine.rope import LongRope
+from engine.modeling import own_kernels
+from engine.modeling.decoder import Decoder
+from engine.modeling.rope import LongRope
 from engine.runner import Runner, checked
 
 
 @dataclass(frozen=True)
 class Subject:
     name: str
-    model: Any
-    """transformers' causal model."""
+    model: Decoder
+    config: Any
+    """transformers' own."""
     rope: LongRope | None
     shape: ModelShape
     dtype: torch.dtype
@@ -38,7 +40,7 @@ class Subject:
 
     @property
     def vocabulary(self) -> int:
-        return int(self.model.config.vocab_size)
+        return self.model.config.vocabulary
 
     @property
     def context_length(self) -> int:
@@ -57,9 +59,8 @@ class Subject:
         return prompt, trial.for_token(here, shape, requested, prompt)
 
     def runner(self, prompt: Choice, decode: Choice, capacity: int) -> Runner:
-        """As a session makes it, for a cache of `capacity` tokens. Fuses the model: what runs it
-        in another way runs before."""
-        fusion.fuse(self.model)
+        """As a session makes it, for a cache of `capacity` tokens."""
+        own_kernels.give(self.model)
         cache = KVCache(
             self.shape.cache, capacity, self.device, self.dtype, prompt.kernel, decode.kernel
         )
@@ -71,18 +72,16 @@ class Subject:
         return ready
 
     def ids(self, tokens: Sequence[int]) -> Tensor:
-        """int64 [1, tokens], with the rotary frequencies set for a sequence of that length."""
-        if self.rope and not self.rope.fits(len(tokens)):
-            self.rope.fit(len(tokens))
+        """int64 [1, tokens]."""
         return torch.tensor([tokens], device=self.device)
 
     def described(self) -> result.Model:
-        parameters = list(self.model.parameters())
+        parameters = list(self.model.tensors())
         shape = self.shape
         return result.Model(
             name=self.name,
             random_weights=self.random_weights,
-            architecture=type(self.model).__name__,
+            architecture=self.model.config.architecture,
             parameters=sum(parameter.numel() for parameter in parameters),
             weight_bytes=sum(parameter.nbytes for parameter in parameters),
             dtype=choice.name_of(self.dtype),
@@ -98,12 +97,10 @@ class Subject:
 def of_model(model: str) -> Subject:
     """By id or path, loaded as any user's model. Raises what loading raises."""
     device, dtype = device_and_dtype()
-    interface.register()
     checkpoint = load(
         catalog.resolve(model),
         device=device,
         dtype=dtype,
-        attn_implementation=interface.NAME,
         progress=lambda *_: None,
     )
     return of_checkpoint(model, checkpoint, device, dtype)
@@ -113,14 +110,13 @@ def of_checkpoint(
     name: str, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype
 ) -> Subject:
     length = int(checkpoint.config.max_position_embeddings)
-    shape = model_shape.of_layers(checkpoint.layers, length)
-    return Subject(name, checkpoint.model, checkpoint.rope, shape, dtype, device)
+    shape = model_shape.of_layers(checkpoint.model.config.shapes, length)
+    return Subject(name, checkpoint.model, checkpoint.config, checkpoint.rope, shape, dtype, device)
 
 
 def of_shape(name: str) -> Subject:
     """A key of SHAPES, with random weights made on the device. Raises OutOfMemoryError."""
     device, dtype = device_and_dtype()
-    interface.register()
     published = SHAPES[name]
     config = published.config()
     torch.manual_seed(0)
@@ -134,27 +130,23 @@ def of_shape(name: str) -> Subject:
         total=0,
         device=device,
         dtype=dtype,
-        attn_implementation=interface.NAME,
         progress=lambda *_: None,
     )
-    shape = model_shape.of_layers(assembled.layers, int(config.max_position_embeddings))
-    return Subject(name, assembled.model, assembled.rope, shape, dtype, device, random_weights=True)
+    shape = model_shape.of_layers(
+        assembled.model.config.shapes, int(config.max_position_embeddings)
+    )
+    return Subject(
+        name,
+        assembled.model,
+        config,
+        assembled.rope,
+        shape,
+        dtype,
+        device,
+        random_weights=True,
+    )
 
 
 def device_and_dtype() -> tuple[torch.device, torch.dtype]:
     here = facts.current()
     return torch.device(here.kind), facts.native_dtype(here)
-
-
-@contextmanager
-def attending(model: Any, implementation: str) -> Iterator[None]:
-    """The model with one of transformers' own attentions, and as it was afterwards.
-
-    Raises ImportError or ValueError where transformers cannot run that one here.
-    """
-    before = model.config._attn_implementation  # noqa: SLF001
-    try:
-        model.set_attn_implementation(implementation)
-        yield
-    finally:
-        model.config._attn_implementation = before  # noqa: SLF001

@@ -7,11 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from torch import nn
-
-from engine.attention.shapes import LayerShape
 from engine.loading.prompts import Prompts
-from engine.rope import LongRope
+from engine.modeling.decoder import Decoder
+from engine.modeling.rope import LongRope
 
 END_OF_TURN: Final = (
     "<|im_end|>",
@@ -82,12 +80,9 @@ class GenerationDefaults:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    model: nn.Module
-    """transformers' own causal model, in eval, without gradients."""
-    layers: tuple[LayerShape, ...]
-    """What each layer asks of attention."""
+    model: Decoder
     rope: LongRope | None
-    """Where the rotary frequencies depend on the sequence's length."""
+    """If the rotary frequencies depend on the sequence's length."""
     tokenizer: Any
     """A PreTrainedTokenizerFast, to decode with."""
     prompts: Prompts

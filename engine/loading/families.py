@@ -5,40 +5,12 @@ docs/adding-a-model.md shows how a row is added.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from engine.errors import SHOWN, UnsupportedError
 
-if TYPE_CHECKING:
-    from torch import nn
-
 Config = dict[str, Any]
-
-
-def nothing(_: nn.Module) -> None:
-    pass
-
-
-def hand_keywords_on(model: nn.Module) -> None:
-    """Some layers keep from attention the keywords that they were called with."""
-
-    def keep(layer: Any, _: Any, keywords: dict[str, Any]) -> None:
-        layer.self_attn.kept = {n: v for n, v in keywords.items() if n.startswith("kv_")}
-
-    def give(attention: Any, args: Any, keywords: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        return args, keywords | attention.kept
-
-    for layer in model.model.layers:  # type: ignore[union-attr]
-        layer.register_forward_pre_hook(keep, with_kwargs=True)
-        layer.self_attn.register_forward_pre_hook(give, with_kwargs=True)
-
-
-def keep_latents(model: nn.Module) -> None:
-    from engine.attention import latent
-
-    latent.keep_latents(model)
 
 
 @dataclass(frozen=True)
@@ -53,8 +25,6 @@ class Family:
     """`model_type` of the text model inside a multimodal checkpoint."""
     text_prefix: str = ""
     """Where the text model's weights are in a multimodal checkpoint."""
-    mend: Callable[[nn.Module], None] = nothing
-    """Makes good what transformers' own class leaves out."""
 
     def config_type(self) -> Any:
         """transformers' class of configs; imports it when first needed."""
@@ -95,8 +65,8 @@ FAMILIES: Final = (
     Family("ministral", "Ministral", "MinistralForCausalLM"),
     Family("ministral3", "Ministral", "Ministral3ForCausalLM"),
     Family("mixtral", "Mixtral", "MixtralForCausalLM"),
-    Family("deepseek_v2", "DeepSeek V2", "DeepseekV2ForCausalLM", mend=keep_latents),
-    Family("deepseek_v3", "DeepSeek V3", "DeepseekV3ForCausalLM", mend=keep_latents),
+    Family("deepseek_v2", "DeepSeek V2", "DeepseekV2ForCausalLM"),
+    Family("deepseek_v3", "DeepSeek V3", "DeepseekV3ForCausalLM"),
     Family("dots1", "dots.llm1", "Dots1ForCausalLM"),
     Family("phi", "Phi 1-2", "PhiForCausalLM"),
     Family("phi3", "Phi 3-4", "Phi3ForCausalLM"),
@@ -104,7 +74,7 @@ FAMILIES: Final = (
     Family("qwen2_moe", "Qwen 2 MoE", "Qwen2MoeForCausalLM"),
     Family("qwen3", "Qwen 3", "Qwen3ForCausalLM"),
     Family("qwen3_moe", "Qwen 3 MoE", "Qwen3MoeForCausalLM"),
-    Family("stablelm", "StableLM", "StableLmForCausalLM", mend=hand_keywords_on),
+    Family("stablelm", "StableLM", "StableLmForCausalLM"),
     Family("granite", "Granite", "GraniteForCausalLM"),
     Family("granitemoe", "Granite MoE", "GraniteMoeForCausalLM"),
     Family("granitemoeshared", "Granite MoE", "GraniteMoeSharedForCausalLM"),
@@ -122,7 +92,7 @@ FAMILIES: Final = (
     Family("gpt_oss", "gpt-oss", "GptOssForCausalLM"),
     Family("exaone4", "EXAONE 4", "Exaone4ForCausalLM"),
     Family("starcoder2", "StarCoder 2", "Starcoder2ForCausalLM"),
-    Family("nemotron", "Nemotron", "NemotronForCausalLM", mend=hand_keywords_on),
+    Family("nemotron", "Nemotron", "NemotronForCausalLM"),
     Family("seed_oss", "Seed-OSS", "SeedOssForCausalLM"),
     Family("hunyuan_v1_dense", "Hunyuan", "HunYuanDenseV1ForCausalLM"),
     Family("ernie4_5", "ERNIE 4.5", "Ernie4_5ForCausalLM"),

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from engine.errors import CheckpointError, shown
 from engine.loading import (
@@ -31,6 +30,7 @@ from engine.loading.checkpoint import (
 )
 from engine.loading.gguf_conversion import Conversion, converted
 from engine.loading.gguf_header import GGUFHeader
+from engine.modeling.decoder import Decoder
 
 
 def load(
@@ -38,7 +38,6 @@ def load(
     *,
     device: torch.device,
     dtype: torch.dtype,
-    attn_implementation: str,
     progress: Progress,
 ) -> Checkpoint:
     """As `engine.loading.load`."""
@@ -60,7 +59,6 @@ def load(
         sum(one.info.size for one in stored),
         device=device,
         dtype=dtype,
-        attn_implementation=attn_implementation,
         progress=progress,
     )
     if assembled.left_out:
@@ -68,7 +66,6 @@ def load(
     _divide_frequencies(assembled.model, gguf_weights.rope_factors(header))
     return Checkpoint(
         model=assembled.model,
-        layers=assembled.layers,
         rope=assembled.rope,
         tokenizer=tokenizer,
         prompts=prompts.Prompts(
@@ -109,12 +106,12 @@ def _generation(
     )
 
 
-def _divide_frequencies(model: nn.Module, factors: torch.Tensor | None) -> None:
+def _divide_frequencies(model: Decoder, factors: torch.Tensor | None) -> None:
     """Llama 3.1's rotary scaling, which GGUF keeps as a tensor and not as settings."""
     if factors is None:
         return
-    for name, buffer in model.named_buffers():
-        if name.endswith("inv_freq"):
-            if factors.shape != buffer.shape or not (factors > 0).all():
-                raise CheckpointError("This model scales its positions by nonsense (rope_freqs).")
-            buffer.div_(factors.to(buffer.device))
+    for rotary in model.rotaries.values():
+        frequencies = rotary.frequencies
+        if factors.shape != frequencies.shape or not (factors > 0).all():
+            raise CheckpointError("This model scales its positions by nonsense (rope_freqs).")
+        frequencies.div_(factors.to(frequencies.device))

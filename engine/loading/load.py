@@ -17,7 +17,6 @@ def load(
     *,
     device: torch.device,
     dtype: torch.dtype,
-    attn_implementation: str,
     progress: Progress,
 ) -> Checkpoint:
     """Loads a GGUF file, or a folder with config.json and safetensors, or with one GGUF model.
@@ -33,6 +32,5 @@ def load(
         path,
         device=device,
         dtype=dtype,
-        attn_implementation=attn_implementation,
         progress=progress,
     )

@@ -53,7 +53,6 @@ def load(
     *,
     device: torch.device,
     dtype: torch.dtype,
-    attn_implementation: str,
     progress: Progress,
 ) -> Checkpoint:
     """As `engine.loading.load.load`."""
@@ -75,12 +74,10 @@ def load(
         total,
         device=device,
         dtype=dtype,
-        attn_implementation=attn_implementation,
         progress=progress,
     )
     return Checkpoint(
         model=assembled.model,
-        layers=assembled.layers,
         rope=assembled.rope,
         tokenizer=tokenizer,
         prompts=prompts.Prompts(child, tokenizer, control, template, config.vocab_size),

@@ -14,13 +14,15 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import nn
 from torch.nn import functional
 
-from engine.attention import interface
+from engine.bench import reference
 from engine.bench.peers import generated
+from engine.modeling.decoder import Decoder
+from engine.modeling.linear import Linear
 from engine.onednn import onednn
 from engine.protocol import Load
 from engine.session import Session
@@ -36,9 +38,9 @@ def tokens_per_second(step: Callable[[], object], tokens: int) -> float:
     return tokens / (time.perf_counter() - begin)
 
 
-def linears_alone(model: nn.Module, dtype: torch.dtype, *, as_hearth: bool) -> Callable[[], None]:
-    weights = [part.weight for part in model.modules() if isinstance(part, nn.Linear)]
-    rows = [torch.randn(1, 1, weight.shape[1], dtype=dtype) for weight in weights]
+def linears_alone(model: Decoder, dtype: torch.dtype, *, as_hearth: bool) -> Callable[[], None]:
+    weights = [part.weights.tensor for part in model.parts() if isinstance(part, Linear)]
+    rows = [torch.randn(1, weight.shape[1], dtype=dtype) for weight in weights]
 
     @torch.inference_mode()
     def run() -> None:
@@ -61,7 +63,7 @@ def hearth(session: Session) -> Callable[[], None]:
     return run
 
 
-def generate(model: nn.Module) -> float:
+def generate(model: Any) -> float:
     """tokens/s of decode alone: the time of TOKENS more tokens after the first."""
     ids = torch.full((1, PROMPT_TOKENS), 11)
 
@@ -70,11 +72,7 @@ def generate(model: nn.Module) -> float:
         generated(model, ids, count)
         return time.perf_counter() - begin
 
-    model.config._attn_implementation = "sdpa"  # type: ignore[union-attr]
-    try:
-        return TOKENS / (seconds(TOKENS + 1) - seconds(1))
-    finally:
-        model.config._attn_implementation = interface.NAME  # type: ignore[union-attr]
+    return TOKENS / (seconds(TOKENS + 1) - seconds(1))
 
 
 def measure(dtype: str, rounds: int) -> dict[str, list[float]]:
@@ -82,6 +80,8 @@ def measure(dtype: str, rounds: int) -> dict[str, list[float]]:
     session.load(Load(model=MODEL, dtype=dtype), lambda *_: None)  # type: ignore[arg-type]
     opened = session._opened()
     model = opened.checkpoint.model
+    theirs = reference.of_decoder(model, opened.checkpoint.config)
+    theirs.set_attn_implementation("sdpa")
     for _ in opened.runner.prefill([11] * PROMPT_TOKENS):
         pass
     loops = {
@@ -95,7 +95,7 @@ def measure(dtype: str, rounds: int) -> dict[str, list[float]]:
     for _ in range(rounds):
         for name, loop in loops.items():
             found[name].append(tokens_per_second(loop, TOKENS))
-        found["generate"].append(generate(model))
+        found["generate"].append(generate(theirs))
     return found
 
 

@@ -99,7 +99,7 @@ def main() -> None:
         "gpu": torch.cuda.get_device_name(0),
         "torch": torch.__version__,
         "shape": options.shape,
-        "bytes": sum(p.nbytes for p in made.model.parameters()),
+        "bytes": sum(p.nbytes for p in made.model.tensors()),
         "kernels": {"prefill": prompt.label, "decode": decode.label},
     }
     for context in contexts:

@@ -29,8 +29,9 @@ import transformers
 from torch import Tensor
 from torch.nn import functional
 
-from engine import catalog, fusion
+from engine import catalog
 from engine.attention import facts
+from engine.bench import reference
 from engine.decode_graph import DecodeGraphs
 from engine.loading.load import load
 from engine.protocol import Load
@@ -49,12 +50,11 @@ RESAMPLED: Final = 2000
 
 
 def opened(model: Path) -> Any:
-    """A checkpoint with eager attention, in bfloat16, as Hearth loads it."""
+    """A checkpoint in bfloat16, as Hearth loads it."""
     return load(
         model,
         device=DEVICE,
         dtype=torch.bfloat16,
-        attn_implementation="eager",
         progress=lambda *_: None,
     )
 
@@ -137,7 +137,8 @@ def hearth(model: Path, ids: Sequence[int], count: int) -> Iterator[tuple[str, T
     seen = session.probe()
     ready = session._opened().runner
     used = {"prefill": seen.prefill.observed, "decode": seen.decode.observed}
-    yield "single steps", single_steps(ready, ids, count), {**used, "fused": fusion.is_on()}
+    by_kernels = {"kernels": ready.model.kernels is not None}
+    yield "single steps", single_steps(ready, ids, count), {**used, **by_kernels}
     if ready.graphs:
         logits = captured_steps(ready, ready.graphs, ids, count)
         yield "captured steps", logits, {**used, "captured": len(ready.graphs._graphs)}
@@ -204,10 +205,12 @@ def measure(options: argparse.Namespace) -> Iterator[tuple[str, Any]]:
         ids = enough(json.loads(options.ids.read_text("utf-8")), length)
     else:
         ids = ids_of(checkpoint.tokenizer, options.text, length)
-    rounded = eager(checkpoint.model, ids, count)
-    cast(checkpoint.model, torch.float32)
-    exact = Exact(eager(checkpoint.model, ids, count), ids)
+    theirs = reference.of_decoder(checkpoint.model, checkpoint.config)
     del checkpoint
+    rounded = eager(theirs, ids, count)
+    cast(theirs, torch.float32)
+    exact = Exact(eager(theirs, ids, count), ids)
+    del theirs
     yield "float32", {"perplexity": exact.perplexity(exact.logits)}
     plain, figures = exact.figures(rounded)
     yield "plain bfloat16", figures

@@ -161,7 +161,7 @@ def measure(name: str, new_tokens: int, rounds: int) -> dict[str, Any]:
     model = GpuModel(made(name))
     found: dict[str, Any] = {
         "family": name,
-        "parameters": sum(p.numel() for p in model.model.parameters()),
+        "parameters": sum(p.numel() for p in model.reference.parameters()),
         "head_size": model.shape.head_size,
         "eager_errors": model.eager,
         "eager_typical": model.eager_typical,
@@ -171,7 +171,6 @@ def measure(name: str, new_tokens: int, rounds: int) -> dict[str, Any]:
         },
         "runs": [],
     }
-    model.mend()
     for flash_attn in (True, False) if facts.current().flash_attn else (False,):
         run = model.run(flash_attn=flash_attn)
         ready, reason = model.runner(flash_attn=flash_attn)
@@ -212,9 +211,9 @@ def rates(run: Callable[[int], None], new_tokens: int, rounds: int) -> Any:
 
 
 def replied(model: GpuModel, attention: str, count: int) -> None:
-    model.model.set_attn_implementation(attention)
-    model.model.config._experts_implementation = "grouped_mm"
-    generated(model.model, model.ids(model.tokens[:PROMPT]), count)
+    model.reference.set_attn_implementation(attention)
+    model.reference.config._experts_implementation = "grouped_mm"
+    generated(model.reference, model.ids(model.tokens[:PROMPT]), count)
 
 
 def replies(ready: Runner, prompt: list[int], count: int) -> None:

@@ -25,6 +25,7 @@ from typing import Any, Final
 import torch
 import transformers
 
+from engine.bench import reference
 from engine.bench.peers import generated
 from engine.loading.load import load
 from engine.protocol import Finished, Generate, Load, Message, Prefill, Sampling, Stop
@@ -76,10 +77,11 @@ def opened_as(model: Path, attention: str, dtype: torch.dtype) -> Any:
         model,
         device=CUDA,
         dtype=dtype,
-        attn_implementation=attention,
         progress=lambda *_: None,
     )
-    return checkpoint.model
+    theirs = reference.of_decoder(checkpoint.model, checkpoint.config)
+    theirs.set_attn_implementation(attention)
+    return theirs
 
 
 def logits_of(model: Path, dtype: torch.dtype, tokens: list[int]) -> torch.Tensor:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from engine.attention import interface
 from engine.loading import families, load
 from engine.loading.checkpoint import Checkpoint
 from engine.runner import Runner
@@ -32,12 +30,10 @@ class Pair:
     def __init__(self, name: str, folder: Path) -> None:
         self.eager = MODELS[name].make()
         tiny.write_folder(folder, self.eager)
-        interface.register()
         self.loaded: Checkpoint = load.load(
             folder,
             device=CPU,
             dtype=torch.float32,
-            attn_implementation=interface.NAME,
             progress=lambda *_: None,
         )
 
@@ -142,26 +138,6 @@ def test_replies_are_right_across_a_change_of_frequencies(pair: Pair, replayed: 
     chosen = list(islice(reply, NEW_TOKENS))
     reply.close()
     assert chosen == greedy(pair.runner(17), tokens)
-
-
-def test_decode_is_one_graph_with_one_attention_op_a_layer(pair: Pair) -> None:
-    """torch.compile(fullgraph=True) refuses a step that Python must look into."""
-    graphs: list[torch.fx.GraphModule] = []
-
-    def keep(graph: torch.fx.GraphModule, _: object) -> Callable[..., Any]:
-        graphs.append(graph)
-        return graph.forward
-
-    ready, tokens = pair.runner(), tiny.tokens_of(PROMPT + 1)
-    ready.reuse(tokens)
-    prefill(ready, tokens[:PROMPT])
-    torch.compiler.reset()
-    ready.model = torch.compile(ready.model, backend=keep, fullgraph=True)  # type: ignore[assignment]
-    ready.forward(tokens[PROMPT:])
-    assert error(ready.logits, pair.reference(tokens)[-1]) <= TOLERANCE
-    [graph] = graphs
-    ops = [node for node in graph.graph.nodes if "hearth.attend" in str(node.target)]
-    assert len(ops) == len(pair.loaded.layers)
 
 
 def test_every_row_has_a_model() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from engine.attention import interface
+from engine import model_shape
 from engine.errors import PromptError
 from engine.generation import End, GenerationOptions, Progress, generate
 from engine.kv_cache import KVCache
@@ -52,17 +52,19 @@ def decode(ids: Sequence[int]) -> str:
     return "".join(chr(0x100 + token) for token in ids)
 
 
-def runner(family: str, attention: str = interface.NAME, capacity: int = 256) -> Runner:
-    """A model with the same weights for every call of a family."""
-    interface.register()
+def eager(family: str) -> Any:
+    """transformers' model, with the same weights for every call of a family."""
     made, config = copy.deepcopy(MODELS[family])
     torch.manual_seed(1)
-    config._attn_implementation = attention
-    model = made(config).eval()
-    shape = tiny.shape_of(model)
+    config._attn_implementation = "eager"
+    return made(config).eval()
+
+
+def runner(family: str, capacity: int = 256) -> Runner:
+    model = tiny.assembled(eager(family)).model
+    shape = model_shape.of_layers(model.config.shapes, 512)
     kernel = "math" if shape.softcap else "sdpa"
-    cache = KVCache(shape.cache, capacity, CPU, torch.float32, kernel)
-    return Runner(model, cache)
+    return Runner(model, KVCache(shape.cache, capacity, CPU, torch.float32, kernel))
 
 
 def prompt(length: int, seed: int = 0) -> list[int]:
@@ -72,9 +74,8 @@ def prompt(length: int, seed: int = 0) -> list[int]:
 
 def eager_logits(family: str, tokens: Sequence[int]) -> torch.Tensor:
     """[vocabulary] after the last token, without any cache."""
-    model = runner(family, "eager").model
     with torch.inference_mode():
-        logits: torch.Tensor = model(torch.tensor([tokens]), use_cache=False).logits[0, -1]
+        logits: torch.Tensor = eager(family)(torch.tensor([tokens]), use_cache=False).logits[0, -1]
     return logits
 
 
@@ -173,21 +174,3 @@ def test_same_seed_same_reply() -> None:
     warm = SamplingOptions(temperature=2.0, seed=11)
     replies = {run(runner("llama"), prompt(20), sampling=warm)[0] for _ in range(2)}
     assert len(replies) == 1
-
-
-@pytest.mark.parametrize("family", MODELS)
-def test_the_step_is_one_graph_with_one_attention_op_a_layer(family: str) -> None:
-    graphs: list[torch.fx.GraphModule] = []
-
-    def keep(graph: torch.fx.GraphModule, _: object) -> Callable[..., Any]:
-        graphs.append(graph)
-        return graph.forward
-
-    plain, traced = runner(family), runner(family)
-    for ready in (plain, traced):
-        list(ready.prefill(prompt(30)))
-    traced.model = torch.compile(traced.model, backend=keep, fullgraph=True)  # type: ignore[assignment]
-    assert torch.allclose(traced.forward([7]), plain.forward([7]), atol=1e-5)
-    [graph] = graphs
-    ops = [node for node in graph.graph.nodes if "hearth.attend" in str(node.target)]
-    assert len(ops) == SIZES["num_hidden_layers"]

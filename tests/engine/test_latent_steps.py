@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine import decode_graph, model_shape
-from engine.attention import interface, latent
+from engine.attention import latent
 from engine.decode_graph import DecodeGraphs
 from engine.kv_cache import KVCache
 from engine.loading import load
@@ -29,12 +29,10 @@ STEPS = 14
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     folder = tmp_path_factory.mktemp(request.param)
     tiny.write_folder(folder, MODELS[request.param].make())
-    interface.register()
     return load.load(
         folder,
         device=CPU,
         dtype=torch.float32,
-        attn_implementation=interface.NAME,
         progress=lambda *_: None,
     )
 
@@ -46,7 +44,7 @@ def _no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def held(loaded: Checkpoint, *prompts: Sequence[int]) -> Runner:
     """Holds the last prompt, with what the others left behind it."""
-    shape = model_shape.of_layers(loaded.layers, 1024)
+    shape = model_shape.of_layers(loaded.model.config.shapes, 1024)
     cache = KVCache(shape.cache, 600, CPU, torch.float32, "sdpa", latent.CUT_KERNEL)
     ready = Runner(loaded.model, cache)
     for prompt in prompts:

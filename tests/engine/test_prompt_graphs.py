@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine import memory, prompt_graphs
-from engine.attention import interface, kernels
+from engine.attention import kernels
 from engine.attention.kernels import LayerStep, Scoring
 from engine.kv_cache import KVCache
 from engine.prompt_graphs import Growing, Launching, PromptGraphs
@@ -76,14 +76,12 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
 
 @pytest.fixture
 def ready() -> Runner:
-    model = tiny.model("llama")
-    interface.register()
-    model.config._attn_implementation = interface.NAME
-    shape = tiny.shape_of(model).cache
+    made = tiny.model("llama")
+    model, shape = tiny.assembled(made).model, tiny.shape_of(made).cache
     cache = KVCache(shape, CAPACITY, CPU, torch.float32, "flash_attn", "math")
-    made = Runner(model, cache)
-    made.prompts = PromptGraphs(model, cache)
-    return made
+    runner = Runner(model, cache)
+    runner.prompts = PromptGraphs(model, cache)
+    return runner
 
 
 def launching(least: float, token: float) -> Launching:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine.attention import interface
+from engine.bench import reference
 from engine.bench.peers import generated
 from engine.generation import GenerationOptions, generate
 from engine.kv_cache import KVCache
@@ -69,7 +69,7 @@ def session(
 def save(session: Session, folder: Path) -> None:
     """As transformers publishes a model: its own writer, and the tokenizer's files."""
     checkpoint: Any = session._opened().checkpoint
-    checkpoint.model.save_pretrained(folder)
+    reference.of_decoder(checkpoint.model, checkpoint.config).save_pretrained(folder)
     tokenizer = checkpoint.tokenizer
     tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
     spelled = {name: getattr(tokenizer, name) for name in ("bos_token", "eos_token", "unk_token")}
@@ -77,18 +77,10 @@ def save(session: Session, folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings), "utf-8")
 
 
-class Eager:
-    """transformers' own attention on the very same weights, for as long as it is asked."""
-
-    def __init__(self, session: Session) -> None:
-        self.model: Any = session._opened().checkpoint.model
-
-    def __enter__(self) -> Any:
-        self.model.config._attn_implementation = "eager"
-        return self.model
-
-    def __exit__(self, *_: object) -> None:
-        self.model.config._attn_implementation = interface.NAME
+def eager(session: Session) -> Any:
+    """transformers' own model and attention on the very same weights."""
+    checkpoint = session._opened().checkpoint
+    return reference.of_decoder(checkpoint.model, checkpoint.config)
 
 
 def replied(session: Session, prompt: Sequence[int]) -> tuple[list[int], str]:
@@ -115,9 +107,9 @@ def test_greedy_tokens_are_those_of_transformers(session: Session, number: int) 
     """Eager reads prompt and reply at once and must choose, at each place, what Hearth chose."""
     prompt = session._opened().checkpoint.tokenizer(PROMPTS[number]).input_ids
     tokens, _ = replied(session, prompt)
-    with Eager(session) as model, torch.inference_mode():
+    with torch.inference_mode():
         ids = torch.tensor([[*prompt, *tokens]])
-        logits = model(ids, use_cache=False, logits_to_keep=NEW_TOKENS + 1).logits[0]
+        logits = eager(session)(ids, use_cache=False, logits_to_keep=NEW_TOKENS + 1).logits[0]
     assert tokens == logits.argmax(-1).tolist()[:-1]
 
 
@@ -126,8 +118,7 @@ def test_greedy_tokens_are_those_of_generate(session: Session, length: int) -> N
     prompt = session._opened().checkpoint.tokenizer(TEXT * 30).input_ids[:length]
     tokens, _ = replied(session, prompt)
     ids = torch.tensor([prompt])
-    with Eager(session) as model:
-        out = generated(model, ids, NEW_TOKENS)
+    out = generated(eager(session), ids, NEW_TOKENS)
     assert tokens == out[0, length:].tolist()
 
 

@@ -25,6 +25,8 @@ from engine.decode_graph import NO_ROOM
 from engine.errors import OutOfMemoryError
 from engine.kv_cache import KVCache
 from engine.loading import assembly
+from engine.modeling.blueprint import Blueprint, Place
+from engine.modeling.decoder import Decoder, Layer
 from engine.prompt_graphs import Launching
 from engine.protocol import Error, Event, Finished, Generate, Load, Loaded, Prefill
 from engine.session import Session, told
@@ -90,19 +92,21 @@ def offered(error: Error) -> int:
 
 
 class Breaking:
-    """Lets a module's forward pass so many times, then raises; `mend` lets it pass again."""
+    """In place of a layer's MLP: computes so many times, then raises; `mend` puts the MLP back."""
 
-    def __init__(self, module: Any, after: int, fail: Callable[[], object]) -> None:
+    def __init__(self, layer: Layer, after: int, fail: Callable[[], object]) -> None:
+        self._layer, self._mlp = layer, layer.mlp
         self._left, self._fail = after, fail
-        self._handle = module.register_forward_pre_hook(self._count)
+        layer.mlp = self  # type: ignore[assignment]
 
-    def _count(self, *_: object) -> None:
+    def __call__(self, *given: Any, **named: Any) -> torch.Tensor:
         self._left -= 1
         if self._left < 0:
             self._fail()
+        return self._mlp(*given, **named)
 
     def mend(self) -> None:
-        self._handle.remove()
+        self._layer.mlp = self._mlp
 
 
 # ---------------------------------------------------------------------------- at load
@@ -113,7 +117,7 @@ def test_weights_that_do_not_fit_are_told_and_the_engine_goes_on(
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(memory, "free_bytes", lambda _: 123_000_000)
-        patched.setattr(assembly._State, "_set", lambda *_: more_than_there_is())
+        patched.setattr(Place, "allocate", lambda *_: more_than_there_is())
         error = engine.refused(folder, 1024, "float32")
     assert error.code == "memory"
     stored = load_file(folder / "model.safetensors").values()
@@ -130,12 +134,12 @@ def test_what_a_failed_load_had_taken_is_given_back(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the error is still held, as by whoever tells it."""
-    models: list[weakref.ref[torch.nn.Module]] = []
+    models: list[weakref.ref[Decoder]] = []
     plain = assembly._fill_state
 
-    def noted(model: torch.nn.Module, *rest: Any) -> Any:
+    def noted(blueprint: Blueprint, model: Decoder, *rest: Any) -> Any:
         models.append(weakref.ref(model))
-        return plain(model, *rest)
+        return plain(blueprint, model, *rest)
 
     monkeypatch.setattr(assembly, "_fill_state", noted)
     monkeypatch.setattr(opening, "KVCache", lambda *_, **__: more_than_there_is())
@@ -309,7 +313,7 @@ def test_a_reply_that_runs_out_of_memory_leaves_what_was_run(
     loaded: Driven, expected: str, after: int, held: int, fail: Callable[[], object]
 ) -> None:
     runner = loaded.runner
-    broken = Breaking(runner.model.model.layers[2].mlp, after, fail)
+    broken = Breaking(runner.model.layers[2], after, fail)
     error = loaded.fails(asking(QUESTION))
     broken.mend()
     assert (error.code, error.request, offered(error)) == ("memory", "r", 768)
@@ -339,16 +343,16 @@ def test_what_a_failed_reply_had_computed_is_given_back(
     computed: list[weakref.ref[torch.Tensor]] = []
     alive: list[int] = []
 
-    def fail(_: object, inputs: tuple[torch.Tensor, ...]) -> None:
-        computed.append(weakref.ref(inputs[0]))
+    def fail(x: torch.Tensor, **_: Any) -> None:
+        computed.append(weakref.ref(x))
         out_of_memory()
 
     def given_back(_: torch.device) -> int:
         alive.append(sum(tensor() is not None for tensor in computed))
         return 10**9
 
-    layers: Any = session._opened().runner.model.model
-    layers.layers[2].mlp.register_forward_pre_hook(fail)
+    layer: Any = session._opened().runner.model.layers[2]
+    layer.mlp = fail
     monkeypatch.setattr(memory, "free_bytes", given_back)
     with pytest.raises(OutOfMemoryError, match=r"the 1\.0 GB that are free"):
         list(session.generate(asking(QUESTION), lambda: False))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from torch import nn
+from torch.nn import functional
 from transformers import PreTrainedTokenizerFast
 
 from engine import protocol
@@ -189,23 +189,26 @@ def test_a_prompt_opens_a_section_only_at_its_very_end(prompt: str, opened: Mark
 # ---------------------------------------------------------------------------- tokens
 
 
-class Reciter(nn.Module):
+class Reciter:
     """A model that says what it was told to, whatever it is asked."""
 
     def __init__(self, vocabulary: int, script: Sequence[int]) -> None:
-        super().__init__()
         self._vocabulary = vocabulary
         self._script = iter(script)
 
-    def forward(self, **_: object) -> SimpleNamespace:
-        said = torch.tensor([[next(self._script)]])
-        return SimpleNamespace(logits=nn.functional.one_hot(said, self._vocabulary))
+    def __call__(self, ids: torch.Tensor, _: object) -> torch.Tensor:
+        return ids
+
+    def logits(self, _: torch.Tensor) -> torch.Tensor:
+        said = torch.tensor([next(self._script)])
+        return functional.one_hot(said, self._vocabulary)
 
 
 def reciting(script: Sequence[int], vocabulary: int = 512) -> Runner:
     shape = CacheShape(layers=1, kv_heads=1, key_size=1, value_size=1)
     cache = KVCache(shape, 256, torch.device("cpu"), torch.float32, "sdpa")
-    return Runner(Reciter(vocabulary, script), cache)
+    model: Any = Reciter(vocabulary, script)
+    return Runner(model, cache)
 
 
 def letters(ids: Sequence[int]) -> str:
@@ -316,9 +319,9 @@ def events(markers: Markers, *, special: bool, opening: str, said: str) -> list[
     control = control_tokens(tokenizer)
     end = control["<|return|>"]
     template = "{% for m in messages %}<|user|>{{ m.content }}{% endfor %}<|end|>" + opening
+    runner = reciting([*whole(tokenizer, said), end])
     checkpoint = Checkpoint(
-        model=nn.Module(),
-        layers=(),
+        model=runner.model,
         rope=None,
         tokenizer=tokenizer,
         prompts=prompts_of(tokenizer, control, template, 512),
@@ -329,7 +332,6 @@ def events(markers: Markers, *, special: bool, opening: str, said: str) -> list[
         architecture="",
         control_tokens=control,
     )
-    runner = reciting([*whole(tokenizer, said), end])
     loaded: Any = SimpleNamespace(checkpoint=checkpoint, runner=runner, attention=None)
     session = Session()
     session._open = loaded

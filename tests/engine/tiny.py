@@ -33,10 +33,16 @@ from engine import model_shape
 from engine.kv_cache import KVCache
 from engine.loading import assembly, families
 from engine.loading import load as loading
+from engine.loading.assembly import Assembled
 from engine.loading.checkpoint import Checkpoint
+from engine.loading.weights import Weight, copied
 from engine.model_shape import ModelShape
+from engine.modeling.decoder import Decoder
 from engine.runner import Runner
 
+CPU = torch.device("cpu")
+TRANSFORMERS_OWN = ("eager", "sdpa")
+"""Attention that transformers takes unasked, and no stranger's kernel."""
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
 MERGES = (("h", "e"), ("Ġ", "t"), ("Ġt", "he"))
@@ -104,8 +110,24 @@ def model(family: str) -> Any:
 def shape_of(made: Any) -> ModelShape:
     """What a model of transformers asks of attention and cache."""
     config = copy.deepcopy(made.config)
-    _, layers = assembly.empty_model(families.of_name(config.model_type), config)
-    return model_shape.of_layers(layers, config.max_position_embeddings)
+    _, decoder, _ = assembly.built(families.of_name(config.model_type), config, CPU, torch.float32)
+    return model_shape.of_layers(decoder.config.shapes, config.max_position_embeddings)
+
+
+def assembled(
+    made: Any, device: torch.device = CPU, dtype: torch.dtype = torch.float32
+) -> Assembled:
+    """A model of transformers as Hearth's decoder, with its weights copied."""
+    weights = (Weight(name, t.shape, copied(t), t.nbytes) for name, t in made.state_dict().items())
+    return assembly.assemble(
+        families.of_name(made.config.model_type),
+        copy.deepcopy(made.config),
+        weights,
+        total=1,
+        device=device,
+        dtype=dtype,
+        progress=lambda *_: None,
+    )
 
 
 def tokens_of(length: int, seed: int = 0) -> list[int]:
@@ -115,19 +137,31 @@ def tokens_of(length: int, seed: int = 0) -> list[int]:
 
 def runner(loaded: Checkpoint) -> Runner:
     """In float32 on the CPU, for 256 tokens."""
-    shape = model_shape.of_layers(loaded.layers, 512)
+    shape = model_shape.of_layers(loaded.model.config.shapes, 512)
     kernel = "math" if shape.softcap or shape.sinks else "sdpa"
     cache = KVCache(shape.cache, 256, torch.device("cpu"), torch.float32, kernel)
     return Runner(loaded.model, cache, loaded.rope)
 
 
 def logits(of: Any, tokens: int = 40) -> torch.Tensor:
-    """[tokens, vocabulary] for fixed random tokens, more than a sliding window holds."""
+    """[tokens, vocabulary] for fixed random tokens, more than a sliding window holds.
+
+    `of` is a model of transformers or Hearth's decoder.
+    """
     torch.manual_seed(5)
     ids = torch.randint(0, len(BYTES), (1, tokens))
-    with torch.no_grad():
+    with torch.inference_mode():
+        if isinstance(of, Decoder):
+            shape = model_shape.of_layers(of.config.shapes, 512)
+            step = KVCache(shape.cache, 256, CPU, of.config.dtype, "math").step(tokens)
+            return of.logits(of(ids[0], step))
         found: torch.Tensor = of(input_ids=ids, use_cache=False).logits[0]
     return found
+
+
+def assert_close(found: torch.Tensor, wanted: torch.Tensor) -> None:
+    """Logits of the decoder and of transformers, which add up in another order."""
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
 
 
 # ---------------------------------------------------------------------------- GGUF
@@ -304,7 +338,6 @@ def load(
         path,
         device=torch.device("cpu"),
         dtype=dtype,
-        attn_implementation="eager",
         progress=progress,
     )
 

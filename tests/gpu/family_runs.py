@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from engine import experts, fusion, rope
-from engine.attention import facts, interface, probe, trial
+from engine import model_shape
+from engine.attention import facts, probe, trial
 from engine.kv_cache import KVCache
-from engine.loading import families
+from engine.modeling import own_kernels
 from engine.prompt_graphs import Growing, Launching
 from engine.runner import Runner, checked
 from engine.sampling import SamplingOptions
@@ -41,44 +41,32 @@ class Run:
 
 
 class GpuModel:
-    """The parameters are bfloat16 and stay so, but for the reference that is made at first."""
+    """A model of transformers in bfloat16, and Hearth's decoder of the same weights."""
 
     def __init__(self, model: Any) -> None:
-        self.model = model
+        self.reference = model
         source = torch.Generator().manual_seed(4)
         size = (PROMPTS, PROMPT + DECODED)
         draw = torch.randint(0, model.config.vocab_size, size, generator=source)
         self.prompts: list[list[int]] = draw.tolist()
         self.tokens = self.prompts[0]
-        self._become("eager", "eager")
-        fusion.switch(on=False)  # of another model of the same module of code
         cast(model, torch.bfloat16)
         cast(model, torch.float32)
         self.exact = self._last_logits()
         cast(model, torch.bfloat16)
         rounded = self._last_logits()
         self.eager, self.eager_typical = self.errors(rounded), self.typical(rounded)
-        self.shape = tiny.shape_of(model)
-        self.rope: rope.LongRope | None = None
-        experts.register()
-        interface.register()
-
-    def mend(self) -> None:
-        """Makes it the model that Hearth's loading leaves, which generate() cannot run."""
-        families.of_name(self.model.config.model_type).mend(self.model)
-        self.rope = rope.of_model(self.model)
-        self._become(interface.NAME, experts.NAME)
-        fusion.fuse(self.model)
-
-    def _become(self, attention: str, mixture: str) -> None:
-        self.model.config._attn_implementation = attention
-        self.model.config._experts_implementation = mixture
+        loaded = tiny.assembled(model, CUDA, torch.bfloat16)
+        self.model, self.rope = loaded.model, loaded.rope
+        length = model.config.max_position_embeddings
+        self.shape = model_shape.of_layers(self.model.config.shapes, length)
+        self.has_kernels = own_kernels.give(self.model)
 
     @torch.inference_mode()
     def _last_logits(self) -> torch.Tensor:
         """[prompts, 2, vocabulary]. Each length by itself, as LongRoPE has it."""
         rows = [
-            self.model(self.ids(prompt[:end]), use_cache=False, logits_to_keep=1)
+            self.reference(self.ids(prompt[:end]), use_cache=False, logits_to_keep=1)
             for prompt in self.prompts
             for end in (PROMPT, PROMPT + DECODED)
         ]
@@ -112,11 +100,10 @@ class GpuModel:
             here = dataclasses.replace(here, flash_attn="")
         chosen = trial.for_prompt(here, asked, "auto")
         decode = trial.for_token(here, asked, "auto", chosen)
-        self._become(interface.NAME, experts.NAME)
         cache = KVCache(self.shape.cache, 1024, CUDA, torch.bfloat16, chosen.kernel, decode.kernel)
         ready = checked(self.model, cache, self.rope)
-        if fusion.is_on() != self.model.fused:
-            raise AssertionError("what was fused moves the logits")
+        if (self.model.kernels is not None) != self.has_kernels:
+            raise AssertionError("Hearth's own kernels move the logits")
         return ready, chosen.reason
 
     def run(self, *, flash_attn: bool) -> Run:

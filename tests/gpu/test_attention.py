@@ -8,16 +8,15 @@ from typing import Any
 import pytest
 import torch
 
-from engine import fusion
-from engine.attention import facts, interface, kernels, probe
+from engine.attention import facts, kernels, probe
 from engine.attention.choice import Shape, choose
 from engine.attention.kernels import LayerStep, Scoring
 from engine.attention.prologue import Norm, Prologue
-from engine.fusion.rotary import halves_rotated
 from engine.kv_cache import KVCache
 from engine.protocol import NOT_OBSERVED
 from engine.runner import Runner
 from tests.engine import tiny
+from tests.engine.modeling.test_own_kernels import halves_rotated
 
 pytestmark = [
     pytest.mark.gpu,
@@ -101,9 +100,7 @@ def test_flash_decode_does_what_is_left_to_it(
         prepared.append(halves_rotated(exact, cosine.float(), sine.float()).bfloat16())
     place = torch.tensor([held], device=CUDA)
     found = []
-    for left in (None, Prologue(rotates=True, norms=norms if normed else None)):
-        if left:
-            left.cosine, left.sine = cosine, sine
+    for left in (None, Prologue(norms if normed else None, cosine[0], sine[0])):
         held_keys, held_values = keys.clone(), values.clone()
         step = LayerStep(held_keys, held_values, held, place.int(), place.int() + 1, place)
         q, k = (query, key) if left else prepared
@@ -113,10 +110,10 @@ def test_flash_decode_does_what_is_left_to_it(
         assert relative(other.float(), one.float()) < 5e-3
 
 
-def llama(dtype: torch.dtype, attention: str) -> Any:
+def llama(dtype: torch.dtype) -> Any:
+    """transformers', eager."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    interface.register()
     torch.manual_seed(3)
     config = LlamaConfig(
         vocab_size=512,
@@ -128,20 +125,19 @@ def llama(dtype: torch.dtype, attention: str) -> Any:
         head_dim=128,
         initializer_range=0.05,
     )
-    config._attn_implementation = attention
+    config._attn_implementation = "eager"
     model: Any = LlamaForCausalLM(config)
     return model.to(CUDA, dtype).eval()
 
 
 def made(kernel: str) -> Runner:
-    model = llama(torch.bfloat16, interface.NAME)
-    shape = tiny.shape_of(model)
-    return Runner(model, KVCache(shape.cache, 1024, CUDA, torch.bfloat16, kernel))
+    model = llama(torch.bfloat16)
+    cache = KVCache(tiny.shape_of(model).cache, 1024, CUDA, torch.bfloat16, kernel)
+    return Runner(tiny.assembled(model, CUDA, torch.bfloat16).model, cache)
 
 
 def eager_logits(dtype: torch.dtype, tokens: list[int]) -> torch.Tensor:
-    fusion.switch(on=False)
-    model = llama(dtype, "eager")
+    model = llama(dtype)
     with torch.inference_mode():
         ids = torch.tensor([tokens], device=CUDA)
         logits: torch.Tensor = model(ids, use_cache=False).logits[0, -1].float()

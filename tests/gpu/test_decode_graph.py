@@ -24,9 +24,7 @@ GREEDY = SamplingOptions(temperature=0)
 
 
 def made(name: str) -> GpuModel:
-    model = GpuModel(MODELS[name].make().to(CUDA))
-    model.mend()
-    return model
+    return GpuModel(MODELS[name].make().to(CUDA))
 
 
 @pytest.mark.parametrize("options", [DRAWN, GREEDY], ids=["drawn", "greedy"])
@@ -36,22 +34,25 @@ def test_a_model_that_cannot_be_captured_goes_on(options: SamplingOptions) -> No
     single.graphs = None
     expected = reply(single, prompt, options, 30)
 
-    layer: Any = model.model.model.layers[0]
-    plain = layer.forward
+    layers: list[Any] = model.model.layers
+    plain = layers[0]
 
-    def looks_at_its_input(x: Tensor, **given: Any) -> Tensor:
-        assert float(x.abs().sum().item()) >= 0
-        result: Tensor = plain(x, **given)
-        return result
+    class LooksAtItsInput:
+        config = plain.config
 
-    layer.forward = looks_at_its_input
+        def __call__(self, x: Tensor, *given: Any) -> Tensor:
+            assert float(x.abs().sum().item()) >= 0
+            result: Tensor = plain(x, *given)
+            return result
+
+    layers[0] = LooksAtItsInput()
     ready, _ = model.runner(flash_attn=False)
     for _ in range(2):
         assert reply(ready, prompt, options, 30) == expected
     assert ready.graphs is not None
     assert not ready.graphs._graphs
     assert probe.observe(lambda: ready.forward([1])).label
-    layer.forward = plain
+    layers[0] = plain
     again, _ = model.runner(flash_attn=False)
     assert reply(again, prompt, options, 30) == expected
     assert again.graphs is not None

@@ -200,16 +200,21 @@ def test_a_decode_step_that_runs_out_leaves_what_was_run(engine: Driven, folder:
     uncapture(runner)
     calls = 0
 
-    def fail(_: object, inputs: tuple[torch.Tensor, ...]) -> None:
+    layer = runner.model.layers[2]
+    mlp = layer.mlp
+
+    def fail(x: torch.Tensor, **given: Any) -> torch.Tensor:
         nonlocal calls
-        if inputs[0].shape[1] == 1:
+        if x.shape[0] == 1:
             calls += 1
             if calls == 3:  # the first is the prompt's last token
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        out: torch.Tensor = mlp(x, **given)
+        return out
 
-    handle = runner.model.model.layers[2].register_forward_pre_hook(fail)
+    layer.mlp = fail
     assert engine.fails(command).code == "memory"
-    handle.remove()
+    layer.mlp = mlp
     held = list(runner.cache.tokens)
     assert held == whole[: len(held)]
     assert len(held) == len(whole) - end.new_tokens + 1
@@ -310,7 +315,6 @@ GPU memory was taken: malloc and the driver take theirs in large pieces, late on
 
 def test_a_thousand_turns_take_no_memory() -> None:
     model = GpuModel(MODELS["llama"].make().to(CUDA))
-    model.mend()
     ready, _ = model.runner(flash_attn=False)
     held, resident = {}, {}
     for number in range(1, 1001):
@@ -329,7 +333,6 @@ LONG = 20_000
 def test_twenty_thousand_tokens_in_a_row_are_where_they_belong() -> None:
     changes = MODELS["llama"].changes | {"max_position_embeddings": 32768}
     model = GpuModel(Model("llama", changes).make().to(CUDA))
-    model.mend()
     usual, _ = model.runner(flash_attn=False)
     kernels = usual.cache.kernel, usual.cache.decode_kernel
     cache = KVCache(model.shape.cache, LONG + 600, CUDA, torch.bfloat16, *kernels)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from engine.attention.kernels import own_kernels
 from engine.attention.prologue import Norm
-from engine.fusion.mlps import ACTIVATIONS
+from tests.engine.modeling.test_own_kernels import ACTIVATIONS
 from tests.gpu.kernel_checks import close, draw, rms_normed
 
 rows: Any = own_kernels()

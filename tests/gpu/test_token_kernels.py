@@ -11,8 +11,7 @@ from torch import Tensor
 
 from engine.attention.kernels import own_kernels
 from engine.attention.prologue import Norm
-from engine.fusion.mlps import ACTIVATIONS
-from engine.fusion.rotary import halves_rotated
+from tests.engine.modeling.test_own_kernels import ACTIVATIONS, halves_rotated
 from tests.gpu.kernel_checks import close, draw, rms_normed
 
 tokens: Any = own_kernels()

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from engine import model_card
-from engine.attention import interface
 from engine.errors import CheckpointError, UnsupportedError
 from engine.loading import families, gguf_config, gguf_families, gguf_header, gguf_weights
 from engine.loading import load as loading
@@ -123,12 +122,10 @@ def logits(loaded: Checkpoint, tokens: list[int]) -> torch.Tensor:
 
 
 def load(path: Path, progress: Callable[..., None] = lambda *_: None) -> Checkpoint:
-    interface.register()
     return loading.load(
         path,
         device=CPU,
         dtype=torch.float32,
-        attn_implementation=interface.NAME,
         progress=progress,
     )
 

@@ -104,6 +104,5 @@ def opened(path: Path) -> object:
         path,
         device=torch.device("cpu"),
         dtype=torch.float32,
-        attn_implementation="eager",
         progress=lambda *_: None,
     )

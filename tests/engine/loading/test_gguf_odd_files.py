@@ -82,7 +82,6 @@ def opened(path: Path) -> Checkpoint:
         path,
         device=torch.device("cpu"),
         dtype=torch.float32,
-        attn_implementation="eager",
         progress=lambda *_: None,
     )
 

@@ -43,7 +43,6 @@ def opened(path: Path) -> tuple[Assembled, list[str]]:
         1,
         device=device,
         dtype=dtype,
-        attn_implementation="eager",
         progress=lambda *_: None,
     )
     return made, list(safetensors_folder.notes(folder, made))
@@ -86,7 +85,7 @@ def test_weights_are_found_under_another_prefix(
         },
     )
     made, notes = opened(folder)
-    torch.testing.assert_close(tiny.logits(made.model), right)
+    tiny.assert_close(tiny.logits(made.model), right)
     assert notes == []
 
 
@@ -94,7 +93,7 @@ def test_weights_too_many_are_left_out_with_a_note(folder: Path, right: torch.Te
     names = ("v_head.summary.weight", "model.layers.0.self_attn.masked_bias")
     rewritten(folder, lambda tensors: tensors | {name: torch.zeros(2) for name in names})
     made, [note] = opened(folder)
-    torch.testing.assert_close(tiny.logits(made.model), right)
+    tiny.assert_close(tiny.logits(made.model), right)
     assert note.startswith("tiny holds 2 weights, such as ")
     assert note.endswith("which this kind of model has not: left out.")
 
@@ -104,7 +103,7 @@ def test_an_output_that_is_tied_by_name_only_is_used_with_a_note(
 ) -> None:
     edit_json(folder / "config.json", tie_word_embeddings=True)
     made, [note] = opened(folder)
-    torch.testing.assert_close(tiny.logits(made.model), right)
+    tiny.assert_close(tiny.logits(made.model), right)
     assert "lm_head.weight is the input's embedding" in note
 
 
@@ -113,8 +112,7 @@ def test_an_output_that_is_tied_and_stored_too_is_one(folder: Path) -> None:
     embedding = "model.embed_tokens.weight"
     rewritten(folder, lambda tensors: tensors | {"lm_head.weight": tensors[embedding].clone()})
     made, notes = opened(folder)
-    model: Any = made.model
-    assert model.lm_head.weight is model.model.embed_tokens.weight
+    assert made.model.head.weights is made.model.embedding.weights
     assert notes == []
 
 
@@ -122,8 +120,8 @@ def test_an_output_that_is_stored_in_place_of_the_input_is_used_for_both(folder:
     edit_json(folder / "config.json", tie_word_embeddings=True)
     output = load_file(folder / "model.safetensors")["lm_head.weight"]
     rewritten(folder, lambda tensors: {n: w for n, w in tensors.items() if "embed" not in n})
-    model: Any = opened(folder)[0].model
-    torch.testing.assert_close(model.model.embed_tokens.weight.data, output)
+    model = opened(folder)[0].model
+    torch.testing.assert_close(model.embedding.weights.tensor, output)
 
 
 def test_layers_that_predict_ahead_are_left_out(tmp_path: Path) -> None:
@@ -145,7 +143,7 @@ def test_layers_that_predict_ahead_are_left_out(tmp_path: Path) -> None:
 
     rewritten(path, with_one_more)
     made, notes = opened(path)
-    torch.testing.assert_close(tiny.logits(made.model), tiny.logits(glm))
+    tiny.assert_close(tiny.logits(made.model), tiny.logits(glm))
     assert notes == []
 
 
@@ -159,7 +157,7 @@ def test_layers_of_another_model_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
 def test_weights_of_any_width_are_read(dtype: torch.dtype, folder: Path) -> None:
     rewritten(folder, lambda tensors: {name: w.to(dtype) for name, w in tensors.items()})
-    torch.testing.assert_close(tiny.logits(opened(folder)[0].model), rounded_logits(dtype))
+    tiny.assert_close(tiny.logits(opened(folder)[0].model), rounded_logits(dtype))
 
 
 def rounded_logits(dtype: torch.dtype) -> torch.Tensor:
@@ -173,7 +171,7 @@ def rounded_logits(dtype: torch.dtype) -> torch.Tensor:
 def test_weights_in_float8_without_scales_are_read(folder: Path) -> None:
     kind = torch.float8_e4m3fn
     rewritten(folder, lambda tensors: {name: w.to(kind) for name, w in tensors.items()})
-    torch.testing.assert_close(tiny.logits(opened(folder)[0].model), rounded_logits(kind))
+    tiny.assert_close(tiny.logits(opened(folder)[0].model), rounded_logits(kind))
 
 
 def test_weights_in_whole_numbers_are_refused(folder: Path) -> None:
@@ -234,7 +232,7 @@ def test_it_is_opened_all_the_same(
     change: Callable[[Path], None], folder: Path, right: torch.Tensor
 ) -> None:
     change(folder)
-    torch.testing.assert_close(tiny.logits(opened(folder)[0].model), right)
+    tiny.assert_close(tiny.logits(opened(folder)[0].model), right)
 
 
 def outer(folder: Path) -> Path:
@@ -259,7 +257,7 @@ def of_the_hubs_cache(folder: Path) -> Path:
 def test_it_is_opened_by_another_path(
     named: Callable[[Path], Path], folder: Path, right: torch.Tensor
 ) -> None:
-    torch.testing.assert_close(tiny.logits(opened(named(folder))[0].model), right)
+    tiny.assert_close(tiny.logits(opened(named(folder))[0].model), right)
 
 
 def adapter(folder: Path) -> None:

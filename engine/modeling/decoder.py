@@ -1,0 +1,201 @@
+"""The decoder: one forward for every family, read from top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from engine.attention.step import Step
+from engine.errors import UnsupportedError
+from engine.modeling import norms
+from engine.modeling.attention import AnyAttention, Attention
+from engine.modeling.blueprint import Blueprint, Place
+from engine.modeling.config import AttentionConfig, LayerConfig, ModelConfig
+from engine.modeling.linear import Dense, Embedding, Linear, stored
+from engine.modeling.mla import LatentAttention
+from engine.modeling.mlp import MLP
+from engine.modeling.moe import SHARED, Mixture
+from engine.modeling.rope import Angles, Rotary
+
+EMBEDDING: Final = "model.embed_tokens"
+HEAD: Final = "lm_head"
+FINAL_NORM: Final = ("norm", "final_layernorm")
+MLP_AT: Final = ("mlp", "block_sparse_moe")
+
+
+class NormNames(NamedTuple):
+    """Of a layer's norms; "" is none."""
+
+    before_attention: str
+    after_attention: str
+    before_mlp: str
+    after_mlp: str
+
+
+NORMS: Final = (
+    NormNames("input_layernorm", "", "", ""),
+    NormNames("input_layernorm", "", "post_attention_layernorm", ""),
+    NormNames(
+        "input_layernorm",
+        "post_attention_layernorm",
+        "pre_feedforward_layernorm",
+        "post_feedforward_layernorm",
+    ),
+    NormNames(
+        "input_layernorm",
+        "post_self_attn_layernorm",
+        "post_attention_layernorm",
+        "post_mlp_layernorm",
+    ),
+    NormNames("", "post_attention_layernorm", "", "post_feedforward_layernorm"),
+)
+"""The first is of layers whose attention and MLP read the same norm, in parallel."""
+
+
+class Layer:
+    """x + after(attention(before(x))), then the same with the MLP; each norm may be missing."""
+
+    def __init__(self, blueprint: Blueprint, index: int, config: LayerConfig) -> None:
+        at = f"model.layers.{index}"
+        found = _norm_names(blueprint, at)
+        self.before_attention, self.after_attention, self.before_mlp, self.after_mlp = (
+            norms.of(blueprint, f"{at}.{name}") if name else None for name in found
+        )
+        self.parallel = found == NORMS[0]
+        self.config = config
+        self.attention = _attention(blueprint, f"{at}.self_attn", index, config)
+        self.mlp = _mlp(blueprint, at, config)
+
+    def __call__(self, x: Tensor, step: Step, angles: Angles | None) -> Tensor:
+        """x [tokens, hidden size]."""
+        if self.parallel:
+            return self._parallel(x, step, angles)
+        if self.after_attention is None:
+            x = self.attention(x, step, angles, norm=self.before_attention, residual=x)
+        else:
+            out = self.attention(x, step, angles, norm=self.before_attention, residual=None)
+            x = self.after_attention(out, residual=x)
+        if self.after_mlp is None:
+            return self.mlp(x, norm=self.before_mlp, residual=x)
+        return self.after_mlp(self.mlp(x, norm=self.before_mlp), residual=x)
+
+    def _parallel(self, x: Tensor, step: Step, angles: Angles | None) -> Tensor:
+        """x + attention(before(x)) + MLP(before(x))."""
+        normed = x if self.before_attention is None else self.before_attention(x)
+        x = self.attention(normed, step, angles, norm=None, residual=x)
+        return self.mlp(normed, residual=x)
+
+
+class Decoder:
+    def __init__(
+        self, blueprint: Blueprint, config: ModelConfig, rotaries: dict[str, Rotary]
+    ) -> None:
+        """Without memory: its places say what to fill. `rotaries` are named by the config."""
+        self.config = config
+        self.kernels: Any = None
+        self.rotaries = rotaries
+        self.embedding = Embedding(stored(blueprint, EMBEDDING))
+        self.layers = [Layer(blueprint, i, layer) for i, layer in enumerate(config.layers)]
+        self.norm = norms.of(blueprint, str(blueprint.first("model", FINAL_NORM)))
+        for layer in config.layers:
+            _check_rotation(layer.attention, rotaries)
+        tied = f"{HEAD}.weight" in blueprint.tied
+        self.head = Linear(self.embedding.weights if tied else stored(blueprint, HEAD))
+        self.places = blueprint.places
+        """By the published name of each weight."""
+
+    def __call__(self, ids: Tensor, step: Step) -> Tensor:
+        """ids int64 [tokens] -> [tokens, hidden size], whose `logits` are the model's."""
+        angles = {name: rotary(step.positions) for name, rotary in self.rotaries.items()}
+        x = self.embedding(ids)
+        if self.config.embedding_scale != 1.0:
+            x = x * self.config.embedding_scale
+        for layer in self.layers:
+            x = layer(x, step, angles.get(layer.config.attention.rotary))
+        return x
+
+    def logits(self, x: Tensor) -> Tensor:
+        """[tokens, hidden size] -> [tokens, vocabulary]."""
+        logits = self.head(self.norm(x))
+        if self.config.logit_scale != 1.0:
+            logits = logits * self.config.logit_scale
+        if cap := self.config.logit_softcap:
+            logits = torch.tanh(logits / cap) * cap
+        return logits
+
+    # ------------------------------------------------------------------------ its weights
+
+    def use(self, kernels: Any) -> None:
+        """engine.row_kernels for steps of one token and what surrounds products; None for torch's
+        operators."""
+        self.kernels = kernels
+        for part in self.parts():
+            part.kernels = kernels
+
+    def tabulate(self, positions: int) -> None:
+        """Looks the angles of so many positions up, which takes one launch in place of ten."""
+        for rotary in self.rotaries.values():
+            rotary.tabulate(positions)
+
+    def parts(self) -> Iterator[Any]:
+        """Whatever computes by kernels: linear layers, norms, attention."""
+        waiting: list[Any] = [self.head, self.norm, *self.layers]
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, tuple | list):
+                waiting += part
+            elif type(part).__module__.startswith(f"{__package__}."):
+                waiting += vars(part).values()
+                if hasattr(part, "kernels"):
+                    yield part
+
+    def untie(self, weight: Tensor) -> None:
+        """Gives the output a weight of its own [vocabulary, hidden size]."""
+        self.head.weights = Dense(weight, self.head.weights.bias)
+        shape, owner = weight.shape, self.head.weights
+        self.places[f"{HEAD}.weight"] = Place(owner, "tensor", shape)
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Every weight once, as it is held."""
+        seen = {(id(place.owner), place.attribute): place for place in self.places.values()}
+        for place in seen.values():
+            yield place.tensor
+
+    def published(self) -> dict[str, Tensor]:
+        """Every weight by its published name and in its published form: views where they can be."""
+        return {name: place.published() for name, place in self.places.items()}
+
+
+def _check_rotation(config: AttentionConfig, rotaries: Mapping[str, Rotary]) -> None:
+    """Raises ValueError for more rotated dimensions than a head has."""
+    whole = config.latent.rotated if config.latent else config.head_size
+    if config.rotary and rotaries[config.rotary].size > whole:
+        raise ValueError(f"{rotaries[config.rotary].size} of {whole} dimensions are to be rotated")
+
+
+def _norm_names(blueprint: Blueprint, at: str) -> NormNames:
+    """Raises UnsupportedError for an arrangement that is not in the table."""
+    layer = blueprint.reference.get_submodule(at)
+    there = {name for name, _ in layer.named_children() if name.endswith("layernorm")}
+    for names in NORMS:
+        if there == {name for name in names if name}:
+            return names
+    raise UnsupportedError(
+        f"Its layers have norms in an unknown order: {', '.join(sorted(there))}."
+    )
+
+
+def _attention(blueprint: Blueprint, at: str, index: int, config: LayerConfig) -> AnyAttention:
+    kind = LatentAttention if config.attention.latent else Attention
+    return kind(blueprint, at, index, config.attention, config.multiplier)
+
+
+def _mlp(blueprint: Blueprint, at: str, config: LayerConfig) -> MLP | Mixture:
+    where = str(blueprint.first(at, MLP_AT))
+    if config.router is None:
+        return MLP(blueprint, where, config.multiplier)
+    shared = blueprint.first(where, SHARED) or blueprint.first(at, ("shared_mlp",))
+    return Mixture(blueprint, where, config.router, config.multiplier, shared or "")

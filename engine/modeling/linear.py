@@ -1,0 +1,112 @@
+"""One linear layer for all: a weight in a format, and what is fused into its product.
+
+A format is how the numbers of a weight are held and multiplied; loading, memory planning and
+kernels meet here. Weights of the same input are stored as one and are one product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.modeling.blueprint import Blueprint, meta
+from engine.modeling.norms import AnyNorm, RMSNorm
+
+
+class Dense:
+    """The format of plain numbers, in the dtype that the model computes in."""
+
+    def __init__(self, tensor: Tensor, bias: Tensor | None = None) -> None:
+        self.tensor = tensor
+        """[rows, columns]."""
+        self.bias = bias
+        """[rows]."""
+
+    def product(self, x: Tensor) -> Tensor:
+        """x [tokens, columns] -> [tokens, rows]."""
+        return functional.linear(x, self.tensor, self.bias)
+
+    def row_product(
+        self, kernels: Any, x: Tensor, norm: RMSNorm | None, residual: Tensor | None
+    ) -> Tensor:
+        """The same for one row, the norm of x before it and the sum behind it, in one launch."""
+        out: Tensor = kernels.linear(x, self.tensor, self.bias, norm, residual)
+        return out
+
+    def row_gate_up(self, kernels: Any, x: Tensor, activation: str, norm: RMSNorm | None) -> Tensor:
+        """For one row: the first half of the rows, activated, times the second half."""
+        out: Tensor = kernels.gate_up(x, self.tensor, activation, norm)
+        return out
+
+    def of_tokens(self, ids: Tensor) -> Tensor:
+        """[tokens, columns] for ids int64 [tokens]."""
+        return functional.embedding(ids, self.tensor)
+
+
+def stored(blueprint: Blueprint, *names: str | None, orders: Sequence[Tensor | None] = ()) -> Dense:
+    """The weights that the reference's layers of those names have, one behind another.
+
+    Without memory until they are loaded. `orders` are those of the rows of each.
+    """
+    layers = [name for name in names if name]
+    shapes = [blueprint.shape(f"{name}.weight") for name in layers]
+    rows = sum(shape[0] for shape in shapes)
+    biased = f"{layers[0]}.bias" in blueprint
+    made = Dense(meta(rows, shapes[0][1]), meta(rows) if biased else None)
+    begin = 0
+    for name, shape, order in zip(layers, shapes, orders or [None] * len(layers), strict=True):
+        blueprint.put(f"{name}.weight", made, "tensor", begin, order)
+        if biased:
+            blueprint.put(f"{name}.bias", made, "bias", begin, order)
+        begin += shape[0]
+    return made
+
+
+class Linear:
+    """The product of norm(x) and a weight, times a multiplier, plus a residual."""
+
+    kernels: Any = None
+    """engine.row_kernels for products of one row, or None for torch's."""
+
+    def __init__(self, weights: Dense, multiplier: float = 1.0) -> None:
+        self.weights = weights
+        self.multiplier = multiplier
+        """Granite's, of what is added to a residual."""
+
+    def __call__(
+        self, x: Tensor, norm: AnyNorm | None = None, residual: Tensor | None = None
+    ) -> Tensor:
+        """x [tokens, columns], residual [tokens, rows] -> [tokens, rows]."""
+        plain = self.multiplier == 1.0
+        if self.kernels is not None and x.shape[0] == 1:
+            x, norm = before(x, norm)
+            if plain:
+                return self.weights.row_product(self.kernels, x, norm, residual)
+            out = self.weights.row_product(self.kernels, x, norm, None)
+        else:
+            out = self.weights.product(x if norm is None else norm(x))
+        if residual is None:
+            return out if plain else out * self.multiplier
+        return residual + out if plain else torch.add(residual, out, alpha=self.multiplier)
+
+
+def before(x: Tensor, norm: AnyNorm | None) -> tuple[Tensor, RMSNorm | None]:
+    """x and the norm that a kernel computes of it: other norms are computed here."""
+    if norm is None or isinstance(norm, RMSNorm):
+        return x, norm
+    return norm(x), None
+
+
+class Embedding:
+    """The vocabulary's matrix: a row for each token."""
+
+    def __init__(self, weights: Dense) -> None:
+        self.weights = weights
+
+    def __call__(self, ids: Tensor) -> Tensor:
+        """ids int64 [tokens] -> [tokens, hidden size]."""
+        return self.weights.of_tokens(ids)

@@ -1,0 +1,104 @@
+"""MLPs: gated, down(activation(gate(x)) * up(x)), and plain, down(activation(up(x)))."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from torch import Tensor
+from torch.nn import functional
+
+from engine.modeling.blueprint import Blueprint
+from engine.modeling.linear import Dense, Linear, before, stored
+from engine.modeling.norms import AnyNorm
+
+Activation: TypeAlias = Callable[[Tensor], Tensor]
+
+
+def gelu_tanh(x: Tensor) -> Tensor:
+    return functional.gelu(x, approximate="tanh")
+
+
+KERNEL_ACTIVATIONS: Final[dict[str, tuple[str, Activation]]] = {
+    "SiLUActivation": ("silu", functional.silu),
+    "SiLU": ("silu", functional.silu),
+    "GELUTanh": ("gelu_tanh", gelu_tanh),
+    "PytorchGELUTanh": ("gelu_tanh", gelu_tanh),
+    "NewGELUActivation": ("gelu_tanh", gelu_tanh),
+    "GELUActivation": ("gelu", functional.gelu),
+}
+"""By transformers' class: the name that the kernels know, and torch's function."""
+ACTIVATION: Final = ("act_fn", "activation_fn", "act", "activation")
+GATE: Final = ("gate_proj",)
+GATE_AND_UP: Final = ("gate_up_proj", "input_linear")
+UP: Final = ("up_proj", "fc1", "c_fc")
+DOWN: Final = ("down_proj", "fc2", "c_proj", "output_linear")
+
+
+def activation_of(module: Any) -> tuple[str, Activation]:
+    """The kernels' name, "" if they have it not, and the function."""
+    found = next(getattr(module, name) for name in ACTIVATION if hasattr(module, name))
+    return KERNEL_ACTIVATIONS.get(type(found).__name__, ("", found))
+
+
+class GateUp:
+    """activation(gate(x)) * up(x); the weight has the gate's rows first."""
+
+    kernels: Any = None
+    """engine.row_kernels, or None for torch's operators."""
+
+    def __init__(self, weights: Dense, activation: tuple[str, Activation]) -> None:
+        self.product = Linear(weights)
+        self.activation, self.activate = activation
+
+    @property
+    def one_launch(self) -> bool:
+        """Whether a kernel computes all of it for one row."""
+        return bool(self.activation) and self.product.weights.bias is None
+
+    def __call__(self, x: Tensor, norm: AnyNorm | None = None) -> Tensor:
+        """x [tokens, columns], whose norm is taken first -> [tokens, rows / 2]."""
+        if self.kernels is not None and x.shape[0] == 1 and self.one_launch:
+            x, norm = before(x, norm)
+            weights = self.product.weights
+            return weights.row_gate_up(self.kernels, x, self.activation, norm)
+        both = self.product(x, norm)
+        if self.kernels is not None and self.activation:
+            out: Tensor = self.kernels.gated(both, self.activation)
+            return out
+        gate, up = both.chunk(2, -1)
+        return self.activate(gate) * up
+
+
+class Up:
+    """activation(up(x))."""
+
+    def __init__(self, weights: Dense, activate: Activation) -> None:
+        self.product = Linear(weights)
+        self.activate = activate
+
+    def __call__(self, x: Tensor, norm: AnyNorm | None = None) -> Tensor:
+        """x [tokens, columns], whose norm is taken first -> [tokens, rows]."""
+        return self.activate(self.product(x, norm))
+
+
+class MLP:
+    def __init__(self, blueprint: Blueprint, at: str, multiplier: float = 1.0) -> None:
+        """At the reference's module `at`; gated if that has a gate."""
+        activation = activation_of(blueprint.reference.get_submodule(at))
+        gate, both, up, down = (
+            blueprint.first(at, names) for names in (GATE, GATE_AND_UP, UP, DOWN)
+        )
+        self.up: GateUp | Up
+        if gate or both:
+            weights = stored(blueprint, both) if both else stored(blueprint, gate, up)
+            self.up = GateUp(weights, activation)
+        else:
+            self.up = Up(stored(blueprint, up), activation[1])
+        self.down = Linear(stored(blueprint, down), multiplier)
+
+    def __call__(
+        self, x: Tensor, norm: AnyNorm | None = None, residual: Tensor | None = None
+    ) -> Tensor:
+        """x and residual [tokens, hidden size]: down(up(norm(x))) + residual."""
+        return self.down(self.up(x, norm), residual=residual)

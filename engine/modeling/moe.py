@@ -1,0 +1,158 @@
+"""Mixtures of experts: which experts a token takes, and all of a layer's experts at once.
+
+Tokens are sorted by expert and each group is multiplied with its expert's weights in one grouped
+product; the weights of experts without a token are not read. On two cores it takes 1.6 ms for a
+token where gathering the weights first takes 5.5 ms (32 experts of 1024 x 512, 4 active, bfloat16),
+and 15 ms against 735 ms for 128 tokens.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.modeling.blueprint import Blueprint
+from engine.modeling.config import RouterConfig
+from engine.modeling.linear import Linear, stored
+from engine.modeling.mlp import MLP, activation_of
+from engine.modeling.norms import AnyNorm
+
+ROUTER: Final = ("gate", "router")
+SHARED: Final = ("shared_experts", "shared_expert")
+CORRECTION: Final = "e_score_correction_bias"
+
+
+class Router:
+    """The experts of each token, and the weights of their results."""
+
+    def __init__(self, blueprint: Blueprint, at: str, config: RouterConfig) -> None:
+        self.config = config
+        self.linear = Linear(stored(blueprint, at))
+        name = f"{at}.{CORRECTION}"
+        self.correction: Tensor | None = None
+        """float32 [experts], added to the scores for the choice alone."""
+        if name in blueprint:
+            self.correction = blueprint.tensor(name, self, "correction")
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x [tokens, hidden size] -> experts int64 and weights float32 [tokens, active experts]."""
+        config = self.config
+        logits = self._logits(x)
+        if config.score == "softmax of the chosen":
+            chosen, experts = logits.topk(config.active, -1)
+            return experts, chosen.softmax(-1)
+        scores = logits.sigmoid() if config.score == "sigmoid" else logits.softmax(-1)
+        ranked = scores if self.correction is None else scores + self.correction
+        if config.groups > 1:
+            ranked = ranked.masked_fill(~self._in_best_groups(ranked), -torch.inf)
+        experts = ranked.topk(config.active, -1, sorted=False).indices
+        weights = scores.gather(1, experts)
+        if config.normalised:
+            weights = weights / (weights.sum(-1, keepdim=True) + 1e-20)
+        return experts, weights * config.factor
+
+    def _logits(self, x: Tensor) -> Tensor:
+        """float32 [tokens, experts]."""
+        if not self.config.exact:
+            return self.linear(x).float()
+        return functional.linear(x.float(), self.linear.weights.tensor.float())
+
+    def _in_best_groups(self, ranked: Tensor) -> Tensor:
+        """bool [tokens, experts]."""
+        config = self.config
+        grouped = ranked.view(ranked.shape[0], config.groups, -1)
+        best = grouped.topk(1 if config.group_score == "best" else 2, -1).values.sum(-1)
+        used = best.topk(config.groups_used, -1, sorted=False).indices
+        mask = torch.zeros_like(best, dtype=torch.bool).scatter_(1, used, value=True)
+        return mask[:, :, None].expand_as(grouped).reshape(ranked.shape)
+
+
+class Experts:
+    """The gated MLPs of all experts of a layer: weights [experts, rows, columns]."""
+
+    def __init__(self, blueprint: Blueprint, at: str) -> None:
+        module: Any = blueprint.reference.get_submodule(at)
+        self.count = int(blueprint.shape(f"{at}.gate_up_proj")[0])
+        self.transposed = bool(getattr(module, "is_transposed", False))
+        """Whether the weights are [experts, columns, rows] (gpt-oss)."""
+        self.gate_up = blueprint.tensor(f"{at}.gate_up_proj", self, "gate_up")
+        self.down = blueprint.tensor(f"{at}.down_proj", self, "down")
+        self.gate_up_bias: Tensor | None = None
+        self.down_bias: Tensor | None = None
+        if f"{at}.gate_up_proj_bias" in blueprint:
+            self.gate_up_bias = blueprint.tensor(f"{at}.gate_up_proj_bias", self, "gate_up_bias")
+            self.down_bias = blueprint.tensor(f"{at}.down_proj_bias", self, "down_bias")
+        self.limits: tuple[float, float] | None = None
+        """gpt-oss: the factor in its sigmoid, and what gate and up are held to."""
+        if hasattr(module, "limit"):
+            self.limits = (float(module.alpha), float(module.limit))
+        else:
+            _, self.activate = activation_of(module)
+
+    def __call__(self, x: Tensor, experts: Tensor, weights: Tensor) -> Tensor:
+        """x [tokens, hidden size], experts and weights [tokens, active] -> as x."""
+        active = experts.shape[1]
+        sorted_experts, order = experts.reshape(-1).sort()
+        # As whole numbers on a GPU and as fractions elsewhere: histc has no other kernels.
+        counted = sorted_experts.int() if x.is_cuda else sorted_experts.float()
+        counts = torch.histc(counted, bins=self.count, min=0, max=self.count - 1)
+        ends = counts.cumsum(0, dtype=torch.int32)
+        both = self._product(x[order // active], self.gate_up, ends)
+        if self.gate_up_bias is not None:
+            both = both + self.gate_up_bias[sorted_experts]
+        out = self._product(self._gated(both), self.down, ends)
+        if self.down_bias is not None:
+            out = out + self.down_bias[sorted_experts]
+        out = out * weights.reshape(-1)[order][:, None]
+        back = torch.empty_like(order)
+        back[order] = torch.arange(order.shape[0], device=order.device)
+        return out[back].view(x.shape[0], active, -1).sum(1).to(x.dtype)
+
+    def _product(self, x: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
+        by = weight if self.transposed else weight.transpose(-2, -1)
+        return functional.grouped_mm(x, by, offs=ends)
+
+    def _gated(self, both: Tensor) -> Tensor:
+        if self.limits is None:
+            gate, up = both.chunk(2, -1)
+            return self.activate(gate) * up
+        factor, limit = self.limits
+        gate, up = both[..., ::2].clamp(max=limit), both[..., 1::2].clamp(-limit, limit)
+        return (up + 1) * gate * torch.sigmoid(gate * factor)
+
+
+class Mixture:
+    """A layer's MLP made of experts, and of one that all tokens share, if there is one."""
+
+    def __init__(
+        self, blueprint: Blueprint, at: str, config: RouterConfig, multiplier: float, shared: str
+    ) -> None:
+        """At the reference's module `at`; `shared` is where its shared MLP is, "" for none."""
+        self.router = Router(blueprint, str(blueprint.first(at, ROUTER)), config)
+        self.experts = Experts(blueprint, f"{at}.experts")
+        if not 0 < config.active <= self.experts.count or self.experts.count % config.groups:
+            raise ValueError(
+                f"{config.active} of {self.experts.count} experts in {config.groups} groups"
+            )
+        self.shared = MLP(blueprint, shared) if shared else None
+        gate = blueprint.first(at, ("shared_expert_gate",))
+        self.shared_gate = Linear(stored(blueprint, gate)) if gate else None
+        self.multiplier = multiplier
+
+    def __call__(
+        self, x: Tensor, norm: AnyNorm | None = None, residual: Tensor | None = None
+    ) -> Tensor:
+        """x and residual [tokens, hidden size]: the mixture of norm(x), plus residual."""
+        x = x if norm is None else norm(x)
+        out = self.experts(x, *self.router(x))
+        if self.shared is not None:
+            shared = self.shared(x)
+            if self.shared_gate is not None:
+                shared = torch.sigmoid(self.shared_gate(x)) * shared
+            out = out + shared
+        if residual is None:
+            return out * self.multiplier if self.multiplier != 1.0 else out
+        return torch.add(residual, out, alpha=self.multiplier)
