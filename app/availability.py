@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.actions import Actions
 from app.chat.dialogue import Dialogue
 from app.chat.page import ChatPage
+from app.chat.welcome import is_demo
 from app.chats import Chats
 from app.engine import Engine, EngineState
 from app.models.loader import FailedModel, ModelLoader, NoModel, ReadyModel
@@ -31,6 +32,8 @@ class Availability:
         """What can be done now."""
         state = self._loader.state
         name = state.loaded.model.name if isinstance(state, ReadyModel) else ""
+        if is_demo(state):
+            name = "the demo model"
         self._page.composer.set_model(name)
         self._page.composer.set_reason(self.why_not())
         self._page.composer.set_note(self._when())

@@ -230,8 +230,10 @@ class EngineClient(QObject):
             self._take(bytes(self._process.readLine().data()))
         if self._process is None:  # failed on one of its last lines
             return
-        how = "was ended by signal" if status is QProcess.ExitStatus.CrashExit else "left with code"
-        self._bury(Death("The engine has stopped", f"It {how} {exit_code}.", exit_code))
+        crashed = status is QProcess.ExitStatus.CrashExit
+        _log.warning("the engine ended, crashed=%s code=%d", crashed, exit_code)
+        how = "It crashed, or the system ended it." if crashed else "It ended by itself."
+        self._bury(Death("The engine has stopped", how, exit_code))
 
     def _on_error(self, error: QProcess.ProcessError) -> None:
         if error is QProcess.ProcessError.FailedToStart and self._process is not None:

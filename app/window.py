@@ -159,6 +159,8 @@ class MainWindow(QMainWindow):
         self.sidebar.pin_requested.connect(self.chats.toggle_pin)
         self.sidebar.delete_requested.connect(self.chats.delete)
         self.header.picker_requested.connect(self.open_picker)
+        self.page.welcome.model_wanted.connect(self.open_picker)
+        self.loader.models_changed.connect(self._on_models)
         self.header.cancel_requested.connect(self.loader.cancel)
         self.header.sidebar_requested.connect(self._toggle_sidebar)
 
@@ -268,6 +270,10 @@ class MainWindow(QMainWindow):
         self.available.refresh()
         if state is EngineState.READY:
             self.dialogue.send_next()
+
+    def _on_models(self, _: object) -> None:
+        """There may be none, which no change of the model's state tells."""
+        self.page.welcome.show_model(self.loader.state)
 
     def _on_model_state(self, state: ModelState) -> None:
         self.header.show_model(state)

@@ -1,4 +1,4 @@
-"""What an empty conversation shows: what one can do here, examples, and which model is ready."""
+"""What an empty conversation shows: what one can do here, the model that answers, examples."""
 
 from __future__ import annotations
 
@@ -6,34 +6,50 @@ from typing import Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from app import plain, theming
 from app.models.loader import FailedModel, LoadingModel, ModelState, NoModel, ReadyModel
 from app.widgets.header import loading_text
 
 EXAMPLES: Final = (
-    "Explain how a rainbow forms to a ten-year-old",
-    "Write a short letter asking a landlord to fix the heating",
-    "Give me five ideas for a rainy Sunday",
+    ("rainbow", "Explain how a rainbow forms to a ten-year-old"),
+    ("letter", "Write a short letter asking a landlord to fix the heating"),
+    ("bulb", "Give me five ideas for a rainy Sunday"),
 )
+"""Icon, and what is put into the composer."""
 
-LOW: Final = 300
+LOW: Final = 340
 """Px of height under which only the heading and the examples are shown."""
+
+NARROW: Final = 600
+"""Px of width under which the examples stand one below the other."""
 
 
 class Welcome(QWidget):
+    """`example_chosen(str)`; `model_wanted()`: the person wants to choose a model."""
+
     example_chosen = Signal(str)
+    model_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._low = False
         self._flame = theming.IconLabel("flame", "accent", 40)
         heading = plain.Label("What would you like to know?", "heading", wraps=True)
-        said = "The model runs on this computer. What you write stays here."
+        said = "Everything runs on this computer. What you write stays here."
         self._lead = lead = plain.Label(said, "lead", wraps=True)
+        self.card = _ModelCard()
+        self.card.button.clicked.connect(self.model_wanted)
         self.model = plain.Label("", "secondary", wraps=True)
         for label in (lead, self.model, heading):
             label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.examples = QWidget()
+        self._row = QBoxLayout(QBoxLayout.Direction.LeftToRight, self.examples)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(12)
+        for icon, text in EXAMPLES:
+            self._row.addWidget(self._example(icon, text), 1)
         self._rows = layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
@@ -42,34 +58,117 @@ class Welcome(QWidget):
         layout.addWidget(heading)
         layout.addWidget(lead)
         layout.addSpacing(16)
-        for text in EXAMPLES:
-            layout.addWidget(self._example(text))
-        layout.addSpacing(8)
+        layout.addWidget(self.card)
+        layout.addWidget(self.examples)
         layout.addWidget(self.model)
         layout.addStretch(3)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """In a low window what can be done stays, and what is said goes."""
         super().resizeEvent(event)
-        low = event.size().height() < LOW
-        self._flame.setHidden(low)
-        self._lead.setHidden(low)
-        self._rows.setSpacing(4 if low else 8)
+        self._low = event.size().height() < LOW
+        self._flame.setHidden(self._low)
+        self._lead.setHidden(self._low)
+        self._rows.setSpacing(4 if self._low else 8)
+        narrow = event.size().width() < NARROW
+        below = QBoxLayout.Direction.TopToBottom
+        self._row.setDirection(below if narrow else QBoxLayout.Direction.LeftToRight)
+        self._row.setSpacing(4 if narrow else 12)
+        for card in self.examples.findChildren(_Example):
+            card.set_low(narrow)
 
     def show_model(self, state: ModelState) -> None:
+        """Without a model there is one thing to do."""
+        self.model.setText(_said_of(state))
+        self.examples.setVisible(isinstance(state, ReadyModel | LoadingModel))
         match state:
-            case ReadyModel():
-                words = f"{state.loaded.model.name} is ready."
-            case LoadingModel():
-                words = f"{state.name}: {loading_text(state)}…"
-            case FailedModel():
-                words = f"{state.name} could not be loaded."
-            case NoModel():
-                words = "No model is loaded."
-        self.model.setText(words)
+            case ReadyModel() if is_demo(state):
+                self.card.show_words(
+                    "You are trying a demo model",
+                    f"{state.loaded.model.name} is very small: it answers at once and is often "
+                    "wrong. Other models answer better.",
+                    first=False,
+                )
+            case FailedModel() | NoModel():
+                self.card.show_words(
+                    "Choose a model",
+                    "A folder with safetensors files, or a GGUF file. It stays where it is.",
+                    first=True,
+                )
+            case _:
+                self.card.hide()
 
-    def _example(self, text: str) -> plain.Button:
-        button = plain.Button(text, "example")
-        button.setCursor(Qt.CursorShape.PointingHandCursor)
-        button.clicked.connect(lambda: self.example_chosen.emit(text))
-        return button
+    def _example(self, icon: str, text: str) -> _Example:
+        card = _Example(icon, text)
+        card.clicked.connect(lambda: self.example_chosen.emit(text))
+        return card
+
+
+def is_demo(state: ModelState) -> bool:
+    """Whether the loaded model is the one that comes with Hearth, to try the window with."""
+    return isinstance(state, ReadyModel) and state.loaded.model.source == "embedded"
+
+
+def _said_of(state: ModelState) -> str:
+    match state:
+        case ReadyModel():
+            return f"{state.loaded.model.name} is ready."
+        case LoadingModel():
+            return f"{state.name}: {loading_text(state)}…"
+        case FailedModel():
+            return f"{state.name} could not be loaded."
+        case NoModel():
+            return "No model is loaded."
+
+
+class _ModelCard(QFrame):
+    """What the model is, or that there is none; and the way to another one."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("modelCard")
+        self._title = plain.Label("", "cardTitle", wraps=True)
+        self._words = plain.Label("", "muted", wraps=True)
+        self.button = plain.Button("Choose a model…")
+        words = QVBoxLayout()
+        words.setSpacing(4)
+        words.addWidget(self._title)
+        words.addWidget(self._words)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(20, 14, 20, 14)
+        layout.setSpacing(16)
+        layout.addLayout(words, 1)
+        layout.addWidget(self.button, 0, Qt.AlignmentFlag.AlignVCenter)
+        self.hide()
+
+    def show_words(self, title: str, words: str, *, first: bool) -> None:
+        """`first`: whether its button is the one thing to do."""
+        self._title.setText(title)
+        self._words.setText(words)
+        self.button.setObjectName("primary" if first else "")
+        self.button.style().unpolish(self.button)
+        self.button.style().polish(self.button)
+        self.show()
+
+
+class _Example(plain.Button):
+    """A prompt to begin with, in two lines beside its icon."""
+
+    def __init__(self, icon: str, text: str, parent: QWidget | None = None) -> None:
+        super().__init__("", "example", parent)
+        self.setAccessibleName(text)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        label = plain.Label(text, "exampleText", wraps=True)
+        label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(14, 0, 12, 0)
+        layout.setSpacing(12)
+        layout.addWidget(theming.IconLabel(icon, "muted", 20))
+        layout.addWidget(label, 1)
+        self.set_low(False)
+
+    def set_low(self, low: bool) -> None:
+        """In one line each, where they stand below each other."""
+        lines = self.fontMetrics().height()
+        self.setFixedHeight(max(36, lines + 14) if low else max(64, 2 * lines + 24))

@@ -86,7 +86,7 @@ def test_every_colour_role_is_used() -> None:
     used = set(Template(resources.style_source()).get_identifiers())
     painted = {
         *("dark", "user", "memory_cache", "memory_others", "memory_workspace"),
-        *("code_back", "keyword", "string", "function", "comment", "edge", "outline", "thumb"),
+        *("code_back", "keyword", "string", "function", "comment", "outline", "thumb"),
     }
     assert {field.name for field in fields(Theme)} - used == painted
 

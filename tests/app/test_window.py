@@ -214,9 +214,9 @@ def test_an_example_is_put_into_the_composer(ready: MakeWindow) -> None:
     welcome = window.page.welcome
     assert welcome.isVisible()
     assert welcome.model.text() == "SmolLM2 135M Instruct is ready."
-    example = next(b for b in welcome.findChildren(QPushButton))
+    example = next(b for b in welcome.examples.findChildren(QPushButton))
     QTest.mouseClick(example, Qt.MouseButton.LeftButton)
-    assert window.page.composer.field.toPlainText() == example.text()
+    assert window.page.composer.field.toPlainText() == example.accessibleName()
     assert not window.dialogue.answering
 
 
@@ -609,9 +609,11 @@ def test_nothing_of_the_welcome_is_cut_or_overlaps(
     window.resize(*size)
     QApplication.processEvents()
     welcome = window.page.welcome
-    parts = [w for w in welcome.findChildren(QWidget) if w.isVisible()]
+    items = (welcome._rows.itemAt(row) for row in range(welcome._rows.count()))
+    widgets = (item.widget() for item in items if item is not None)
+    parts = [widget for widget in widgets if widget is not None and widget.isVisible()]
     parts.sort(key=lambda widget: widget.y())
-    assert len(parts) >= 5
+    assert len(parts) >= 4
     for upper, lower in pairwise(parts):
         assert upper.geometry().bottom() < lower.y()
     for part in parts:
@@ -844,3 +846,27 @@ def test_the_window_imports_no_torch() -> None:
         check=True,
     )
     assert left.stdout.strip() == "[]"
+
+
+# ---------------------------------------------------------------------------- the first impression
+
+
+def test_the_model_that_comes_with_hearth_is_called_a_demo(ready: MakeWindow) -> None:
+    window = ready()
+    assert window.page.welcome.card.isVisible()
+    assert window.page.composer.field.placeholderText() == "Message the demo model…"
+
+
+@POPUP
+def test_without_a_model_there_is_one_button_and_no_examples(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    window = make_window("no_models")
+    with qtbot.waitSignal(window.loader.models_changed, timeout=TIMEOUT_MS):
+        window.start_engine()
+    welcome = window.page.welcome
+    assert not welcome.examples.isVisible()
+    QTest.mouseClick(welcome.card.button, Qt.MouseButton.LeftButton)
+    picker = window.findChild(ModelPicker)
+    assert isinstance(picker, ModelPicker)
+    picker.reject()
