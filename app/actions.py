@@ -43,6 +43,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("start_engine", "Model", "Start the engine again", "", "engine"),
     Row("sidebar", "Window", "Show or hide the chats", "Ctrl+B", "sidebar", "Chats"),
     Row("palette", "Window", "Do anything by its name", "Ctrl+K", "search"),
+    Row("settings", "Window", "Settings", "Ctrl+,", "settings"),
     Row("shortcuts", "Window", "Shortcuts", "F1", "help"),
     Row("quit", "Window", "Quit Hearth", "Ctrl+Q", "close"),
 )

@@ -24,10 +24,20 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication, QWidget
 
 import resources
-from resources.theme import LIGHT, Theme
+from resources.theme import DARK, DARK_CONTRAST, LIGHT, Theme
 from resources.theme import theme as theme_of
 
 _theme: Theme = LIGHT
+
+CHOICES: Final = {"light": LIGHT, "dark": DARK, "contrast": DARK_CONTRAST}
+
+
+def choose(name: str) -> None:
+    """The colours of the running application: light, dark, contrast, or system."""
+    application = QApplication.instance()
+    look = application.findChild(Look) if application else None
+    if look is not None:
+        look.choose(name)
 
 
 def theme() -> Theme:
@@ -53,6 +63,7 @@ class Look(QObject):
     def __init__(self, application: QApplication) -> None:
         super().__init__(application)
         self._application = application
+        self._chosen: Theme | None = None
         application.setStyle("Fusion")
         hints = QGuiApplication.styleHints()
         hints.colorSchemeChanged.connect(self.follow_system)
@@ -60,7 +71,13 @@ class Look(QObject):
         self.follow_system()
 
     def follow_system(self) -> None:
-        self.show(system_theme())
+        if self._chosen is None:
+            self.show(system_theme())
+
+    def choose(self, name: str) -> None:
+        """light, dark or contrast; anything else follows the system."""
+        self._chosen = CHOICES.get(name)
+        self.show(self._chosen or system_theme())
 
     def show(self, shown: Theme) -> None:
         global _theme

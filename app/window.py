@@ -8,7 +8,14 @@ from typing import Final, get_args
 
 from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QMainWindow,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app import theming
 from app.actions import Actions
@@ -31,6 +38,8 @@ from app.models.loader import (
 )
 from app.notices import Notice, Notices
 from app.search.searcher import Searcher
+from app.settings.keeper import SettingsKeeper
+from app.settings.page import SettingsPage
 from app.status.line import StatusLine
 from app.store.records import Conversation
 from app.store.search import Hit
@@ -88,6 +97,9 @@ class MainWindow(QMainWindow):
             self,
         )
         self._drafts = Drafts(store, self.dialogue, self.page, self)
+        self.settings = SettingsKeeper(store, self.dialogue, self.loader, self.page.composer, self)
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self.page)
         self.status = StatusLine()
         self._toast = Toast(self.notices, self.page, self.page.composer)
         self._was_painted = False
@@ -109,7 +121,7 @@ class MainWindow(QMainWindow):
         right = QVBoxLayout()
         right.setSpacing(0)
         right.addWidget(self.header)
-        right.addWidget(self.page, 1)
+        right.addWidget(self._pages, 1)
         self._body = QHBoxLayout()
         self._body.setSpacing(0)
         self._body.addWidget(self.sidebar)
@@ -135,6 +147,7 @@ class MainWindow(QMainWindow):
         self.page.editing_changed.connect(self.available.refresh)
         self.dialogue.waiting_changed.connect(self._on_waiting)
         self.dialogue.opened.connect(lambda _: self._keeper.show_problem())
+        self.dialogue.opened.connect(lambda _: self.leave_settings())
         self.dialogue.opened.connect(lambda _: self.available.refresh())
         self.dialogue.answering_changed.connect(lambda _: self.available.refresh())
         self.dialogue.versions_changed.connect(lambda _: self.available.refresh())
@@ -182,6 +195,7 @@ class MainWindow(QMainWindow):
             ("start_engine", self.start_engine),
             ("sidebar", self._toggle_sidebar),
             ("palette", self.open_palette),
+            ("settings", self.open_settings),
             ("shortcuts", self.open_shortcuts),
             ("quit", self.close),
         ):
@@ -218,6 +232,25 @@ class MainWindow(QMainWindow):
         if self.findChild(Palette) is not None:
             return
         Palette(self, entries(self.actions_table, self.loader, self.chats, self._open))
+
+    def open_settings(self) -> None:
+        """In the place of the chat, until one goes back to it."""
+        if self._pages.count() > 1:
+            self.leave_settings()
+            return
+        page = SettingsPage(self.settings.settings)
+        page.changed.connect(self.settings.set)
+        page.left.connect(self.leave_settings)
+        self._pages.addWidget(page)
+        self._pages.setCurrentWidget(page)
+        page.search.setFocus()
+        self._fold_if_narrow()
+
+    def leave_settings(self) -> None:
+        while (page := self._pages.widget(1)) is not None:
+            self._pages.removeWidget(page)
+            page.deleteLater()
+            self.page.composer.setFocus()
 
     def open_shortcuts(self) -> None:
         ShortcutSheet(self.actions_table, self).open()

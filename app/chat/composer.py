@@ -20,6 +20,7 @@ from app import plain, theming
 from app.chat.pasted import KIND, OBJECT, Pill, number_of, pill
 from app.context.gauge import ContextGauge
 
+SHIFT_SENDS: Final = "Enter begins a new line, Shift+Enter sends"
 ENTER_SENDS: Final = "Enter sends, Shift+Enter begins a new line"
 ESC_STOPS: Final = "Esc stops the reply"
 PASTED: Final = "Long texts are sent whole; Backspace takes one out again"
@@ -60,6 +61,8 @@ class PromptField(QPlainTextEdit):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("prompt")
+        self.enter_sends = True
+        """Else Enter begins a line, and Enter with another key sends."""
         self.setAccessibleName("Prompt")
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setTabChangesFocus(True)
@@ -138,9 +141,13 @@ class PromptField(QPlainTextEdit):
         return cursor.block().length() + max(map(len, lines)) > LONGEST_LINE
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-        if enter and not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
-            self.submitted.emit()
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            alone = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+            if alone is self.enter_sends:
+                self.submitted.emit()
+            else:
+                self.textCursor().insertBlock()
+                self.ensureCursorVisible()
             return
         super().keyPressEvent(event)
 
@@ -241,6 +248,11 @@ class Composer(QFrame):
         self._reason = reason
         self._refresh()
 
+    def set_enter_sends(self, *, sends: bool) -> None:
+        """Else it begins a line."""
+        self.field.enter_sends = sends
+        self._refresh()
+
     def set_note(self, note: str) -> None:
         """What becomes of a prompt that is sent now; empty if it is sent at once."""
         self._note = note
@@ -303,7 +315,9 @@ class Composer(QFrame):
             return ESC_STOPS
         if self._note:
             return self._note
-        return PASTED if self.field.has_pasted() else ENTER_SENDS
+        if self.field.has_pasted():
+            return PASTED
+        return ENTER_SENDS if self.field.enter_sends else SHIFT_SENDS
 
     def _show_focus(self, focused: bool) -> None:
         self.setProperty("focused", focused)

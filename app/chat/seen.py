@@ -21,6 +21,8 @@ class Seen(QObject):
     def __init__(self, store: Store, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._store = store
+        self.system_prompt = ""
+        """Stands before every conversation that has none of its own."""
 
     def begin(self, conversation: int | None) -> int | None:
         """The message from which on the model sees it; None for all. Raises StoreError."""
@@ -32,10 +34,13 @@ class Seen(QObject):
         self, conversation: int, path: Sequence[StoredMessage]
     ) -> tuple[protocol.Message, ...]:
         """Of the branch `path`, those that the model sees. Raises StoreError."""
-        return tuple(
+        said = [
             protocol.Message(role=message.role, content=message.content)
             for message in seen_messages(path, self.begin(conversation))
-        )
+        ]
+        if self.system_prompt.strip() and not any(message.role == "system" for message in said):
+            said.insert(0, protocol.Message(role="system", content=self.system_prompt))
+        return tuple(said)
 
     def leave_out(self, conversation: int, count: int) -> None:
         """The model no longer sees the oldest `count` messages of what it sees. Raises StoreError.

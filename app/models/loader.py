@@ -71,6 +71,8 @@ class ModelLoader(QObject):
         self._engine = engine
         self._wanted = wanted
         self.flash: protocol.Flash = flash
+        self.context: int | None = None
+        """Tokens, of a load that names none; None for as many as are usual and fit."""
         self._state: ModelState = NoModel()
         self._models: tuple[protocol.ModelInfo, ...] = ()
         self._default = ""
@@ -95,7 +97,7 @@ class ModelLoader(QObject):
     def load(self, model: str, context: int | None = None) -> None:
         """Loads a model by id, with the flash attention that is set.
 
-        `context`: tokens; None for as many as are usual and fit.
+        `context`: tokens; None for those that are set.
 
         A dead engine is started first; the model is loaded when it has listed what there is.
         """
@@ -106,7 +108,9 @@ class ModelLoader(QObject):
             return
         self.load_asked.emit()
         name = self.name_of(model)
-        if self._engine.send(protocol.Load(model=model, flash=self.flash, context_length=context)):
+        if self._engine.send(
+            protocol.Load(model=model, flash=self.flash, context_length=context or self.context)
+        ):
             self._set_state(LoadingModel(model, name, "starting"))
 
     def cancel(self) -> None:

@@ -173,7 +173,7 @@ def _foot(actions: Actions) -> QFrame:
     row = QHBoxLayout(foot)
     row.setContentsMargins(8, 6, 8, 6)
     row.setSpacing(4)
-    for name, words in (("choose_model", "Models"),):
+    for name, words in (("choose_model", "Models"), ("settings", "Settings")):
         button = action_button(actions, name)
         button.setText(words)
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)

@@ -1,0 +1,1 @@
+"""What a person can set: the values, the rows that say what they mean, and the page."""
