@@ -185,6 +185,7 @@ class MainWindow(QMainWindow):
             ("rename", lambda: self._with_current(self._rename_here)),
             ("pin", lambda: self._with_current(self.chats.toggle_pin)),
             ("delete", lambda: self._with_current(self.chats.delete)),
+            ("find", self.page.find_bar.open_with),
             ("stop", self.dialogue.stop),
             ("regenerate", self._regenerate),
             ("edit_last", self.page.edit_last),

@@ -279,6 +279,14 @@ class Document:
         """The source from one place to another; a blank line between parts."""
         return "\n\n".join(part.text[a:b] for part, a, b in self.parts.between(start, stop))
 
+    def block_at(self, place: Place) -> Block | None:
+        """The block that shows a place, or will when it is read."""
+        for block in self.blocks:
+            part = block.part
+            if part and part.place(block.start) <= place < part.place(block.stop):
+                return block
+        return None
+
     def answer(self, message: int) -> str:
         part = self.parts.find("reply", message)
         return part.text if part else ""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from app import number_format
 from app.chat.composer import Composer
 from app.chat.dialogue import Dialogue
 from app.chat.edit_bar import EditBar
+from app.chat.find_bar import FindBar
 from app.chat.queue_card import QueueCard
 from app.chat.replies import Progress
 from app.chat.transcript import Transcript
@@ -60,6 +62,8 @@ class ChatPage(QWidget):
         layout.addWidget(_in_column(self.context_card))
         layout.addSpacing(8)
         layout.addWidget(_in_column(self.composer))
+        self.find_bar = FindBar(self.transcript, self)
+        self.find_bar.left.connect(self.composer.setFocus)
         self._dialogue = dialogue
         self._connect(dialogue)
 
@@ -142,6 +146,10 @@ class ChatPage(QWidget):
         shown = self._dialogue.show_version(message, step)
         if shown is not None:
             self.transcript.show_message(shown)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.find_bar.place()
 
     def _on_opened(self, messages: list[StoredMessage]) -> None:
         self.leave_edit()

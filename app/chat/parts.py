@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import insort
 from collections.abc import Callable, Iterator
 
@@ -39,6 +40,18 @@ class Parts:
     def turn_of(self, message: int) -> int | None:
         """Number of a message that has text."""
         return next((part.turn for part in self._parts if part.message == message), None)
+
+    def find_words(self, words: str) -> list[tuple[Place, Place]]:
+        """Where these letters stand in the source of what is shown, whatever their case."""
+        if not words:
+            return []
+        pattern = re.compile(re.escape(words), re.IGNORECASE)
+        return [
+            (part.place(hit.start()), part.place(hit.end()))
+            for part in self._parts
+            if part.shown
+            for hit in pattern.finditer(part.text)
+        ]
 
     def ends(self) -> tuple[Place, Place]:
         """The first and the last place."""

@@ -63,6 +63,10 @@ class SelectionController:
         if source := self.source():
             QGuiApplication.clipboard().setText(source)
 
+    def select(self, start: Place, stop: Place) -> None:
+        self._selection.set(start, stop)
+        self.mark_all()
+
     def select_all(self) -> None:
         self._selection.set(*self._document.parts.ends())
         self.mark_all()

@@ -33,6 +33,7 @@ from app.chat.document import Document
 from app.chat.flow import Code, Table
 from app.chat.links import LinkDialog
 from app.chat.reply_rows import Footer, PromptRow, ThinkingHead, TroubleCard
+from app.chat.selection import Place
 from app.chat.selection_controller import SelectionController
 from app.chat.table_block import TableBlock
 from app.chat.text_block import TextBlock
@@ -44,6 +45,9 @@ from app.widgets.throttle import Throttle
 COPY_SOURCE: Final = (
     Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier | Qt.Key.Key_C
 )
+
+FOUND_BELOW: Final = 96
+"""Px from the top to what was found."""
 
 FRAME_MS: Final = 33
 """Between two times that text which arrives is drawn."""
@@ -152,6 +156,20 @@ class Transcript(VirtualColumn):
     def see_from(self, message: int | None) -> None:
         """Draws a line above the first message that the model sees; None if it sees all."""
         self.take(*self._document.see_from(message))
+
+    def find_words(self, words: str) -> list[tuple[Place, Place]]:
+        """Where these letters stand in the source of what is shown, whatever their case."""
+        return self._document.parts.find_words(words)
+
+    def show_span(self, start: Place, stop: Place) -> None:
+        """Selects what lies between two places, and brings it into sight."""
+        self._take_pending()
+        self._selection.select(start, stop)
+        for _ in range(3):  # what was unread is cut into blocks when it comes near
+            block = self._document.block_at(start)
+            if block is None:
+                return
+            self.go_to(block, FOUND_BELOW)
 
     def text(self) -> str:
         """Everything that is shown, as it was written."""

@@ -85,15 +85,18 @@ class VirtualColumn(QAbstractScrollArea):
         top = self._heights.top(self._blocks.index(block))
         self._anchor = (block, self.verticalScrollBar().value() - top)
 
-    def go_to(self, block: Block) -> None:
-        """Brings a block to the top, whatever is real so far, and keeps it there."""
+    def go_to(self, block: Block, above: int = 0) -> None:
+        """Brings a block to the top, or `above` px below it, whatever is real so far, and keeps it
+        there."""
         self._following = False
         for _ in range(2):  # estimates above it become true when they come near
-            top = self._heights.top(self._blocks.index(block))
+            if block not in self._blocks:  # it was unread, and is others now
+                return
+            top = self._heights.top(self._blocks.index(block)) - above
             self._placing = True
             self.verticalScrollBar().setValue(top)
             self._placing = False
-            self._anchor = (block, 0)
+            self._anchor = (block, -above)
             self._lay_out()
 
     def follow_at_end(self) -> None:

@@ -1,0 +1,128 @@
+"""Finds words in the chat on screen."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QToolButton, QWidget
+
+from app import plain, theming
+from app.chat.selection import Place
+from app.chat.transcript import Transcript
+
+SIZE: Final = QSize(316, 44)
+SIDE: Final = 16
+
+
+class FindBar(QFrame):
+    """Floats over the upper right of the transcript. `left()`."""
+
+    left = Signal()
+
+    def __init__(self, transcript: Transcript, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("findBar")
+        self.setFixedSize(SIZE)
+        self._transcript = transcript
+        self._found: list[tuple[Place, Place]] = []
+        self._at = 0
+        self.field = QLineEdit()
+        self.field.setObjectName("findField")
+        self.field.setAccessibleName("Find in this chat")
+        self.field.setPlaceholderText("Find in this chat")
+        self.count = plain.Label("", "secondary")
+        self.up = _button("up", "Find the one before (Shift+Enter)")
+        self.down = _button("down", "Find the next (Enter)")
+        close = _button("close", "Close (Esc)")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 0, 8, 0)
+        row.setSpacing(4)
+        row.addWidget(theming.IconLabel("search", "muted", 16))
+        row.addWidget(self.field, 1)
+        for widget in (self.count, self.up, self.down, close):
+            row.addWidget(widget)
+        self.field.textChanged.connect(self._look)
+        self.field.installEventFilter(self)
+        self.up.clicked.connect(lambda: self.step(-1))
+        self.down.clicked.connect(lambda: self.step(1))
+        close.clicked.connect(self.leave)
+        self.hide()
+
+    def open_with(self, words: str = "") -> None:
+        """Looks for these words, or for what is written there."""
+        if words:
+            self.field.setText(words)
+        self.place()
+        self.show()
+        self.raise_()
+        self.field.setFocus()
+        self.field.selectAll()
+        self._look()
+
+    def leave(self) -> None:
+        self.hide()
+        self.left.emit()
+
+    def place(self) -> None:
+        self.move(self.parentWidget().width() - self.width() - SIDE, 8)
+
+    def step(self, way: int) -> None:
+        """To the next place (1) or the one before (-1), and from the end to the beginning."""
+        if self._found:
+            self._at = (self._at + way) % len(self._found)
+            self._show()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if watched is self.field and isinstance(event, QKeyEvent):
+            if event.type() is QEvent.Type.ShortcutOverride and event.key() == Qt.Key.Key_Escape:
+                event.accept()
+                return True
+            if event.type() is QEvent.Type.KeyPress:
+                return self._take_key(event)
+        return super().eventFilter(watched, event)
+
+    def _take_key(self, event: QKeyEvent) -> bool:
+        back = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        match Qt.Key(event.key()):
+            case Qt.Key.Key_Escape:
+                self.leave()
+            case Qt.Key.Key_Return | Qt.Key.Key_Enter:
+                self.step(-1 if back else 1)
+            case _:
+                return False
+        return True
+
+    def _look(self) -> None:
+        """From the end, which is what one has read last."""
+        words = self.field.text()
+        self._found = self._transcript.find_words(words)
+        self._at = len(self._found) - 1
+        if self._found:
+            self._show()
+        self._tell()
+
+    def _show(self) -> None:
+        self._transcript.show_span(*self._found[self._at])
+        self._tell()
+
+    def _tell(self) -> None:
+        if not self.field.text():
+            self.count.setText("")
+        elif self._found:
+            self.count.setText(f"{self._at + 1:,} of {len(self._found):,}")
+        else:
+            self.count.setText("Not found")
+        for button in (self.up, self.down):
+            button.setEnabled(len(self._found) > 1)
+
+
+def _button(icon: str, name: str) -> QToolButton:
+    button = QToolButton()
+    button.setIcon(theming.icon(icon, "text"))
+    button.setIconSize(QSize(16, 16))
+    button.setFixedSize(28, 28)
+    button.setAccessibleName(name.split(" (", maxsplit=1)[0])
+    plain.set_tool_tip(button, name)
+    return button
