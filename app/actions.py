@@ -33,6 +33,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("rename", "Chats", "Rename this chat", "F2", "edit"),
     Row("pin", "Chats", "Pin this chat", "Ctrl+Shift+P", "pin"),
     Row("delete", "Chats", "Move this chat to the trash", "", "trash"),
+    Row("trash", "Chats", "Show the trash", "", "trash"),
     Row("find", "This chat", "Find in this chat", "Ctrl+F", "search"),
     Row("stop", "This chat", "Stop the reply", "Esc", "stop"),
     Row("regenerate", "This chat", "Write the last reply again", "Ctrl+R", "regen"),

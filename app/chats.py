@@ -40,9 +40,9 @@ class Chats(QObject):
         self._keeper = keeper
         self._notices = notices
         self._known: dict[int, Conversation] = {}
-        dialogue.listing_changed.connect(self.list)
-        dialogue.opened.connect(lambda _: self.list())
-        keeper.changed.connect(self.list)
+        dialogue.listing_changed.connect(self.show_list)
+        dialogue.opened.connect(lambda _: self.show_list())
+        keeper.changed.connect(self.show_list)
 
     @property
     def current(self) -> Conversation | None:
@@ -59,7 +59,8 @@ class Chats(QObject):
         """Of the chat on screen."""
         return self.current.title if self.current else NEW
 
-    def list(self) -> None:
+    def show_list(self) -> None:
+        """Reads what there is now, and tells it."""
         try:
             conversations = self._store.conversations()
         except StoreError as error:
@@ -92,6 +93,18 @@ class Chats(QObject):
             Notice(f"trash {conversation}", words, "", "", Level.DONE, "Undo", undo, False, UNDO_MS)
         )
 
+    def trash(self) -> list[Conversation]:
+        try:
+            return self._store.trash()
+        except StoreError as error:
+            self._keeper.tell(error)
+            return []
+
+    def purge(self, conversation: int) -> None:
+        """Deletes for good what is in the trash."""
+        self._store.purge_conversation(conversation)
+        self._notices.withdraw(f"trash {conversation}")
+
     def restore(self, conversation: int) -> None:
         if self._change(partial(self._store.restore_conversation, conversation)):
             self._dialogue.open(conversation)
@@ -103,7 +116,7 @@ class Chats(QObject):
             change()
         except GoneError as error:
             self._keeper.tell(error)
-            self.list()
+            self.show_list()
             return False
-        self.list()
+        self.show_list()
         return True

@@ -49,6 +49,7 @@ from app.widgets.banner import Toast
 from app.widgets.chat_list import Sign
 from app.widgets.header import Header
 from app.widgets.sidebar import Sidebar
+from app.widgets.trash import TrashDialog
 from engine import protocol
 
 SIZE: Final = QSize(1180, 760)
@@ -185,6 +186,7 @@ class MainWindow(QMainWindow):
             ("rename", lambda: self._with_current(self._rename_here)),
             ("pin", lambda: self._with_current(self.chats.toggle_pin)),
             ("delete", lambda: self._with_current(self.chats.delete)),
+            ("trash", lambda: TrashDialog(self.chats, self).open()),
             ("find", self.page.find_bar.open_with),
             ("stop", self.dialogue.stop),
             ("regenerate", self._regenerate),
@@ -330,7 +332,7 @@ class MainWindow(QMainWindow):
         )
 
     def _list(self) -> None:
-        self.chats.list()
+        self.chats.show_list()
 
     def _on_listed(self, conversations: list[Conversation]) -> None:
         signs: dict[int, Sign] = {}

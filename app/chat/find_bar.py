@@ -26,6 +26,7 @@ class FindBar(QFrame):
         self.setObjectName("findBar")
         self.setFixedSize(SIZE)
         self._transcript = transcript
+        self._around = parent
         self._found: list[tuple[Place, Place]] = []
         self._at = 0
         self.field = QLineEdit()
@@ -66,7 +67,7 @@ class FindBar(QFrame):
         self.left.emit()
 
     def place(self) -> None:
-        self.move(self.parentWidget().width() - self.width() - SIDE, 8)
+        self.move(self._around.width() - self.width() - SIDE, 8)
 
     def step(self, way: int) -> None:
         """To the next place (1) or the one before (-1), and from the end to the beginning."""

@@ -108,9 +108,8 @@ class ModelLoader(QObject):
             return
         self.load_asked.emit()
         name = self.name_of(model)
-        if self._engine.send(
-            protocol.Load(model=model, flash=self.flash, context_length=context or self.context)
-        ):
+        tokens = context or self.context
+        if self._engine.send(protocol.Load(model=model, flash=self.flash, context_length=tokens)):
             self._set_state(LoadingModel(model, name, "starting"))
 
     def cancel(self) -> None:

@@ -69,20 +69,101 @@ WINDOW: Final = "Window"
 
 ROWS: Final[tuple[Row, ...]] = (
     Row("system_prompt", REPLIES, "System prompt", "Stands unseen before every chat"),
-    Row("temperature", REPLIES, "Temperature", "Low: steady answers. High: more surprising ones.", 0, 2, 0.05),
-    Row("top_p", REPLIES, "Variety (top-p)", "How far down the list of likely words to look", 0.01, 1, 0.01),
-    Row("top_k", REPLIES, "Most words (top-k)", "How many likely words are looked at; 0 for all", 0, 1000, 1),
-    Row("min_p", REPLIES, "Least share (min-p)", "How likely a word is at least, beside the likeliest", 0, 1, 0.01),
-    Row("repetition_penalty", REPLIES, "Against repetition", "Above 1: words that were said come less often", 0.5, 2, 0.05),
-    Row("presence_penalty", REPLIES, "Presence penalty", "For each word that the reply has used at all", -2, 2, 0.1),
-    Row("frequency_penalty", REPLIES, "Frequency penalty", "For each time that the reply has used a word", -2, 2, 0.1),
+    Row(
+        "temperature",
+        REPLIES,
+        "Temperature",
+        "Low: steady answers. High: more surprising ones.",
+        0,
+        2,
+        0.05,
+    ),
+    Row(
+        "top_p",
+        REPLIES,
+        "Variety (top-p)",
+        "How far down the list of likely words to look",
+        0.01,
+        1,
+        0.01,
+    ),
+    Row(
+        "top_k",
+        REPLIES,
+        "Most words (top-k)",
+        "How many likely words are looked at; 0 for all",
+        0,
+        1000,
+        1,
+    ),
+    Row(
+        "min_p",
+        REPLIES,
+        "Least share (min-p)",
+        "How likely a word is at least, beside the likeliest",
+        0,
+        1,
+        0.01,
+    ),
+    Row(
+        "repetition_penalty",
+        REPLIES,
+        "Against repetition",
+        "Above 1: words that were said come less often",
+        0.5,
+        2,
+        0.05,
+    ),
+    Row(
+        "presence_penalty",
+        REPLIES,
+        "Presence penalty",
+        "For each word that the reply has used at all",
+        -2,
+        2,
+        0.1,
+    ),
+    Row(
+        "frequency_penalty",
+        REPLIES,
+        "Frequency penalty",
+        "For each time that the reply has used a word",
+        -2,
+        2,
+        0.1,
+    ),
     Row("seed", REPLIES, "Seed", "The same number gives the same reply again", 0, 2**31 - 1, 1),
     Row("max_new_tokens", REPLIES, "Longest reply", "In tokens; thinking counts", 1, 1_000_000, 1),
     Row("stop", REPLIES, "Stop at", "A reply ends before one of these texts, one a line"),
-    Row("context_length", MODEL, "Context length", "In tokens, at the next load; the longer, the more memory", 256, 10_000_000, 1),
-    Row("theme", WINDOW, "Colours", "Changes show at once", choices=(("system", "As the system"), ("light", "Light"), ("dark", "Dark"), ("contrast", "High contrast"))),
-    Row("enter", WINDOW, "Enter", "Shift+Enter does the other", choices=(("sends", "Sends"), ("new_line", "Begins a line"))),
-)  # fmt: skip
+    Row(
+        "context_length",
+        MODEL,
+        "Context length",
+        "In tokens, at the next load; the longer, the more memory",
+        256,
+        10_000_000,
+        1,
+    ),
+    Row(
+        "theme",
+        WINDOW,
+        "Colours",
+        "Changes show at once",
+        choices=(
+            ("system", "As the system"),
+            ("light", "Light"),
+            ("dark", "Dark"),
+            ("contrast", "High contrast"),
+        ),
+    ),
+    Row(
+        "enter",
+        WINDOW,
+        "Enter",
+        "Shift+Enter does the other",
+        choices=(("sends", "Sends"), ("new_line", "Begins a line")),
+    ),
+)
 
 
 def read(text: str) -> Settings:
@@ -123,8 +204,9 @@ def _fits(row: Row, value: object) -> bool:
     if row.choices:
         return value in {choice for choice, _ in row.choices}
     if row.name == "stop":
-        is_list = isinstance(value, list | tuple)
-        return is_list and all(isinstance(text, str) and text for text in value)  # type: ignore[union-attr]
+        return isinstance(value, list | tuple) and all(
+            isinstance(text, str) and text for text in value
+        )
     return isinstance(value, str)
 
 

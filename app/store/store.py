@@ -49,6 +49,11 @@ from app.store.tree import Tree
 
 FILE: Final = "hearth.sqlite3"
 
+KEPT_S: Final = 30 * 24 * 3600.0
+"""How long a deleted conversation can be restored."""
+
+_CONVERSATION: Final = "id, title, updated_at, leaf_id, pinned, folder, settings"
+
 T = TypeVar("T")
 
 
@@ -68,11 +73,12 @@ class Store(Saving):
         super().__init__(connection, clock, home, instead)
 
     def _settle(self) -> None:
-        """What earlier runs left half done: replies cut off, conversations to delete for good."""
+        """What earlier runs left half done: replies cut off, conversations long in the trash."""
         for (message,) in self._rows("SELECT id FROM messages WHERE state = 'streaming'"):
             if message not in self._origins:
                 self._change(Interruption(message))
-        for (gone,) in self._rows("SELECT id FROM conversations WHERE deleted_at IS NOT NULL"):
+        old = self._clock() - KEPT_S
+        for (gone,) in self._rows("SELECT id FROM conversations WHERE deleted_at < ?", old):
             self._change(Purge(gone))
         self._waiting = {moment(row[0]) for row in self._rows("SELECT created_at FROM waiting")}
 
@@ -87,7 +93,7 @@ class Store(Saving):
     def conversations(self) -> list[Conversation]:
         """Newest first, without the deleted ones. Raises StoreError."""
         rows = self._rows(
-            "SELECT id, title, updated_at, leaf_id, pinned, folder, settings FROM conversations "
+            f"SELECT {_CONVERSATION} FROM conversations "  # noqa: S608
             "WHERE deleted_at IS NULL ORDER BY updated_at DESC, id DESC"
         )
         listed = [conversation_of(row) for row in rows]
@@ -119,8 +125,7 @@ class Store(Saving):
     def chat_settings(self, conversation: int) -> str:
         """As `set_chat_settings` was given them; empty for none. Raises StoreError."""
         rows = self._rows(
-            "SELECT id, title, updated_at, leaf_id, pinned, folder, settings FROM conversations "
-            "WHERE id = ?",
+            f"SELECT {_CONVERSATION} FROM conversations WHERE id = ?",  # noqa: S608
             conversation,
         )
         found = [conversation_of(row) for row in rows]
@@ -133,8 +138,20 @@ class Store(Saving):
         self._change(ChatSettingsChange(conversation, settings))
 
     def delete_conversation(self, conversation: int) -> None:
-        """It can be restored as long as any window that was open at the time is."""
+        """It goes into the trash, from which a start removes it after KEPT_S."""
         self._change(Deletion(conversation, self._clock()))
+
+    def trash(self) -> list[Conversation]:
+        """The deleted ones, the last one first. Raises StoreError."""
+        rows = self._rows(
+            f"SELECT {_CONVERSATION} FROM conversations WHERE deleted_at IS NOT NULL "  # noqa: S608
+            "ORDER BY deleted_at DESC, id DESC"
+        )
+        return [conversation_of(row) for row in rows]
+
+    def purge_conversation(self, conversation: int) -> None:
+        """Deletes for good one that is in the trash."""
+        self._change(Purge(conversation))
 
     def restore_conversation(self, conversation: int) -> None:
         """Raises GoneError."""

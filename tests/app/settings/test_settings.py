@@ -5,7 +5,7 @@ import json
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QSignalSpy, QTest
-from PySide6.QtWidgets import QAbstractButton, QLineEdit, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QAbstractButton, QLineEdit, QPlainTextEdit
 from pytestqt.qtbot import QtBot
 
 from app.settings.page import SettingsPage, number_of
@@ -177,7 +177,7 @@ def sent(window: MainWindow) -> QSignalSpy:
 
 def opened(window: MainWindow) -> SettingsPage:
     window.actions_table["settings"].trigger()
-    page = window.findChild(SettingsPage)
+    page = window._pages.currentWidget()
     assert isinstance(page, SettingsPage)
     assert page.isVisible()
     return page
@@ -209,6 +209,7 @@ def test_enter_begins_a_line_if_that_is_set(make_window: MakeWindow) -> None:
     asked = QSignalSpy(composer.sent)
     window.settings.set(Settings(enter="new_line"))
     composer.set_reason("")
+    composer.set_note("")
     composer.set_text("one")
     QTest.keyClick(composer.field, Qt.Key.Key_Return)
     assert composer.field.toPlainText() == "one\n"
@@ -235,4 +236,3 @@ def test_esc_and_a_chat_lead_back(make_window: MakeWindow, store: Store) -> None
     opened(window)
     window.new_chat()
     assert window.page.isVisible()
-    assert isinstance(page, QWidget)

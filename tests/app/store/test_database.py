@@ -302,7 +302,9 @@ def test_the_branch_that_is_shown_is_kept(tmp_path: Path) -> None:
     store.close()
 
 
-def test_deleting_can_be_undone_until_the_next_start(tmp_path: Path) -> None:
+def test_a_deleted_chat_is_in_the_trash_for_thirty_days(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, _ = open_store(tmp_path)
     kept, gone = store.add_conversation("Kept"), store.add_conversation("Gone")
     for conversation in (kept, gone):
@@ -314,6 +316,11 @@ def test_deleting_can_be_undone_until_the_next_start(tmp_path: Path) -> None:
     store.close()
     store, _ = open_store(tmp_path)
     assert [c.id for c in store.conversations()] == [kept]
+    assert [c.id for c in store.trash()] == [gone]
+    store.close()
+    monkeypatch.setattr("app.store.store.KEPT_S", -1.0)
+    store, _ = open_store(tmp_path)
+    assert store.trash() == []
     assert store.messages(gone) == []  # the messages went with their conversation
     store.close()
 
