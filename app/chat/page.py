@@ -24,6 +24,9 @@ from app.store.records import StoredMessage, Waiting
 from app.store_keeper import STORE
 from app.widgets.banner import Banner
 
+JOINED: Final = 12
+"""Px by which what is joined to the composer is narrower on each side."""
+
 OTHERS: Final = frozenset({"engine", "model", "window", "chats"})
 """What the lower one of the two banners speaks about."""
 
@@ -57,10 +60,10 @@ class ChatPage(QWidget):
         layout.addWidget(_in_column(self.storage_banner))
         layout.addWidget(_in_column(self.banner))
         layout.addWidget(self._stack, 1)
-        layout.addWidget(_in_column(self.queue))
-        layout.addWidget(_in_column(self.edit_bar))
         layout.addWidget(_in_column(self.context_card))
         layout.addSpacing(8)
+        layout.addWidget(_in_column(self.queue, JOINED))
+        layout.addWidget(_in_column(self.edit_bar, JOINED))
         layout.addWidget(_in_column(self.composer))
         self.find_bar = FindBar(self.transcript, self)
         self.find_bar.left.connect(self.composer.setFocus)
@@ -187,12 +190,13 @@ class ChatPage(QWidget):
         self.composer.setFocus()
 
 
-def _in_column(widget: QWidget) -> QWidget:
-    """The widget in the middle, as wide as the reading column at most."""
+def _in_column(widget: QWidget, inset: int = 0) -> QWidget:
+    """The widget in the middle, as wide as the reading column at most, or `inset` px less on each
+    side."""
     around = QWidget()
-    widget.setMaximumWidth(COLUMN)
+    widget.setMaximumWidth(COLUMN - 2 * inset)
     row = QHBoxLayout(around)
-    row.setContentsMargins(24, 0, 24, 0)
+    row.setContentsMargins(24 + inset, 0, 24 + inset, 0)
     row.addStretch(1)
     row.addWidget(widget, 1000)
     row.addStretch(1)

@@ -131,7 +131,7 @@ class _ResultDelegate(QStyledItemDelegate):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if selected or option.state & QStyle.StateFlag.State_MouseOver:
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(theme.line if selected else theme.raised))
+            painter.setBrush(QColor(theme.selected if selected else theme.raised))
             painter.drawRoundedRect(room, 8, 8)
         if selected and self._results.hasFocus():
             painter.setPen(QPen(QColor(theme.accent), 2))

@@ -173,7 +173,8 @@ class _SettingRow(QFrame):
         layout.setSpacing(8 if below else 24)
         layout.addLayout(words, 0 if below else 1)
         layout.addWidget(self.control)
-        self.setMinimumHeight(ROW)
+        if not below:
+            self.setMinimumHeight(ROW)
 
     def _emit(self, value: object) -> None:
         self.set.emit(self.row.name, value)

@@ -302,7 +302,7 @@ class _ChatDelegate(QStyledItemDelegate):
         hovered = bool(option.state & QStyle.StateFlag.State_MouseOver)
         if selected or hovered:
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(theme.raised if not selected else theme.line))
+            painter.setBrush(QColor(theme.selected if selected else theme.raised))
             painter.drawRoundedRect(room, 8, 8)
         if selected:
             mark = QRect(room.left(), room.center().y() - MARK.height() // 2, *MARK.toTuple())
@@ -332,7 +332,7 @@ class _ChatDelegate(QStyledItemDelegate):
         if sign == "writes":
             ring = where.adjusted(2, 2, -2, -2)
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.setPen(QPen(QColor(theming.theme().line), 2))
+            painter.setPen(QPen(QColor(theming.theme().edge), 2))
             painter.drawEllipse(ring)
             painter.setPen(QPen(QColor(theming.theme().accent), 2))
             painter.drawArc(ring, 90 * 16, -100 * 16)

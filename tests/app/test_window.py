@@ -590,7 +590,7 @@ def test_in_a_small_window_the_sidebar_lies_over_the_page(make_window: MakeWindo
     window.resize(1180, 600)
     QApplication.processEvents()
     assert sidebar.geometry().topLeft() == QPoint(0, 0)
-    assert window.page.x() == WIDTH
+    assert window.page.mapTo(window, QPoint()).x() == WIDTH
 
 
 def test_a_height_alone_folds_nothing_again(make_window: MakeWindow) -> None:
