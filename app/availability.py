@@ -43,6 +43,8 @@ class Availability:
             ("rename", saved),
             ("pin", saved),
             ("delete", saved),
+            ("export", saved),
+            ("export_all", bool(self._chats.known)),
             ("regenerate", saved and ready),
             ("edit_last", saved),
             ("stop", self._dialogue.answering or self._dialogue.waits),

@@ -24,6 +24,7 @@ from app.background import Background
 from app.chat.dialogue import Dialogue
 from app.chat.drafts import Drafts
 from app.chat.page import ChatPage
+from app.chat_files import ChatFiles
 from app.chats import Chats
 from app.command.entries import entries
 from app.command.palette import Palette
@@ -82,6 +83,7 @@ class MainWindow(QMainWindow):
         self._engine_notices = EngineNotices(
             engine, self.loader, self.notices, self.open_picker, self._picker_is_open, self
         )
+        self.files = ChatFiles(store, self.chats, self._background, self.notices, self)
         self.sidebar = Sidebar(self.actions_table)
         self.header = Header()
         self.page = ChatPage(self.dialogue, self.notices)
@@ -172,6 +174,7 @@ class MainWindow(QMainWindow):
         self.sidebar.renamed.connect(self.chats.rename)
         self.sidebar.pin_requested.connect(self.chats.toggle_pin)
         self.sidebar.delete_requested.connect(self.chats.delete)
+        self.sidebar.export_requested.connect(self.files.export)
         self.header.picker_requested.connect(self.open_picker)
         self.page.welcome.model_wanted.connect(self.open_picker)
         self.loader.models_changed.connect(self._on_models)
@@ -188,6 +191,9 @@ class MainWindow(QMainWindow):
             ("delete", lambda: self._with_current(self.chats.delete)),
             ("trash", lambda: TrashDialog(self.chats, self).open()),
             ("find", self.page.find_bar.open_with),
+            ("export", lambda: self._with_current(self.files.export)),
+            ("export_all", self.files.export_all),
+            ("import", self.files.ask_for_imports),
             ("stop", self.dialogue.stop),
             ("regenerate", self._regenerate),
             ("edit_last", self.page.edit_last),

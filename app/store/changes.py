@@ -366,9 +366,9 @@ def update_message(connection: sqlite3.Connection, message: StoredMessage, origi
 
 
 def add_message(connection: sqlite3.Connection, message: StoredMessage, origin: Origin) -> int:
-    """The id of its row: the message's own, unless another row has it."""
+    """The id of its row: the message's own, unless it is 0 or another row has it."""
     taken = connection.execute("SELECT 1 FROM messages WHERE id = ?", (message.id,)).fetchone()
-    own = None if taken else message.id
+    own = None if taken or not message.id else message.id
     values = (own, *vars(origin).values(), *_values(message))
     return execute(connection, _INSERT, values).lastrowid or 0
 

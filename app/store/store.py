@@ -23,8 +23,10 @@ from app.store.changes import (
     SettingChange,
     TitleChange,
     WaitingRemoval,
+    add_message,
     execute,
 )
+from app.store.chat import Chat
 from app.store.errors import GoneError, StoreError
 from app.store.home import Home
 from app.store.records import (
@@ -303,6 +305,25 @@ class Store(Saving):
         placed = _placed(whole, origin)
         self._change(ReplyChange(placed, origin))
         return placed
+
+    def add_chat(self, chat: Chat) -> int:
+        """A conversation that comes from a file, whole or not at all. Raises StoreError."""
+        return self._add(lambda: self._insert_chat(chat))
+
+    def _insert_chat(self, chat: Chat) -> int:
+        now = self._clock()
+        created, updated = chat.created_at or now, chat.updated_at or now
+        query = "INSERT INTO conversations (title, created_at, updated_at) VALUES (?, ?, ?)"
+        conversation = _id(execute(self._db, query, (chat.title, created, updated)))
+        ids: dict[str, int] = {}
+        for known in chat.messages:
+            message = StoredMessage(0, known.role, known.content, thinking=Thinking(known.thinking))
+            parent = None if known.parent is None else ids.get(known.parent)
+            origin = Origin(conversation, known.model, known.created_at or created, parent)
+            ids[known.id] = add_message(self._db, message, origin)
+        if chat.chosen in ids:
+            LeafChange(conversation, ids[chat.chosen]).write(self._db)
+        return conversation
 
     # ------------------------------------------------------------------ what waits to be sent
 

@@ -99,13 +99,15 @@ def rows_of(conversations: list[Conversation], signs: Mapping[int, Sign], today:
 class ChatList(QListWidget):
     """Enter opens, F2 renames, Delete puts into the trash.
 
-    `opened(id)`, `renamed(id, title)`, `pin_requested(id)`, `delete_requested(id)`.
+    `opened(id)`, `renamed(id, title)`, `pin_requested(id)`, `delete_requested(id)`,
+    `export_requested(id)`.
     """
 
     opened = Signal(object)
     renamed = Signal(object, str)
     pin_requested = Signal(object)
     delete_requested = Signal(object)
+    export_requested = Signal(object)
 
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -239,6 +241,7 @@ class ChatList(QListWidget):
         for name, does in (
             ("rename", lambda: self.rename(conversation)),
             ("pin", lambda: self.pin_requested.emit(conversation)),
+            ("export", lambda: self.export_requested.emit(conversation)),
             ("delete", lambda: self.delete_requested.emit(conversation)),
         ):
             action = self._actions[name]

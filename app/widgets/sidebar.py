@@ -29,8 +29,8 @@ WIDTH: Final = 264
 
 class Sidebar(QFrame):
     """`searched(words)`, `hit_chosen(Hit)`, `left()`: the search was ended; `opened(id)`,
-    `renamed(id, title)`, `pin_requested(id)`, `delete_requested(id)`; everything else is an action
-    of the table."""
+    `renamed(id, title)`, `pin_requested(id)`, `delete_requested(id)`, `export_requested(id)`;
+    everything else is an action of the table."""
 
     searched = Signal(str)
     hit_chosen = Signal(object)
@@ -39,6 +39,7 @@ class Sidebar(QFrame):
     renamed = Signal(object, str)
     pin_requested = Signal(object)
     delete_requested = Signal(object)
+    export_requested = Signal(object)
 
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -86,6 +87,7 @@ class Sidebar(QFrame):
         self.chats.renamed.connect(self.renamed)
         self.chats.pin_requested.connect(self.pin_requested)
         self.chats.delete_requested.connect(self.delete_requested)
+        self.chats.export_requested.connect(self.export_requested)
 
     def show_hits(self, hits: list[Hit]) -> None:
         """In the place of the list, as long as there are words to look for."""

@@ -215,13 +215,17 @@ def press_dots(sidebar: Sidebar, row: int) -> None:
 @POPUP
 def test_the_menu_of_a_row_has_its_actions(sidebar: Sidebar) -> None:
     sidebar.show_conversations(conversations(2), current=None)
-    asked = {name: QSignalSpy(getattr(sidebar, f"{name}_requested")) for name in ("pin", "delete")}
+    asked = {
+        name: QSignalSpy(getattr(sidebar, f"{name}_requested"))
+        for name in ("pin", "export", "delete")
+    }
     opened = QSignalSpy(sidebar.opened)
     press_dots(sidebar, 1)
     rename, *others = menu_of(sidebar).actions()
     assert [action.text() for action in (rename, *others)] == [
         "Rename this chat",
         "Pin this chat",
+        "Export this chat…",
         "Move this chat to the trash",
     ]
     for action, spy in zip(others, asked.values(), strict=True):

@@ -1,0 +1,83 @@
+"""Chats written as Markdown, for people, and as JSON, whole, for programs."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from app.store.chat import VERSION, Chat, File, Message
+from app.store.records import Conversation, StoredMessage, conversation_of, message_of
+from app.store.tree import Tree
+
+NAMES = {"user": "You", "assistant": "Reply", "system": "System"}
+
+
+def chat_of(conversation: Conversation, messages: Iterable[StoredMessage]) -> Chat:
+    """With all of its branches."""
+    listed = [
+        Message(
+            id=str(known.id),
+            role=known.role,
+            content=known.content,
+            parent=None if known.parent is None else str(known.parent),
+            created_at=known.created_at,
+            model=known.model,
+            thinking=known.thinking.text,
+        )
+        for known in messages
+    ]
+    return Chat(
+        title=conversation.title,
+        messages=tuple(listed),
+        created_at=listed[0].created_at if listed else conversation.updated_at,
+        updated_at=conversation.updated_at,
+        chosen=None if conversation.leaf is None else str(conversation.leaf),
+    )
+
+
+def all_chats(connection: sqlite3.Connection) -> list[Chat]:
+    """Those that are not in the trash, the newest first, read in any thread. Raises
+    sqlite3.Error."""
+    conversations = connection.execute(
+        "SELECT * FROM conversations WHERE deleted_at IS NULL ORDER BY updated_at DESC"
+    )
+    query = "SELECT * FROM messages WHERE conversation_id = ? ORDER BY id"
+    return [
+        chat_of(conversation_of(row), map(message_of, connection.execute(query, (row["id"],))))
+        for row in conversations.fetchall()
+    ]
+
+
+def as_json(chats: Iterable[Chat]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(File(hearth=VERSION, chats=tuple(chats))))
+
+
+def as_markdown(conversation: Conversation, messages: Iterable[StoredMessage]) -> str:
+    """The branch that is shown, as one reads it."""
+    parts = [f"# {conversation.title}"]
+    for message in Tree(list(messages), conversation.leaf).path:
+        parts.append(f"## {_heading(message)}")
+        if message.thinking.text:
+            quoted = "\n".join(f"> {line}" for line in message.thinking.text.splitlines())
+            parts.append(f"> *Thinking*\n>\n{quoted}")
+        parts.append(message.content.strip() or "*(empty)*")
+    return "\n\n".join(parts) + "\n"
+
+
+def _heading(message: StoredMessage) -> str:
+    who = NAMES[message.role]
+    if message.model:
+        who = f"{who} of {message.model}"
+    if not message.created_at:
+        return who
+    when = datetime.fromtimestamp(message.created_at).astimezone()
+    return f"{who}, {when.strftime('%Y-%m-%d %H:%M')}"
+
+
+def file_name(title: str) -> str:
+    """A title as the name of a file, on any system."""
+    kept = "".join(letter if letter.isalnum() or letter in " -_" else " " for letter in title)
+    return " ".join(kept.split())[:60].strip() or "chat"
