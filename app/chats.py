@@ -41,7 +41,7 @@ class Chats(QObject):
         self._notices = notices
         self._known: dict[int, Conversation] = {}
         dialogue.listing_changed.connect(self.show_list)
-        dialogue.opened.connect(lambda _: self.show_list())
+        dialogue.opened.connect(lambda _: self._on_opened())
         keeper.changed.connect(self.show_list)
 
     @property
@@ -68,6 +68,14 @@ class Chats(QObject):
             return
         self._known = {conversation.id: conversation for conversation in conversations}
         self.listed.emit(conversations)
+
+    def _on_opened(self) -> None:
+        """What there is has not changed, unless the open one is new."""
+        here = self._dialogue.conversation
+        if self._known and (here is None or here in self._known):
+            self.listed.emit(self.known)
+        else:
+            self.show_list()
 
     def rename(self, conversation: int, title: str) -> None:
         if title.strip():

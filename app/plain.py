@@ -161,6 +161,8 @@ def _with_breaks(word: re.Match[str]) -> str:
 
 
 def _seen(words: str) -> str:
+    if words.isprintable():  # most are, and it is quick
+        return words
     return "".join(map(_seen_letter, words))
 
 

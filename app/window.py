@@ -286,6 +286,8 @@ class MainWindow(QMainWindow):
         """The chat at the message that was found; the results stay."""
         self.dialogue.open_at(hit.conversation, hit.message)
         self.page.transcript.show_message(hit.message)
+        words = next((piece.text for piece in hit.pieces if piece.hit), "")
+        self.page.find_bar.show_at(words, hit.message)
         self._fold_if_narrow()
 
     def _find_in_all(self) -> None:

@@ -62,6 +62,18 @@ class FindBar(QFrame):
         self.field.selectAll()
         self._look()
 
+    def show_at(self, words: str, message: int) -> None:
+        """Shows what a search found in this message; the focus stays where it is."""
+        self.field.setText(words)
+        turn = self._transcript.turn_of(message)
+        own = [at for at, (start, _) in enumerate(self._found) if start.turn == turn]
+        if own:
+            self._at = own[0]
+            self._show()
+            self.place()
+            self.show()
+            self.raise_()
+
     def leave(self) -> None:
         self.hide()
         self.left.emit()

@@ -155,6 +155,7 @@ class ChatPage(QWidget):
         self.find_bar.place()
 
     def _on_opened(self, messages: list[StoredMessage]) -> None:
+        self.find_bar.hide()
         self.leave_edit()
         self.transcript.show_messages(messages)
         self._stack.setCurrentIndex(1 if messages else 0)

@@ -157,6 +157,10 @@ class Transcript(VirtualColumn):
         """Draws a line above the first message that the model sees; None if it sees all."""
         self.take(*self._document.see_from(message))
 
+    def turn_of(self, message: int) -> int | None:
+        """Number of a message that has text, as places have it."""
+        return self._document.parts.turn_of(message)
+
     def find_words(self, words: str) -> list[tuple[Place, Place]]:
         """Where these letters stand in the source of what is shown, whatever their case."""
         return self._document.parts.find_words(words)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from typing import Final, Literal, NamedTuple
@@ -61,6 +61,8 @@ ID: Final = Qt.ItemDataRole.UserRole
 SIGN: Final = Qt.ItemDataRole.UserRole + 1
 
 PINNED: Final = "Pinned"
+DAYS: Final = (("Today", 0), ("Yesterday", 1), ("Last 7 days", 6), ("Last 30 days", 29))
+"""Headings, and the days before today at which what stands under them begins."""
 
 
 class Row(NamedTuple):
@@ -71,12 +73,14 @@ class Row(NamedTuple):
     sign: Sign = ""
 
 
-def day_group(updated_at: float, today: date) -> str:
-    """The heading under which a conversation stands, whatever its time is said to be."""
-    for heading, days in (("Today", 0), ("Yesterday", 1), ("Last 7 days", 6), ("Last 30 days", 29)):
-        if updated_at >= _midnight(today - timedelta(days=days)):
-            return heading
-    return "Older"
+def day_groups(today: date) -> Callable[[float], str]:
+    """Finds the heading under which a conversation stands, whatever its time is said to be."""
+    begins = [(heading, _midnight(today - timedelta(days=days))) for heading, days in DAYS]
+
+    def heading_of(updated_at: float) -> str:
+        return next((heading for heading, begin in begins if updated_at >= begin), "Older")
+
+    return heading_of
 
 
 def _midnight(day: date) -> float:
@@ -90,7 +94,8 @@ def rows_of(conversations: list[Conversation], signs: Mapping[int, Sign], today:
     rows: list[Row] = [Row(None, PINNED)] if pinned else []
     rows += [Row(known.id, known.title, signs.get(known.id, "pinned")) for known in pinned]
     others = (known for known in conversations if not known.pinned)
-    for heading, group in groupby(others, lambda known: day_group(known.updated_at, today)):
+    heading_of = day_groups(today)
+    for heading, group in groupby(others, lambda known: heading_of(known.updated_at)):
         rows.append(Row(None, heading))
         rows += [Row(known.id, known.title, signs.get(known.id, "")) for known in group]
     return rows
@@ -124,6 +129,7 @@ class ChatList(QListWidget):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.clicked.connect(self._open)
+        self.itemEntered.connect(self._explain)
 
     def show_conversations(
         self,
@@ -216,6 +222,11 @@ class ChatList(QListWidget):
             self.insertItem(place, _item(rows[place]))
         self.setUpdatesEnabled(True)
 
+    def _explain(self, item: QListWidgetItem) -> None:
+        """The whole name, made when the mouse comes: for thousands of rows it would take long."""
+        if item.data(ID) is not None and not item.toolTip():
+            plain.set_tool_tip(item, self._rows[self.row(item)].text)
+
     def _open(self, index: QModelIndex) -> None:
         conversation = index.data(ID)
         if conversation is not None:
@@ -258,7 +269,6 @@ def _item(row: Row) -> QListWidgetItem:
         item.setFlags(Qt.ItemFlag.NoItemFlags)
     else:
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
-        plain.set_tool_tip(item, row.text)
     return item
 
 

@@ -17,7 +17,7 @@ from app.actions import Actions
 from app.models.loader import FailedModel, LoadingModel, NoModel, ReadyModel
 from app.store.records import Conversation
 from app.theming import Look
-from app.widgets.chat_list import ID, SIGN, day_group
+from app.widgets.chat_list import ID, SIGN, day_groups
 from app.widgets.elided import ElidedLabel
 from app.widgets.header import Header
 from app.widgets.sidebar import Sidebar
@@ -72,7 +72,7 @@ def titles(sidebar: Sidebar) -> list[str]:
 def test_conversations_stand_under_their_day(days: int, heading: str) -> None:
     noon = datetime(2026, 3, 15, 12).astimezone()
     updated = (noon - timedelta(days=days)).timestamp()
-    assert day_group(updated, date(2026, 3, 15)) == heading
+    assert day_groups(date(2026, 3, 15))(updated) == heading
 
 
 def test_headings_cannot_be_chosen(sidebar: Sidebar) -> None:
@@ -125,6 +125,9 @@ def test_listing_again_keeps_where_one_has_scrolled(sidebar: Sidebar) -> None:
 def test_a_long_title_is_cut_at_its_end_and_whole_in_the_tooltip(sidebar: Sidebar) -> None:
     sidebar.show_conversations([Conversation(1, LONG, time.time())], current=None)
     item = sidebar.chats.item(1)
+    where = sidebar.chats.visualItemRect(item).center()
+    QTest.mouseMove(sidebar.chats.viewport(), where)
+    sidebar.chats.itemEntered.emit(item)
     assert item.toolTip() == LONG
     assert sidebar.chats.textElideMode() is Qt.TextElideMode.ElideRight
     assert not sidebar.chats.horizontalScrollBar().isVisible()
@@ -140,7 +143,7 @@ def test_a_long_title_is_cut_at_its_end_and_whole_in_the_tooltip(sidebar: Sideba
 def test_a_time_that_no_calendar_has_stands_under_a_heading(
     updated_at: float, heading: str
 ) -> None:
-    assert day_group(updated_at, date(2026, 7, 1)) == heading
+    assert day_groups(date(2026, 7, 1))(updated_at) == heading
 
 
 def test_a_title_is_never_markup(sidebar: Sidebar) -> None:

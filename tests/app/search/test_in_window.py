@@ -53,6 +53,8 @@ def test_a_hit_opens_its_chat_at_its_message_whatever_branch_it_is_in(
     places = [w.geometry() for b, w in transcript.widgets().items() if b.message == found]
     assert any(transcript.viewport().rect().contains(place) for place in places)
     assert window.sidebar.results.isVisible()  # the next hit may be wanted
+    assert window.page.find_bar.isVisible()
+    assert transcript.selected_text() == "lighthouse"
 
 
 def test_esc_brings_the_list_back(qtbot: QtBot, make_window: MakeWindow, store: Store) -> None:
