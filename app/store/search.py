@@ -16,6 +16,9 @@ from app.store.records import Role, message_role, moment, text, title
 MOST_HITS: Final = 200
 """Messages that are found at most, the newest ones."""
 
+MOST_TITLES: Final = 50
+"""Chats at most of which only the title is found."""
+
 SNIPPET_WORDS: Final = 16
 """Words that are shown around a hit."""
 
@@ -102,14 +105,21 @@ def _unspaced(connection: sqlite3.Connection, words: str, most: int) -> Iterator
 
 
 def _titled(connection: sqlite3.Connection, words: str, found: set[int]) -> Iterator[Hit]:
+    """SQLite passes over what is plain and has not the first word: it knows no other letters'
+    cases."""
     wanted = [(quoted or word).casefold() for quoted, word in _WORDS.findall(words)]
     rows = connection.execute(
         "SELECT 0, id, title, 'user', updated_at FROM conversations WHERE deleted_at IS NULL "
-        "ORDER BY updated_at DESC"
+        "AND (instr(lower(title), ?) OR title GLOB '*[^ -~]*') ORDER BY updated_at DESC",
+        (wanted[0],),
     )
+    left = MOST_TITLES
     for row in rows:
         if row[1] not in found and all(word in text(row[2]).casefold() for word in wanted):
             yield _hit(row, ())
+            left -= 1
+        if not left:
+            return
 
 
 def _hit(row: sqlite3.Row, pieces: tuple[Piece, ...]) -> Hit:
