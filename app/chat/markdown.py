@@ -13,14 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import groupby
-from typing import Any, Final
-
-from markdown_it import MarkdownIt
-from markdown_it.common.utils import unescapeAll
-from markdown_it.token import Token
-from mdit_py_plugins.dollarmath import dollarmath_plugin
-from mdit_py_plugins.footnote import footnote_plugin
-from mdit_py_plugins.texmath import texmath_plugin
+from typing import TYPE_CHECKING, Any, Final
 
 from app.chat import sections
 from app.chat.flow import (
@@ -39,12 +32,16 @@ from app.chat.flow import (
 )
 from app.chat.sections import Section
 
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
 DEEPEST: Final = 40
 """Quotations and lists within one another that are read; what is deeper is left out of them."""
 
-MOST_BRACKETS: Final = 500
-"""Opening brackets, and pairs of bars, in a section that is read as Markdown: the time for brackets
-grows by the square."""
+MOST_MARKS: Final = 500
+"""Characters with a meaning in a section that is read as Markdown. Text that people read has one in
+ten at most; the time for them grows by more than their number."""
 
 MOST_DEFINED: Final = 20_000
 """Characters of the definitions of links that are read."""
@@ -62,6 +59,7 @@ DEEPEST_INSET: Final = 8
 """Lists and quotations within one another that are moved in further."""
 
 _LINE_ENDS: Final = re.compile(r"\r\n?|\n")
+_MARK: Final = re.compile(r"[*_`\[\]<&\\$~!:]|\|.|\n[=>+-]")
 _TASK: Final = re.compile(r"\[([ xX])\][ \t]+")
 _BREAK_TAG: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ADDRESS: Final = re.compile(r"(?<![\w/.:@-])(?:https?://|www\.)[^\s<>\"`\\^{|}]+", re.IGNORECASE)
@@ -103,7 +101,7 @@ def names_in(text: str) -> Names:
     found = [each for part in prose for each in _definitions(part)]
     links = "\n\n".join(each[0] for each in found if not each[1])
     env: dict[str, Any] = {}
-    if links and len(links) < MOST_DEFINED and links.count("[") <= MOST_BRACKETS:
+    if links and len(links) < MOST_DEFINED and links.count("[") <= MOST_MARKS:
         _parser().parse(links, env)
     notes = frozenset(each[2] for each in found if each[1])
     return Names(env.get("references", {}), notes)
@@ -139,7 +137,7 @@ def _fenced(source: str, start: int) -> Code:
     indent = len(opening) - len(opening.lstrip(" "))
     mark = opening[indent]
     length = len(opening) - indent - len(opening[indent:].lstrip(mark))
-    language = unescapeAll(opening[indent + length :]).strip().split(" ", 1)[0]
+    language = _language(opening[indent + length :])
     first = len(opening) + 1
     last = source.rstrip("\r\n").rfind("\n") + 1
     closing = re.match(rf" {{0,3}}{re.escape(mark)}{{{length},}}[ \t]*$", source[last:])
@@ -157,9 +155,22 @@ def _fenced(source: str, start: int) -> Code:
     return Code("\n".join(lines), language, (), tuple(offsets))
 
 
+def _language(info: str) -> str:
+    """What the line that opens a fenced block calls its language."""
+    from markdown_it.common.utils import unescapeAll
+
+    return unescapeAll(info).strip().split(" ", 1)[0]
+
+
+def prepare() -> None:
+    """Imports and builds the parser, so that the first reply does not wait for it. May run in a
+    thread of its own."""
+    _parser()
+
+
 def _parsed(source: str, start: int, names: Names, above: int) -> list[Piece]:
     reader = _Reader(source, start, above)
-    if source.count("[") + source.count("\\(") + source.count("|") // 2 > MOST_BRACKETS:
+    if len(_MARK.findall(source)) > MOST_MARKS:
         reader.read_plain()
     else:
         env: dict[str, Any] = {"references": dict(names.references)}
@@ -170,6 +181,12 @@ def _parsed(source: str, start: int, names: Names, above: int) -> list[Piece]:
 
 @cache
 def _parser() -> MarkdownIt:
+    # Imported with the first reply: it takes 80 ms, which a window without one need not wait for.
+    from markdown_it import MarkdownIt
+    from mdit_py_plugins.dollarmath import dollarmath_plugin
+    from mdit_py_plugins.footnote import footnote_plugin
+    from mdit_py_plugins.texmath import texmath_plugin
+
     made = MarkdownIt("commonmark", {"maxNesting": DEEPEST}).enable(["table", "strikethrough"])
     made.use(dollarmath_plugin, allow_digits=False, double_inline=True)
     made.use(texmath_plugin, delimiters="brackets")
@@ -362,7 +379,7 @@ class _Reader:
         stop = self._lines[min(last, len(self._lines) - 1)]
         text = token.content.removesuffix("\n")
         first = offset if token.type == "code_block" else self._next_line(offset)
-        language = unescapeAll(token.info).strip().split(" ", 1)[0]
+        language = _language(token.info)
         lines: tuple[int, ...] = (self._start + first,)
         if self._source[first : first + len(text)] != text:
             lines = tuple(self._line_starts(text, first, stop))

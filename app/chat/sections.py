@@ -27,6 +27,10 @@ LIMIT: Final = 4000
 INNER_LIMIT: Final = 16_000
 """The same where a fenced block within a list or a quotation is open."""
 
+BLANK: Final = 200
+"""Characters from which a line is not taken for a blank one."""
+
+_ITEM_BEGINS: Final = frozenset("-*+ 0123456789")
 _FENCE: Final = re.compile(r"( {0,3})(`{3,}(?=[^`\n]*(?:\n|\Z))|~{3,})")
 _INNER_FENCE: Final = re.compile(r"[ \t>]*(?:[-*+]|\d{1,9}[.)])?[ \t]*(`{3,}|~{3,})")
 _ITEM: Final = re.compile(r" {0,3}(?:[-*+]|\d{1,9}[.)])(?:[ \t]|\n|\Z)")
@@ -76,33 +80,44 @@ def _end_of_fence(text: str, fence: re.Match[str]) -> int:
 
 def _end_of_prose(text: str, start: int) -> tuple[int, bool]:
     at = start
-    blank = listed = in_math = False
+    blank = in_math = False
+    listed = bool(_ITEM.match(text, at))
     inner = ""
+    stop = start + INNER_LIMIT
+    has_fences = text.find("```", start, stop) >= 0 or text.find("~~~", start, stop) >= 0
+    has_math = text.find("$$", start, stop) >= 0 or text.find("\\[", start, stop) >= 0
     while at < len(text):
         length = at - start
         if length and not inner and not in_math:
-            if _FENCE.match(text, at) and not (listed and text[at] == " "):
+            first = text[at]
+            if has_fences and _FENCE.match(text, at) and not (listed and first == " "):
                 return at, False
-            item = bool(_ITEM.match(text, at))
-            fresh = blank and text[at] not in " \t\n" and not (listed and item)
+            item = first in _ITEM_BEGINS and bool(_ITEM.match(text, at))
+            fresh = blank and first not in " \t\n" and not (listed and item)
             if fresh and length >= ENOUGH:
                 return at, False
             if fresh or not listed:
                 listed = item
-            if length >= LONG and (item or _ROW.match(text, at) or blank):
+            if length >= LONG and (item or blank or _ROW.match(text, at)):
                 return at, True
-        elif not length:
-            listed = bool(_ITEM.match(text, at))
         end = text.find("\n", at) + 1 or len(text)
         if end - start > (INNER_LIMIT if inner else LIMIT):
             return _within_block(text, start, at)
-        inner = _inner_fence(text, at, end, inner)
-        if _MATH.match(text, at) or in_math:
-            opened = at if in_math else _MATH.match(text, at).end()  # type: ignore[union-attr]
-            in_math = not _MATH_END.search(text, opened, end)
-        blank = not text[at:end].strip()
+        if has_fences:
+            inner = _inner_fence(text, at, end, inner)
+        if has_math:
+            in_math = _goes_on_with_math(text, at, end, in_math)
+        blank = end - at < BLANK and not text[at:end].strip()
         at = end
     return len(text), False
+
+
+def _goes_on_with_math(text: str, at: int, end: int, in_math: bool) -> bool:
+    """Whether a formula that stands alone is open behind a line."""
+    opening = None if in_math else _MATH.match(text, at)
+    if not in_math and not opening:
+        return False
+    return not _MATH_END.search(text, opening.end() if opening else at, end)
 
 
 def _within_block(text: str, start: int, line: int) -> tuple[int, bool]:

@@ -12,6 +12,9 @@ LIMIT: Final = 4000
 """Characters at which a segment without the end of a line ends: behind its last word, or, when it
 has no words, behind TARGET characters."""
 
+MOST_LINES: Final = 64
+"""Lines of a segment at most: each is laid out by itself."""
+
 LONGEST_CLUSTER: Final = 32
 """Characters that are kept together as one letter or emoji; a letter may have more accents."""
 
@@ -32,6 +35,9 @@ def split(text: str, target: int = TARGET, limit: int = LIMIT) -> list[str]:
 
 def _cut(text: str, start: int, target: int, limit: int) -> int:
     """Where the segment from `start` ends; the end of the text when it is still open."""
+    lines = _after_lines(text, start, start + limit)
+    if lines:
+        return lines
     if len(text) - start <= target:
         return len(text)
     paragraph = text.rfind("\n\n", start + target // 2, start + target)
@@ -44,6 +50,16 @@ def _cut(text: str, start: int, target: int, limit: int) -> int:
         return len(text)
     word = text.rfind(" ", start + target, start + limit)
     return word + 1 if word >= 0 else _before_cluster(text, start + target)
+
+
+def _after_lines(text: str, start: int, stop: int) -> int:
+    """Where MOST_LINES lines end, if they do before `stop`; else 0."""
+    at = start
+    for _ in range(MOST_LINES):
+        at = text.find("\n", at, stop) + 1
+        if not at:
+            return 0
+    return at if at < len(text) else 0
 
 
 def _before_cluster(text: str, cut: int) -> int:

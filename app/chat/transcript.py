@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QPoint, QRect, QSize, Qt, QThreadPool, QTimer, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
     QGuiApplication,
@@ -25,6 +25,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QMenu, QToolButton, QWidget
 
 from app import plain, theming
+from app.chat import markdown
 from app.chat.block_widget import BlockWidget
 from app.chat.blocks import Block
 from app.chat.code_block import CodeBlock
@@ -48,6 +49,9 @@ COPY_SOURCE: Final = (
 
 FOUND_BELOW: Final = 96
 """Px from the top to what was found."""
+
+PREPARE_MS: Final = 500
+"""After which the parser of Markdown is imported, when the window has been painted."""
 
 FRAME_MS: Final = 33
 """Between two times that text which arrives is drawn."""
@@ -83,6 +87,7 @@ class Transcript(VirtualColumn):
         self._flush = Throttle(FRAME_MS, self._take_pending, self)
         self._to_end = self._end_button()
         self.laid_out.connect(self._show_way_back)
+        QTimer.singleShot(PREPARE_MS, self, _prepare)
 
     # ------------------------------------------------------------------ what is shown
 
@@ -352,3 +357,7 @@ class Transcript(VirtualColumn):
             self.follow()
         else:
             super().keyPressEvent(event)
+
+
+def _prepare() -> None:
+    QThreadPool.globalInstance().start(markdown.prepare)

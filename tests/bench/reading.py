@@ -88,7 +88,7 @@ def transcript() -> Transcript:
     made = Transcript()
     made.resize(1000, 760)
     made.show()
-    wait(0.3)
+    wait(1)
     return made
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -12,6 +14,7 @@ from app.chat import markdown, sections
 from app.chat.document import Document
 from app.chat.flow import Code, Content, Flow, Leaf, Style, Table
 from app.chat.markdown import Piece
+from app.engine_command import ROOT
 from app.store.records import StoredMessage
 
 FRAGMENTS = [
@@ -278,3 +281,11 @@ def test_no_section_of_a_hostile_text_takes_long(text: str) -> None:
     split = sections.split(text)
     for each in [*split[:2], split[-1]]:
         assert fastest_ms(text, each) < LONGEST_MS
+
+
+def test_a_window_without_a_reply_imports_no_parser_and_no_lexers() -> None:
+    program = "import sys, app.window; print({'markdown_it', 'pygments'} & set(sys.modules))"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "set()"
