@@ -26,8 +26,6 @@ from engine.sampling import Kind, Sampler
 
 _log = logging.getLogger(__name__)
 
-CAPTURABLE: Final = ("flash_attn", "torch_flash", "flash_decode", "latents")
-"""Kernels that read the length of the cache on the device."""
 WARM_UP: Final = 2
 """Steps of a reply that run uncaptured before the first capture: libraries allocate in those."""
 

@@ -10,6 +10,7 @@ import torch
 
 from engine import memory
 from engine.attention import latent
+from engine.attention.kernels import KERNELS
 from engine.attention.step import Step
 from engine.kept_caches import KeptCaches, shared
 
@@ -111,7 +112,7 @@ class KVCache:
 
         Where positions are masked and not left out, what is no number in one is none in all.
         """
-        if self.decode_kernel == latent.KERNEL:
+        if KERNELS[self.decode_kernel].masked:
             self.keys[:, :, length : len(self.tokens) + 1].zero_()
         del self.tokens[length:]
 
@@ -141,7 +142,7 @@ class KVCache:
         keys, values = self._views_of(span)
         count = len(positions)
         kernel = self.decode_kernel if count == 1 else self.kernel
-        reads_end = kernel == "torch_flash" and (on_device or count == 1)
+        reads_end = KERNELS[kernel].reads_end and (on_device or count == 1)
         return Step(
             kernel,
             keys,
@@ -161,11 +162,11 @@ class KVCache:
 
     def decode_span(self, length: int) -> int:
         """Positions of the views for a captured step: all where the kernel does not mind."""
-        return self.capacity if self.decode_kernel == "flash_decode" else self.span(length)
+        return self.capacity if KERNELS[self.decode_kernel].any_span else self.span(length)
 
     def _mask(self, span: int, lengths: torch.Tensor) -> torch.Tensor | None:
         """Where the kernel needs one: of one token over latents, on a GPU."""
-        if self.decode_kernel != latent.KERNEL:
+        if not KERNELS[self.decode_kernel].masked:
             return None
         return latent.mask_of(span, lengths, self.keys.dtype)
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from engine import memory
-from engine.attention.kernels import ON_DEVICE
+from engine.attention.kernels import KERNELS
 from engine.capture import captured
 from engine.errors import reason
 from engine.forward import last_logits, various
@@ -200,4 +200,4 @@ class PromptGraphs:
 
 
 def possible(cache: KVCache) -> bool:
-    return cache.kernel in ON_DEVICE and not cache.holds_latents
+    return KERNELS[cache.kernel].several_on_device and not cache.holds_latents

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from engine import prompt_graphs
-from engine.decode_graph import CAPTURABLE, DecodeGraphs
+from engine.attention.kernels import KERNELS
+from engine.decode_graph import DecodeGraphs
 from engine.forward import last_logits
 from engine.kv_cache import KVCache
 from engine.modeling import own_kernels
@@ -58,7 +59,7 @@ class Runner:
         paced = (1, self.chunk) if self.device.type == "cpu" else ()
         self._paces = {count: Pace(torch.get_num_threads()) for count in paced}
         """By the tokens of a step: what steps of one size take can be compared."""
-        captures = cache.decode_kernel in CAPTURABLE
+        captures = KERNELS[cache.decode_kernel].captured
         self.graphs = DecodeGraphs(model, cache) if captures else None
         # LongRoPE changes the frequencies that a captured forward would read.
         of_prompts = prompt_graphs.possible(cache) and rope is None

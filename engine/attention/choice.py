@@ -39,7 +39,7 @@ class Shape:
 @dataclass(frozen=True)
 class Choice:
     kernel: str
-    """A key of KERNELS, or one of latent.py's for one token over latents."""
+    """A key of KERNELS."""
     label: str
     reason: str
     flash: bool

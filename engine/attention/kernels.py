@@ -9,11 +9,12 @@ it to do to query and key (`engine.attention.prologue`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
-from typing import Final, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -61,12 +62,6 @@ class Scoring:
     sinks: Tensor | None = None
     """[heads]: a score of each head's own that takes its share of the softmax and adds no value
     (Xiao and others, Efficient streaming language models with attention sinks, 2023; gpt-oss)."""
-
-
-class Kernel(Protocol):
-    def __call__(
-        self, query: Tensor, key: Tensor, value: Tensor, step: LayerStep, scoring: Scoring
-    ) -> Tensor: ...
 
 
 def append(step: LayerStep, key: Tensor, value: Tensor) -> None:
@@ -294,12 +289,43 @@ def causal_mask(
     return allowed & (column > row - window) if window else allowed
 
 
-ON_DEVICE: Final = ("flash_attn", "torch_flash")
-"""Which take several tokens without the host's knowing where they go."""
+def _keys_and_values_alone(*_: object) -> Tensor:
+    raise ValueError("latents are attended to by engine.attention.latent")
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A way to compute attention, and what may be asked of it."""
+
+    run: Callable[..., Tensor]
+    """As the module's docstring says."""
+    several_on_device: bool = False
+    """Takes several tokens of which only the device knows where they go: captured prompts."""
+    captured: bool = False
+    """Reads on the device how much the cache holds: steps of one token can be captured."""
+    reads_end: bool = False
+    """Reads `LayerStep.after`, for one token and for several on the device."""
+    any_span: bool = False
+    """Takes as long for a view of the whole cache as for one that ends behind what it holds."""
+    prepares: bool = False
+    """Takes a `Prologue`: norms and rotates query and key of one token itself."""
+    of_latents: bool = False
+    """Attends to latents (`engine.attention.latent`), for one token."""
+    masked: bool = False
+    """Multiplies what lies behind the held positions too, by a mask."""
+    last_resort: bool = False
+    """The reference: if it does not run, nothing does."""
+
+    def __call__(self, *given: Any) -> Tensor:
+        return self.run(*given)
+
+
 KERNELS: dict[str, Kernel] = {
-    "flash_attn": flash_attn,
-    "torch_flash": torch_flash,
-    "flash_decode": flash_decode,
-    "sdpa": sdpa,
-    "math": math,
+    "flash_attn": Kernel(flash_attn, several_on_device=True, captured=True),
+    "torch_flash": Kernel(torch_flash, several_on_device=True, captured=True, reads_end=True),
+    "flash_decode": Kernel(flash_decode, captured=True, any_span=True, prepares=True),
+    "sdpa": Kernel(sdpa),
+    "math": Kernel(math, last_resort=True),
+    "latents": Kernel(_keys_and_values_alone, captured=True, of_latents=True, masked=True),
+    "latents_cut": Kernel(_keys_and_values_alone, of_latents=True),
 }

@@ -19,8 +19,7 @@ from engine.attention.kernels import KERNELS, LayerStep, Scoring, put
 from engine.onednn import of_many_rows
 
 KERNEL = "latents"
-"""Of one token, masked by a length that is on the device; no key of KERNELS, which know keys and
-values alone."""
+"""Of one token, masked by a length that is on the device."""
 CUT_KERNEL = "latents_cut"
 """The same where the host knows the length: what is not held is not read either."""
 DECODE_LABEL = "latents, by matrix products"

@@ -22,7 +22,7 @@ from torch.profiler import ProfilerActivity, profile
 from engine import memory
 from engine.attention import latent
 from engine.attention.choice import Shape
-from engine.attention.kernels import KERNELS, ON_DEVICE, LayerStep, Scoring
+from engine.attention.kernels import KERNELS, LayerStep, Scoring
 from engine.attention.latent import Latent
 from engine.protocol import NOT_OBSERVED
 
@@ -124,7 +124,7 @@ def check(kernel: str, shape: Shape, device: torch.device, tokens: int) -> float
     Infinite for a kernel that returns what is no number: NaN would be lost in a maximum.
     `tokens` queries follow positions whose number is odd, so that no tile boundary flatters.
     """
-    if shape.latent and kernel in (latent.KERNEL, latent.CUT_KERNEL):
+    if shape.latent and KERNELS[kernel].of_latents:
         return check_latent(kernel, shape, shape.latent, device)
     return max(
         check_window(kernel, shape, device, tokens, window) for window in shape.windows or (0,)
@@ -148,7 +148,7 @@ def check_latent(kernel: str, shape: Shape, sizes: Latent, device: torch.device)
     scoring = Scoring(shape.head_size**-0.5)
     at = torch.tensor([held], device=device)
     lengths, after = at.int(), at.int() + 1
-    mask = latent.mask_of(span, lengths, shape.dtype) if kernel == latent.KERNEL else None
+    mask = latent.mask_of(span, lengths, shape.dtype) if KERNELS[kernel].masked else None
     step = LayerStep(buffer, buffer, held, lengths, after, at)
     found = latent.attend(query, new, up, step, kernel, scoring, mask)
     keys, values = latent.expanded(torch.cat([buffer[:, :held], new], 1).float(), up.float(), plain)
@@ -193,6 +193,6 @@ def check_window(
 
     reference = attend("math")
     error = relative(attend(kernel), reference)
-    if kernel in ON_DEVICE and tokens > 1:  # of one token both are the same
+    if KERNELS[kernel].several_on_device and tokens > 1:  # of one token both are the same
         error = max(error, relative(attend(kernel, on_device=True), reference))
     return error

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from torch import Tensor
-
-KERNEL: Final = "flash_decode"
-"""Which knows how."""
 
 
 @dataclass(eq=False)

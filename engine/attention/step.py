@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from engine.attention import latent, prologue
-from engine.attention.kernels import KERNELS, LayerStep, Scoring, flash_decode
+from engine.attention import latent
+from engine.attention.kernels import KERNELS, LayerStep, Scoring
 from engine.attention.prologue import Prologue
 
 
@@ -29,7 +29,7 @@ class Step:
     @property
     def prepares(self) -> bool:
         """Whether the kernel can norm and rotate query and key itself."""
-        return self.kernel == prologue.KERNEL
+        return KERNELS[self.kernel].prepares
 
     def layer(self, index: int) -> LayerStep:
         return LayerStep(
@@ -54,10 +54,8 @@ class Step:
         """query [tokens, heads, head size], key and value [tokens, KV heads, head size] ->
         [tokens, heads x head size]; `left` is what is still to be done to query and key."""
         heads = query[None], key[None], value[None]
-        if left is None:
-            out = KERNELS[self.kernel](*heads, self.layer(layer), scoring)
-        else:
-            out = flash_decode(*heads, self.layer(layer), scoring, left)
+        more = () if left is None else (left,)
+        out = KERNELS[self.kernel](*heads, self.layer(layer), scoring, *more)
         return out.reshape(query.shape[0], -1)
 
     def attend_latent(

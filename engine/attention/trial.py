@@ -11,6 +11,7 @@ from engine import memory
 from engine.attention import choice, probe
 from engine.attention.choice import Choice, Requested, Shape
 from engine.attention.facts import DeviceFacts
+from engine.attention.kernels import KERNELS
 from engine.errors import HearthError, reason
 
 PROMPT_TOKENS: Final = 37
@@ -30,7 +31,7 @@ def for_prompt(facts: DeviceFacts, shape: Shape, requested: Requested) -> Choice
         objection = _objection(facts, shape, chosen, (PROMPT_TOKENS, 1))
         if objection is None:
             return chosen
-        if chosen.kernel == "math":
+        if KERNELS[chosen.kernel].last_resort:
             raise HearthError(f"{objection}.", _HINT)
         refused[chosen.kernel] = objection
         _log.warning("attention kernel %s refused: %s", chosen.kernel, objection)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine import memory, prompt_graphs
 from engine.attention import kernels
-from engine.attention.kernels import LayerStep, Scoring
+from engine.attention.kernels import Kernel, LayerStep, Scoring
 from engine.kv_cache import KVCache
 from engine.prompt_graphs import Growing, Launching, PromptGraphs
 from engine.runner import Runner
@@ -70,7 +70,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
     monkeypatch.setattr(prompt_graphs, "captured", made.captured)
     monkeypatch.setattr(prompt_graphs, "SIZES", tuple(made.seconds))
     monkeypatch.setattr(memory, "measured", made.measured)
-    monkeypatch.setitem(kernels.KERNELS, "flash_attn", flash)
+    monkeypatch.setitem(kernels.KERNELS, "flash_attn", Kernel(flash, several_on_device=True))
     return made
 
 

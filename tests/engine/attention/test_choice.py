@@ -9,8 +9,8 @@ import torch
 
 from engine.attention.choice import Shape, choose, choose_decode
 from engine.attention.facts import DeviceFacts
+from engine.attention.kernels import KERNELS
 from engine.attention.latent import Latent
-from engine.decode_graph import CAPTURABLE
 from engine.errors import AttentionError
 
 H200 = DeviceFacts(
@@ -76,7 +76,7 @@ def test_one_token_has_a_kernel_of_its_own_or_is_told_why_not() -> None:
 def test_latents_are_masked_where_steps_are_captured_and_cut_elsewhere() -> None:
     deepseek = replace(LLAMA, latent=Latent(rank=512, rotated=64, value=128))
     captured = choose_decode(H200, deepseek, "auto", choose(H200, deepseek, "auto"))
-    assert captured.kernel in CAPTURABLE
+    assert KERNELS[captured.kernel].captured
     single = choose_decode(CPU, deepseek, "auto", choose(CPU, deepseek, "auto"))
-    assert single.kernel not in CAPTURABLE
+    assert not KERNELS[single.kernel].captured
     assert (captured.label, captured.reason) == (single.label, single.reason)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import torch
 
 from engine.attention import probe
 from engine.attention.choice import Shape
-from engine.attention.kernels import KERNELS, LayerStep, Scoring, bounds, sunk
+from engine.attention.kernels import KERNELS, Kernel, LayerStep, Scoring, bounds, sunk
 from engine.protocol import NOT_OBSERVED
 
 CPU = torch.device("cpu")
@@ -90,12 +89,12 @@ def test_kernel_names_are_told_apart(name: str, label: str, flash: bool) -> None
 def test_check_finds_a_kernel_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = Shape(6, 2, 16, torch.float32, windows=(0, 8))
     assert probe.check("sdpa", shape, CPU, 5) < probe.TOLERANCE[torch.float32]
-    right: Callable[..., torch.Tensor] = KERNELS["sdpa"]
+    right = KERNELS["sdpa"]
 
     def without_window(*args: Any) -> torch.Tensor:
         return right(*args[:-1], dataclasses.replace(args[-1], window=0))
 
-    monkeypatch.setitem(KERNELS, "sdpa", without_window)
+    monkeypatch.setitem(KERNELS, "sdpa", Kernel(without_window))
     assert probe.check("sdpa", shape, CPU, 5) > 0.01
 
 

@@ -26,7 +26,7 @@ def no_number(tokens: int, window: int) -> kernels.Kernel:
         spoilt = query.shape[1] == tokens and scoring.window == window
         return out * torch.nan if spoilt else out
 
-    return run
+    return kernels.Kernel(run)
 
 
 @pytest.mark.parametrize("window", [0, 16])
@@ -43,7 +43,7 @@ def test_a_kernel_that_fails_without_a_word_gives_way(monkeypatch: pytest.Monkey
     def fail(*_: object, **__: object) -> Tensor:
         raise NotImplementedError
 
-    monkeypatch.setitem(kernels.KERNELS, "sdpa", fail)
+    monkeypatch.setitem(kernels.KERNELS, "sdpa", kernels.Kernel(fail))
     chosen = trial.for_prompt(CPU, SHAPE, "off")
     assert chosen.kernel == "math"
 
@@ -56,7 +56,7 @@ def test_where_no_kernel_works_the_sentence_does_not_speak_of_flash_attention(
     def fail(*_: object, **__: object) -> Tensor:
         raise RuntimeError("no such thing")
 
-    monkeypatch.setitem(kernels.KERNELS, "math", fail)
+    monkeypatch.setitem(kernels.KERNELS, "math", kernels.Kernel(fail, last_resort=True))
     with pytest.raises(HearthError, match="plain math in float32 does not run here") as caught:
         trial.for_prompt(CPU, SHAPE, "auto")
     assert "asked for" not in caught.value.title

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine import model_shape, runner
-from engine.attention import kernels, step
-from engine.attention.kernels import LayerStep, Scoring
+from engine.attention import kernels
+from engine.attention.kernels import Kernel, LayerStep, Scoring
 from engine.attention.prologue import Norm, Prologue
 from engine.kv_cache import KVCache
 from engine.modeling import own_kernels
@@ -299,9 +299,7 @@ def test_what_is_left_to_attention_is_done_there(
             query, key = prepared(query, of_query, left), prepared(key, of_key, left)
         return kernels.sdpa(query, key, value, layer, scoring)
 
-    monkeypatch.setattr(step, "flash_decode", kernel)
-    table: dict[str, Any] = {**kernels.KERNELS, "flash_decode": kernel}
-    monkeypatch.setattr(step, "KERNELS", table)
+    monkeypatch.setitem(kernels.KERNELS, "flash_decode", Kernel(kernel, prepares=True))
     ready, tokens = made(name), tiny.tokens_of(20)
 
     def logits_of_steps() -> Tensor:
