@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from engine import memory
 from engine.forward import various
-from engine.opening import DEFAULT_CONTEXT
+from engine.memory_plan import DEFAULT_CONTEXT
 from engine.prompt_graphs import Growing, Launching
 from engine.runner import Runner
 

@@ -1,37 +1,31 @@
-"""From a command to a model that can run: weights, kernels, and a context that memory suffices for.
+"""From a command to a model that can run, one step after another (`opened`).
 
 What is too large is said with numbers: what was tried, what is free, and which context would fit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 import torch
 
-from engine import catalog, memory, model_shape, runner
+from engine import catalog, memory, memory_plan, model_shape, runner
 from engine.attention import choice, facts, trial
 from engine.attention.choice import Choice
 from engine.attention.facts import DeviceFacts
-from engine.errors import OutOfMemoryError, SettingError
+from engine.errors import OutOfMemoryError
 from engine.kv_cache import KVCache
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.load import load
+from engine.memory_plan import Context, Needs
 from engine.model_shape import ModelShape
 from engine.modeling import own_kernels
 from engine.protocol import Attention, Flash, Load
 from engine.runner import Runner
 
-DEFAULT_CONTEXT: Final = 8192
-SHORTEST_CONTEXT: Final = 256
-"""Below which none is tried where memory is short."""
-SHARE_OF_FREE_MEMORY: Final = 0.9
-"""Of what is free after the weights, what the cache may take; the rest is for activations."""
-SHARE_TO_KEEP: Final = 0.25
-"""Of the computer's free memory, for the caches of conversations that were left."""
 DTYPES: Final = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -51,8 +45,14 @@ class Model:
     decode_choice: Choice
     """For one token."""
 
-    def cache_bytes(self, context: int) -> int:
-        return context * self.shape.cache.bytes_per_token(self.dtype)
+    @property
+    def context(self) -> Context:
+        """What a token of context takes."""
+        bytes_per_token = self.shape.cache.bytes_per_token(self.dtype)
+        return Context(bytes_per_token, self.shape.context_length)
+
+    def cache_bytes(self, tokens: int) -> int:
+        return tokens * self.context.bytes_per_token
 
 
 @dataclass
@@ -63,115 +63,86 @@ class Open(Model):
     attention: Attention | None = None
 
 
-class Opening:
-    def __init__(self, here: DeviceFacts, command: Load) -> None:
-        self._facts = here
-        self._device = torch.device(here.kind)
-        self._command = command
-        wanted = command.dtype
-        self._dtype = facts.native_dtype(here) if wanted == "auto" else DTYPES[wanted]
+def opened(here: DeviceFacts, command: Load, progress: Callable[[str, int, int], None]) -> Open:
+    """Header, plan, weights and kernels, then a cache for the context and numbers checked on it.
 
-    def opened(self, progress: Callable[[str, int, int], None]) -> Open:
-        """Where nobody said which context: half the usual one, and half of that, until it fits.
-
-        Raises OutOfMemoryError where the weights do not fit, or not with the context that is
-        wanted; SettingError for one that the model does not have; what loading raises.
-        """
-        free = memory.free_bytes(self._device)
-        model = memory.attempt(self._device, partial(self._model, progress))
-        if model is None:
-            raise OutOfMemoryError.offering(0, self._too_large(free))
-        return Open(**vars(model), runner=self._runner(model))
-
-    def _model(self, progress: Callable[[str, int, int], None]) -> Model:
-        checkpoint = load(
-            catalog.resolve(self._command.model),
-            device=self._device,
-            dtype=self._dtype,
-            progress=progress,
-        )
-        checkpoint.prompts.start()
-        own_kernels.give(checkpoint.model)
-        shape = model_shape.of_layers(
-            checkpoint.model.config.shapes, int(checkpoint.config.max_position_embeddings)
-        )
-        asked, flash = shape.attention(self._dtype), self._command.flash
-        chosen = trial.for_prompt(self._facts, asked, flash)
-        decode = trial.for_token(self._facts, asked, flash, chosen)
-        return Model(checkpoint, shape, self._dtype, flash, chosen, decode)
-
-    def _too_large(self, free: int) -> str:
-        card = catalog.find(self._command.model)
-        needed = card.parameters * self._dtype.itemsize or card.size_bytes
-        return (
-            f"The weights of {card.name} take about {memory.said(needed)} in "
-            f"{choice.name_of(self._dtype)}, and {memory.said(free)} were free on "
-            f"{self._facts.name}."
-        )
-
-    def _runner(self, model: Model) -> Runner:
-        free = memory.free_bytes(self._device)
-        asked = self._context_length(model, free)
-        for context in halves(asked):
-            ready = memory.attempt(self._device, partial(self._of_context, model, context))
-            if ready:
-                break
-        if ready and (context == asked or self._command.context_length is None):
-            return ready
-        raise OutOfMemoryError.offering(
-            context if ready else 0,
-            f"A context of {asked:,} tokens takes {memory.said(model.cache_bytes(asked))} beside "
-            f"the weights, and {self._facts.name} did not give it with {memory.said(free)} free.",
-        )
-
-    def _context_length(self, model: Model, free: int) -> int:
-        longest, wanted = model.shape.context_length, self._command.context_length
-        if wanted is not None and not 1 < wanted <= longest:
-            raise SettingError(
-                f"This model has no context of {wanted:,}: it goes up to {longest:,}.",
-                f"Choose a context length from 2 to {longest:,}.",
-            )
-        fits = int(SHARE_OF_FREE_MEMORY * free) // model.cache_bytes(1)
-        context = wanted or min(usual_context(model.shape), fits)
-        if context > fits or context < 2:
-            context = max(context, 2)
-            raise OutOfMemoryError.offering(
-                memory.rounded(fits) if fits >= 2 else 0,
-                f"A context of {context:,} tokens takes {memory.said(model.cache_bytes(context))} "
-                f"beside the weights, and {memory.said(free)} are free on {self._facts.name}.",
-            )
-        return context
-
-    def _of_context(self, model: Model, context: int) -> Runner:
-        rope = model.checkpoint.rope
-        cache = KVCache(
-            model.shape.cache,
-            context,
-            self._device,
-            model.dtype,
-            model.choice.kernel,
-            model.decode_choice.kernel,
-            # Keys that LongRoPE rotated for one length are of no use at another.
-            keep_bytes=0 if rope else int(SHARE_TO_KEEP * memory.free_host_bytes()),
-        )
-        return runner.checked(model.checkpoint.model, cache, rope)
+    Without a wish: half of the usual context, and half of that, until it can be allocated. Raises
+    OutOfMemoryError if the weights do not fit, or not with the context that is wanted;
+    SettingError for one that the model does not have; what loading raises.
+    """
+    device, dtype = torch.device(here.kind), dtype_of(here, command)
+    needs, free = needs_of(command, dtype), memory.free_bytes(device)
+    memory_plan.check_weights(needs, free, here.name)
+    model = memory.attempt(device, partial(_loaded, here, command, dtype, progress))
+    if model is None:
+        raise memory_plan.too_large(needs, free, here.name)
+    free = memory.free_bytes(device)
+    asked = memory_plan.context(model.context, command.context_length, free, here.name)
+    for context in memory_plan.halves(asked):
+        ready = memory.attempt(device, partial(_runner, model, device, context))
+        if ready:
+            break
+    if ready and (context == asked or command.context_length is None):
+        return Open(**vars(model), runner=ready)
+    raise OutOfMemoryError.offering(
+        context if ready else 0,
+        f"A context of {asked:,} tokens takes {memory.said(model.cache_bytes(asked))} beside "
+        f"the weights, and {here.name} did not give it with {memory.said(free)} free.",
+    )
 
 
-def usual_context(shape: ModelShape) -> int:
-    return min(shape.context_length, DEFAULT_CONTEXT)
+def dtype_of(here: DeviceFacts, command: Load) -> torch.dtype:
+    return facts.native_dtype(here) if command.dtype == "auto" else DTYPES[command.dtype]
 
 
-def halves(context: int) -> Iterator[int]:
-    """The context, its half, and so on; in tokens."""
-    yield context
-    while context > SHORTEST_CONTEXT:
-        context = max(SHORTEST_CONTEXT, context // 2)
-        yield context
+def needs_of(command: Load, dtype: torch.dtype) -> Needs:
+    """By the model's header."""
+    card = catalog.find(command.model)
+    weights = card.parameters * dtype.itemsize or card.size_bytes
+    return Needs(card.name, weights, choice.name_of(dtype))
+
+
+def _loaded(
+    here: DeviceFacts,
+    command: Load,
+    dtype: torch.dtype,
+    progress: Callable[[str, int, int], None],
+) -> Model:
+    """Weights, and the kernels for them."""
+    checkpoint = load(
+        catalog.resolve(command.model),
+        device=torch.device(here.kind),
+        dtype=dtype,
+        progress=progress,
+    )
+    checkpoint.prompts.start()
+    own_kernels.give(checkpoint.model)
+    shape = model_shape.of_layers(
+        checkpoint.model.config.shapes, int(checkpoint.config.max_position_embeddings)
+    )
+    asked, flash = shape.attention(dtype), command.flash
+    chosen = trial.for_prompt(here, asked, flash)
+    decode = trial.for_token(here, asked, flash, chosen)
+    return Model(checkpoint, shape, dtype, flash, chosen, decode)
+
+
+def _runner(model: Model, device: torch.device, context: int) -> Runner:
+    rope = model.checkpoint.rope
+    cache = KVCache(
+        model.shape.cache,
+        context,
+        device,
+        model.dtype,
+        model.choice.kernel,
+        model.decode_choice.kernel,
+        keep_bytes=memory_plan.kept_bytes(memory.free_host_bytes(), reusable=rope is None),
+    )
+    return runner.checked(model.checkpoint.model, cache, rope)
 
 
 def notes(opened: Open, wanted: int | None) -> tuple[str, ...]:
     """What the user should know of a context that nobody asked for."""
-    context, usual = opened.runner.cache.capacity, usual_context(opened.shape)
+    context, usual = opened.runner.cache.capacity, opened.context.usual
     if wanted is not None or context == usual:
         return ()
     return (f"The context is {context:,} tokens: there is no memory for the usual {usual:,}.",)

@@ -13,7 +13,7 @@ import msgspec
 import torch
 import transformers
 
-from engine import catalog, chunks, context, generation, memory, thinking
+from engine import catalog, chunks, context, generation, memory, opening, thinking
 from engine.attention import choice, facts, probe, trial
 from engine.attention.choice import Choice
 from engine.errors import HearthError, PromptError, reason
@@ -21,7 +21,7 @@ from engine.forward import various
 from engine.loading.checkpoint import Checkpoint, end_texts
 from engine.loading.child import StoppedError
 from engine.loading.prompts import TIME_LIMIT
-from engine.opening import Open, Opening, no_room, notes
+from engine.opening import Open, no_room, notes
 from engine.protocol import (
     Attention,
     AttentionPhase,
@@ -81,7 +81,7 @@ class Session:
         begin = time.perf_counter()
         self.unload()
         try:
-            opened = self._open = Opening(self._facts, command).opened(progress)
+            opened = self._open = opening.opened(self._facts, command, progress)
         except HearthError as error:
             # A copy: what the error passed through holds the weights.
             failure = type(error)(error.detail, error.hint)
