@@ -40,6 +40,8 @@ class Chats(QObject):
         self._keeper = keeper
         self._notices = notices
         self._known: dict[int, Conversation] = {}
+        self._unseen: set[int] = set()
+        dialogue.replies.finished.connect(lambda reply, _: self._on_finished(reply.conversation))
         dialogue.listing_changed.connect(self.show_list)
         dialogue.opened.connect(lambda _: self._on_opened())
         keeper.changed.connect(self.show_list)
@@ -53,6 +55,11 @@ class Chats(QObject):
     def known(self) -> list[Conversation]:
         """The newest first."""
         return list(self._known.values())
+
+    @property
+    def unseen(self) -> set[int]:
+        """Those with a reply that nobody has looked at."""
+        return self._unseen
 
     @property
     def title(self) -> str:
@@ -72,10 +79,16 @@ class Chats(QObject):
     def _on_opened(self) -> None:
         """What there is has not changed, unless the open one is new."""
         here = self._dialogue.conversation
+        self._unseen.discard(here or 0)
         if self._known and (here is None or here in self._known):
             self.listed.emit(self.known)
         else:
             self.show_list()
+
+    def _on_finished(self, conversation: int) -> None:
+        if conversation != self._dialogue.conversation:
+            self._unseen.add(conversation)
+            self.listed.emit(self.known)
 
     def rename(self, conversation: int, title: str) -> None:
         if title.strip():

@@ -252,6 +252,7 @@ class MainWindow(QMainWindow):
         page.left.connect(self.leave_settings)
         self._pages.addWidget(page)
         self._pages.setCurrentWidget(page)
+        self.header.show_title("Settings")
         page.search.setFocus()
         self._fold_if_narrow()
 
@@ -259,6 +260,7 @@ class MainWindow(QMainWindow):
         while (page := self._pages.widget(1)) is not None:
             self._pages.removeWidget(page)
             page.deleteLater()
+            self.header.show_title(self.chats.title)
             self.page.composer.setFocus()
 
     def open_shortcuts(self) -> None:
@@ -343,7 +345,7 @@ class MainWindow(QMainWindow):
         self.chats.show_list()
 
     def _on_listed(self, conversations: list[Conversation]) -> None:
-        signs: dict[int, Sign] = {}
+        signs: dict[int, Sign] = dict.fromkeys(self.chats.unseen, "new")
         signs |= dict.fromkeys((known.conversation for known in self.dialogue.queue), "waits")
         signs |= dict.fromkeys((r.conversation for r in self.dialogue.replies.running), "writes")
         self.sidebar.show_conversations(conversations, self.dialogue.conversation, signs)

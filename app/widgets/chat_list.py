@@ -44,7 +44,7 @@ from app import plain, theming
 from app.actions import Actions
 from app.store.records import Conversation
 
-Sign = Literal["", "writes", "waits", "pinned"]
+Sign = Literal["", "writes", "waits", "new", "pinned"]
 Index = QModelIndex | QPersistentModelIndex
 
 ROW: Final = 33
@@ -349,6 +349,10 @@ class _ChatDelegate(QStyledItemDelegate):
             painter.drawEllipse(ring)
             painter.setPen(QPen(QColor(theming.theme().accent), 2))
             painter.drawArc(ring, 90 * 16, -100 * 16)
+        elif sign == "new":
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(theming.theme().accent))
+            painter.drawEllipse(centre, 4, 4)
         else:
             self._signs[sign].paint(painter, where.toRect())
 

@@ -1,21 +1,28 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 import pytest
 from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QSignalSpy, QTest
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QDialog, QFileDialog, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 import resources
 from app.actions import ROWS, Actions
 from app.command.palette import Palette
 from app.command.shortcuts import ShortcutSheet
+from app.models.picker import ModelPicker
 from app.plain import Label
+from app.store.records import NO_TROUBLE, Figures
+from app.store.store import Store
 from app.theming import Look
+from app.widgets.trash import TrashDialog
 from app.window import MainWindow
-from tests.app.conftest import POPUP, MakeWindow
+from tests.app.conftest import POPUP, TIMEOUT_MS, MakeWindow
 
 
 def test_names_and_shortcuts_are_given_once() -> None:
@@ -47,6 +54,115 @@ def test_every_action_of_the_window_is_connected(make_window: MakeWindow) -> Non
 
 def is_connected(window: MainWindow, name: str) -> bool:
     return window.actions_table[name].receivers("2triggered(bool)") > 0
+
+
+@dataclass
+class Case:
+    """A window with two chats of two turns, the second one open, whose model is ready."""
+
+    qtbot: QtBot
+    window: MainWindow
+    store: Store
+
+    @property
+    def titles(self) -> list[str]:
+        return [known.title for known in self.store.conversations()]
+
+    @property
+    def current(self) -> int:
+        assert self.window.dialogue.conversation is not None
+        return self.window.dialogue.conversation
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        self.qtbot.waitUntil(holds, timeout=TIMEOUT_MS)
+
+    def opens(self, kind: type[QDialog]) -> None:
+        dialog = self.window.findChild(kind)
+        assert isinstance(dialog, kind)
+        dialog.reject()
+
+    def deleted(self) -> None:
+        assert self.titles == ["Chat 0"]
+
+    def pinned(self) -> None:
+        assert [known.pinned for known in self.store.conversations()] == [True, False]
+
+    def regenerates(self) -> None:
+        assert self.window.dialogue.answering
+        self.until(lambda: not self.window.dialogue.answering)
+        assert len(self.store.messages(self.current)) == 5
+
+    def edits(self) -> None:
+        assert self.window.page.composer.field.toPlainText() == "Question 1?"
+
+    def palette(self) -> None:
+        palette = self.window.findChild(Palette)
+        assert isinstance(palette, Palette)
+        palette.leave()
+
+    def settings(self) -> None:
+        assert not self.window.page.isVisible()
+        assert self.window.header.title.text() == "Settings"
+
+    def renames(self) -> None:
+        assert self.window.sidebar.chats.findChild(QLineEdit, "rename") is not None
+
+
+EFFECTS: Final[dict[str, Callable[[Case], object]]] = {
+    "new_chat": lambda case: case.until(lambda: case.window.dialogue.conversation is None),
+    "search": lambda case: case.until(case.window.sidebar.search.hasFocus),
+    "rename": Case.renames,
+    "pin": Case.pinned,
+    "export": lambda case: case.opens(QFileDialog),
+    "export_all": lambda case: case.opens(QFileDialog),
+    "import": lambda case: case.opens(QFileDialog),
+    "delete": Case.deleted,
+    "trash": lambda case: case.opens(TrashDialog),
+    "find": lambda case: case.until(case.window.page.find_bar.isVisible),
+    "regenerate": Case.regenerates,
+    "edit_last": Case.edits,
+    "to_end": lambda case: case.until(lambda: case.window.page.transcript.following),
+    "choose_model": lambda case: case.opens(ModelPicker),
+    "sidebar": lambda case: case.until(lambda: not case.window.sidebar.isVisible()),
+    "palette": Case.palette,
+    "settings": Case.settings,
+    "shortcuts": lambda case: case.opens(ShortcutSheet),
+}
+"""What can be seen right after an action was done. The others have tests of their own: stop and
+start_engine in test_window, versions in test_branches, quit below."""
+
+ELSEWHERE: Final = {"stop", "start_engine", "previous_version", "next_version", "quit"}
+
+
+def test_every_action_has_an_effect_that_is_looked_at() -> None:
+    assert {row.name for row in ROWS} == set(EFFECTS) | ELSEWHERE
+
+
+@POPUP
+@pytest.mark.parametrize("name", EFFECTS)
+def test_an_action_does_what_it_says(
+    qtbot: QtBot, ready: MakeWindow, store: Store, name: str
+) -> None:
+    for number in range(2):
+        chat = store.add_conversation(f"Chat {number}")
+        for _ in range(2):
+            store.add_prompt(chat, f"Question {number}?")
+            reply = store.add_reply(chat, "smollm2")
+            store.finish_reply(reply, "Answer.", "stop", Figures(), NO_TROUBLE)
+    window = ready()
+    window._open(chat)
+    window.activateWindow()
+    action = window.actions_table[name]
+    assert action.isEnabled()
+    action.trigger()
+    EFFECTS[name](Case(qtbot, window, store))
+
+
+def test_quit_closes_the_window(qtbot: QtBot, make_window: MakeWindow) -> None:
+    window = make_window()
+    with qtbot.waitSignal(window.closed, timeout=TIMEOUT_MS):
+        window.actions_table["quit"].trigger()
+    assert not window.isVisible()
 
 
 @POPUP

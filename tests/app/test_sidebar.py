@@ -266,9 +266,9 @@ def test_pinned_chats_stand_first_under_their_own_heading(sidebar: Sidebar) -> N
 
 
 def test_a_chat_that_writes_or_waits_has_a_sign(sidebar: Sidebar) -> None:
-    sidebar.show_conversations(conversations(3), None, {1: "writes", 3: "waits"})
-    signs = [sidebar.chats.item(row).data(SIGN) for row in range(1, 4)]
-    assert signs == ["writes", "", "waits"]
+    sidebar.show_conversations(conversations(4), None, {1: "writes", 3: "waits", 4: "new"})
+    signs = [sidebar.chats.item(row).data(SIGN) for row in range(1, 5)]
+    assert signs == ["writes", "", "waits", "new"]
     sidebar.grab()  # every sign can be drawn
 
 

@@ -281,8 +281,16 @@ def test_another_chat_can_be_read_while_a_reply_streams(qtbot: QtBot, ready: Mak
     assert not window.page.queue.isVisible()
     QTest.keyClick(window, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: window.dialogue.queue == [], timeout=TIMEOUT_MS)
+    signs = {item.data(ID): item.data(SIGN) for item in rows(window)}
+    assert (signs[first], signs[second]) == ("", "writes")
     window.sidebar.opened.emit(second)
     assert hint.text() == "Esc stops the reply"
+    window.new_chat()
+    window.dialogue.stop_in(second)
+    qtbot.waitUntil(lambda: not window.dialogue.replies.running, timeout=TIMEOUT_MS)
+    assert {item.data(ID): item.data(SIGN) for item in rows(window)}[second] == "new"
+    window.sidebar.opened.emit(second)
+    assert {item.data(ID): item.data(SIGN) for item in rows(window)}[second] == ""
 
 
 def test_the_reply_goes_on_in_a_chat_that_is_opened_again(qtbot: QtBot, ready: MakeWindow) -> None:
