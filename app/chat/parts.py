@@ -19,7 +19,10 @@ class Parts:
 
     def add(self, kind: PartKind, message: int, turn: int, text: str) -> Part:
         part = Part(kind, message, turn, text)
-        insort(self._parts, part, key=lambda each: each.place(0))
+        if self._parts and part.place(0) < self._parts[-1].place(0):
+            insort(self._parts, part, key=lambda each: each.place(0))
+        else:
+            self._parts.append(part)
         return part
 
     def remove(self, part: Part) -> None:

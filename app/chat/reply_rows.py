@@ -156,7 +156,8 @@ class Footer(BlockWidget):
         self._speed = plain.Label("", "secondary")
         self._info = IconButton("info", "Figures of the reply", "Figures")
         self._info.setCheckable(True)
-        self._details = Details()
+        self._details: Details | None = None
+        """Made when it is first shown: most never are."""
         self._lay_out()
         self._stop.clicked.connect(self.stop_requested)
         self._copy.clicked.connect(self._on_copy)
@@ -184,10 +185,9 @@ class Footer(BlockWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(row)
-        strip = QHBoxLayout()
-        strip.setContentsMargins(ICON_INSET, 0, 0, 0)
-        strip.addWidget(self._details)
-        layout.addLayout(strip)
+        self._strip = QHBoxLayout()
+        self._strip.setContentsMargins(ICON_INSET, 0, 0, 0)
+        layout.addLayout(self._strip)
 
     def buttons(self) -> list[QWidget]:
         own: list[QWidget] = [self._stop, self._copy, self._regenerate, self._more]
@@ -209,15 +209,23 @@ class Footer(BlockWidget):
         self._speed.setText(f"{speed:.0f} tokens/s" if speed and done else "")
         self._info.setVisible(bool(block.figures.new_tokens) and done)
         self._info.setChecked(block.details)
-        self._details.setVisible(block.details)
-        if block.details:
-            self._details.show_figures(block.figures, block.model)
+        self._show_details()
+
+    def _show_details(self) -> None:
+        if self._details is None and self.block.details:
+            self._details = Details()
+            self._strip.addWidget(self._details)
+        if self._details:
+            self._details.setVisible(self.block.details)
+            self._details.show_figures(self.block.figures, self.block.model)
 
     def span(self, column: int) -> tuple[int, int]:
         return -ICON_INSET, column + ICON_INSET
 
     def height_at(self, width: int) -> int:  # noqa: ARG002
-        return FOOTER_HEIGHT + (self._details.sizeHint().height() if self.block.details else 0)
+        if self._details is None or not self.block.details:
+            return FOOTER_HEIGHT
+        return FOOTER_HEIGHT + self._details.sizeHint().height()
 
     def _on_copy(self) -> None:
         self._copy.tick()

@@ -189,6 +189,7 @@ def test_the_figures_of_a_reply_fold_out_under_it(transcript: Transcript) -> Non
     assert footer._speed.text() == "68 tokens/s"
     below = live(transcript, TextBlock)[-1].y()
     press(button(footer, "Figures of the reply"))
+    assert footer._details is not None
     assert footer._details.accessibleName() == (
         "Model: m. Length: 612 tokens, 214 of them thought. Speed: 68.2 tokens/s. "
         "First token: 84 ms. Reused from the last turn: 1,012 of 1,284 prompt tokens. "
