@@ -129,6 +129,11 @@ class Document:
 
     # ------------------------------------------------------------------ streaming
 
+    @property
+    def grows(self) -> bool:
+        """Whether a reply is being written at its end."""
+        return bool(self.blocks) and self.blocks[-1].streaming
+
     def awaits_text(self, message: int) -> bool:
         """Whether the answer of this message streams."""
         part = self._streaming("reply")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from PySide6.QtCore import QPoint, QRect, QSize, Qt, QThreadPool, QTimer, Signal
+from PySide6.QtCore import QPoint, QRect, Qt, QThreadPool, QTimer, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
     QGuiApplication,
@@ -22,7 +22,7 @@ from PySide6.QtGui import (
     QPaintEvent,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QMenu, QToolButton, QWidget
+from PySide6.QtWidgets import QMenu, QWidget
 
 from app import plain, theming
 from app.chat import markdown
@@ -40,6 +40,7 @@ from app.chat.table_block import TableBlock
 from app.chat.text_block import TextBlock
 from app.chat.unseen_line import UnseenLine
 from app.chat.virtual_column import VirtualColumn
+from app.chat.way_back import FADE, FADE_BELOW_PILL, PILL_ABOVE, Fade, WayBack
 from app.store.records import StoredMessage
 from app.widgets.throttle import Throttle
 
@@ -85,7 +86,9 @@ class Transcript(VirtualColumn):
         self._selection = SelectionController(self, self._document)
         self._pending: list[str] = []
         self._flush = Throttle(FRAME_MS, self._take_pending, self)
-        self._to_end = self._end_button()
+        self._fade = Fade(self)
+        self._to_end = WayBack(self)
+        self._to_end.clicked.connect(self.follow)
         self.laid_out.connect(self._show_way_back)
         QTimer.singleShot(PREPARE_MS, self, _prepare)
 
@@ -243,28 +246,27 @@ class Transcript(VirtualColumn):
             case _:
                 return TextBlock(block, parent)
 
-    def _end_button(self) -> QToolButton:
-        button = QToolButton(self)
-        button.setObjectName("toEnd")
-        button.setAccessibleName("Go to the end of the conversation")
-        plain.set_tool_tip(button, "Go to the end")
-        button.setIcon(theming.icon("end"))
-        button.setIconSize(QSize(16, 16))
-        button.setFixedSize(32, 32)
-        button.hide()
-        button.clicked.connect(self.follow)
-        return button
-
     def _show_way_back(self) -> None:
         self._selection.mark_all()
-        self._to_end.setVisible(not self.following and bool(self._document.blocks))
+        away = not self.following and bool(self._document.blocks)
+        if away:
+            self._to_end.show_writing(self._document.grows)
+            self._place_way_back()
+        if away is self._to_end.isHidden():
+            self._to_end.setVisible(away)
+            self._place_way_back()
+
+    def _place_way_back(self) -> None:
+        width, height = self.viewport().width(), self.viewport().height()
+        pill = self._to_end
+        fade = FADE if pill.isHidden() else FADE_BELOW_PILL
+        self._fade.setGeometry(0, height - fade, width, fade)
+        pill.resize(pill.sizeHint())
+        pill.move((self.width() - pill.width()) // 2, height - pill.height() - PILL_ABOVE)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._to_end.move(
-            (self.viewport().width() - self._to_end.width()) // 2,
-            self.viewport().height() - self._to_end.height() - 12,
-        )
+        self._place_way_back()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
         """Between blocks that are selected; they draw the rest themselves."""

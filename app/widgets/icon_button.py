@@ -27,7 +27,7 @@ class IconButton(QToolButton):
         self.setFixedSize(size, size)
         self.setAccessibleName(name)
         self.setCursor(Qt.CursorShape.ArrowCursor)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         plain.set_tool_tip(self, tip)
 
     def tick(self) -> None:
