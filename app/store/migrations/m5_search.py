@@ -15,7 +15,7 @@ STEP: Final = Step(
     CREATE VIEW said AS SELECT id, content FROM messages WHERE state <> 'streaming';
     CREATE VIRTUAL TABLE said_words USING fts5 (
         content, content = 'said', content_rowid = 'id',
-        tokenize = 'unicode61 remove_diacritics 2', prefix = '1 2 3'
+        tokenize = 'unicode61 remove_diacritics 2', prefix = '1 2'
     );
     INSERT INTO said_words (said_words) VALUES ('rebuild');
     CREATE TRIGGER said_added AFTER INSERT ON messages WHEN new.state <> 'streaming' BEGIN
