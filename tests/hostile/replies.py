@@ -62,7 +62,7 @@ def steps(shown: Transcript, text: str) -> list[tuple[str, Callable[[], object]]
         ("streaming", lambda: shown.show_messages([growing])),
     ]
     for start in range(0, min(len(text), STREAMED), PIECE):
-        piece = text[start : start + PIECE]
+        piece = text[start : min(start + PIECE, STREAMED)]
         made.append(("stream", lambda piece=piece: stream(shown, piece)))  # type: ignore[misc]
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TypeVar
 
 import pytest
@@ -17,11 +18,13 @@ from app.chat.links import LinkDialog
 from app.chat.table_block import TableBlock
 from app.chat.text_block import TextBlock
 from app.chat.transcript import Transcript
+from app.chat.virtual_column import NEAR
 from app.store.records import StoredMessage
 from app.theming import Look
 from resources.theme import DARK
 from tests.app.chat.test_commonmark import EXAMPLES
 from tests.app.conftest import POPUP, TIMEOUT_MS
+from tests.hostile.replies import STREAMED, hostile_text, steps
 
 REPLY = """# Keys
 
@@ -264,10 +267,13 @@ def test_every_example_of_the_specification_can_be_shown(transcript: Transcript)
         [StoredMessage(e["example"], "assistant", e["markdown"]) for e in EXAMPLES]
     )
     bar = transcript.verticalScrollBar()
-    for step in range(101):
-        bar.setValue(bar.maximum() * step // 100)
-    shown = transcript.viewport().grab()
-    assert not shown.isNull()
+    drawn = set()
+    while True:
+        drawn |= {widget.block.message for widget in blocks(transcript)}
+        if bar.value() == 0:
+            break
+        bar.setValue(bar.value() - transcript.viewport().height() - NEAR)
+    assert len(drawn) == len(EXAMPLES)
 
 
 def test_the_place_that_is_read_holds_when_blocks_above_become_real(transcript: Transcript) -> None:
@@ -283,3 +289,13 @@ def test_the_place_that_is_read_holds_when_blocks_above_become_real(transcript: 
         after = {id(w): w.y() for w in blocks(transcript)}
         moved = {after[name] - y for name, y in before.items() if name in after}
         assert moved == {-step}
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_a_hostile_reply_is_shown_scrolled_and_streamed(
+    transcript: Transcript, number: int
+) -> None:
+    text = hostile_text(random.Random(number))
+    for _, step in steps(transcript, text):
+        step()
+    assert transcript.text() == text[:STREAMED]
