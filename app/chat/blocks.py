@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from app.chat import segments
-from app.chat.flow import Content
+from app.chat.flow import Code, Content, Table
 from app.chat.selection import Place
 from app.store.records import NO_TROUBLE, Figures, StoredMessage, Trouble
 
@@ -104,6 +104,12 @@ class Block:
     model: str = ""
     details: bool = False
     """Of a footer: whether the figures are shown."""
+
+    @property
+    def shape(self) -> str:
+        """Of its widget, which can show another block of the same shape; empty for code and
+        tables, whose widgets are made for one block."""
+        return "" if isinstance(self.content, Code | Table) else self.kind
 
     @property
     def source(self) -> str:

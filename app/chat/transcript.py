@@ -222,18 +222,18 @@ class Transcript(VirtualColumn):
         elif isinstance(widget, Footer):
             widget.stop_requested.connect(self.stop_requested)
             widget.regenerate_requested.connect(
-                lambda: self.regenerate_requested.emit(block.message)
+                lambda: self.regenerate_requested.emit(widget.block.message)
             )
-            widget.copy_requested.connect(lambda: self._copy_message(block.message))
-            widget.more_requested.connect(lambda at: self._open_menu(block.message, at))
+            widget.copy_requested.connect(lambda: self._copy_message(widget.block.message))
+            widget.more_requested.connect(lambda at: self._open_menu(widget.block.message, at))
             widget.version_requested.connect(
-                lambda step: self.version_requested.emit(block.message, step)
+                lambda step: self.version_requested.emit(widget.block.message, step)
             )
         elif isinstance(widget, PromptRow):
-            widget.edit_requested.connect(lambda: self.edit_requested.emit(block.message))
-            widget.copy_requested.connect(lambda: self._copy_prompt(block.message))
+            widget.edit_requested.connect(lambda: self.edit_requested.emit(widget.block.message))
+            widget.copy_requested.connect(lambda: self._copy_prompt(widget.block.message))
             widget.version_requested.connect(
-                lambda step: self.version_requested.emit(block.message, step)
+                lambda step: self.version_requested.emit(widget.block.message, step)
             )
         return widget
 

@@ -24,6 +24,12 @@ BOTTOM: Final = 24
 NEAR: Final = 600
 """Px above and below the viewport in which widgets are kept."""
 
+REUSED: Final = frozenset({"prompt", "thought", "reply", "prompt_row", "footer"})
+"""Shapes of which widgets are kept for the next block: making one takes some ms."""
+
+SPARE: Final = 12
+"""Widgets of a shape that are kept."""
+
 ROW: Final = 28
 """Px that a block without text is expected to take."""
 
@@ -54,6 +60,10 @@ class VirtualColumn(QAbstractScrollArea):
         self._following = True
         self._anchor: tuple[Block, int] | None = None
         self._placing = False
+        self._spare: dict[str, list[BlockWidget]] = {}
+        """Widgets that are not needed now, by shape."""
+        self._key_pairs: list[tuple[QWidget, QWidget]] = []
+        """What follows what when Tab is pressed."""
         self._font = ""
 
     # ------------------------------------------------------------------ what is shown
@@ -186,8 +196,8 @@ class VirtualColumn(QAbstractScrollArea):
         self._heights.set(index, height)
         return True
 
-    def _measure_again(self, block: Block) -> None:
-        self._measure(self._blocks.index(block))
+    def _measure_again(self, widget: BlockWidget) -> None:
+        self._measure(self._blocks.index(widget.block))
         self._lay_out()
 
     def _measure_live(self) -> None:
@@ -225,9 +235,8 @@ class VirtualColumn(QAbstractScrollArea):
                 break
             for index in fresh:
                 block = self._blocks[index]
-                widget = self._live[block] = self._make(block, self.viewport())
-                widget.show_block(block)
-                widget.resized.connect(partial(self._measure_again, block))
+                self._live[block] = self._widget_for(block)
+                self._live[block].show_block(block)
                 self._measure(index)
             made = True
         first, last = self._near(top)
@@ -249,13 +258,26 @@ class VirtualColumn(QAbstractScrollArea):
     def _not_real(self, first: int, last: int) -> list[int]:
         return [i for i in range(first, last) if self._blocks[i] not in self._live]
 
+    def _widget_for(self, block: Block) -> BlockWidget:
+        """One that is not needed any more, else a new one."""
+        spare = self._spare.get(block.shape)
+        if spare:
+            return spare.pop()
+        widget = self._make(block, self.viewport())
+        widget.resized.connect(partial(self._measure_again, widget))
+        return widget
+
     def _order_keys(self, blocks: list[Block]) -> None:
         """Tab goes through what can be pressed as it stands, whenever it was made."""
         pressed: list[QWidget] = [self]
         for block in blocks:
             pressed += self._live[block].buttons()
-        for before, after in pairwise(pressed):
-            QWidget.setTabOrder(before, after)
+        pairs = list(pairwise(pressed))
+        known = set(self._key_pairs)
+        for before, after in pairs:
+            if (before, after) not in known:
+                QWidget.setTabOrder(before, after)
+        self._key_pairs = pairs
 
     def _wanted_top(self) -> int:
         limit = max(0, self._heights.total + BOTTOM - self.viewport().height())
@@ -281,8 +303,13 @@ class VirtualColumn(QAbstractScrollArea):
 
     def _release(self, block: Block) -> None:
         widget = self._live.pop(block, None)
-        if widget is not None:
-            widget.hide()
+        if widget is None:
+            return
+        widget.hide()
+        spare = self._spare.setdefault(block.shape, [])
+        if block.shape in REUSED and len(spare) < SPARE:
+            spare.append(widget)
+        else:
             widget.deleteLater()
 
     def _set_range(self, top: int) -> None:

@@ -61,7 +61,8 @@ class Session:
         return self.messages()[-1]
 
     def press(self, name: str) -> StoredMessage:
-        footer = self.window.page.transcript.viewport().findChildren(Footer)[-1]
+        footers = self.window.page.transcript.viewport().findChildren(Footer)
+        footer = max((f for f in footers if f.isVisible()), key=Footer.y)
         button = next(b for b in footer.findChildren(IconButton) if b.accessibleName() == name)
         with self.qtbot.waitSignal(self.window.dialogue.finished, timeout=LOAD_MS):
             QTest.mouseClick(button, Qt.MouseButton.LeftButton)

@@ -89,7 +89,8 @@ def current(window: MainWindow) -> int:
 
 
 def in_footer(window: MainWindow, name: str) -> IconButton:
-    footer = window.page.transcript.viewport().findChildren(Footer)[-1]
+    footers = window.page.transcript.viewport().findChildren(Footer)
+    footer = max((f for f in footers if f.isVisible()), key=Footer.y)
     return next(b for b in footer.findChildren(IconButton) if b.accessibleName() == name)
 
 
