@@ -19,8 +19,8 @@ class Parts:
 
     def add(self, kind: PartKind, message: int, turn: int, text: str) -> Part:
         part = Part(kind, message, turn, text)
-        if self._parts and part.place(0) < self._parts[-1].place(0):
-            insort(self._parts, part, key=lambda each: each.place(0))
+        if self._parts and _order(part) < _order(self._parts[-1]):
+            insort(self._parts, part, key=_order)
         else:
             self._parts.append(part)
         return part
@@ -70,3 +70,7 @@ class Parts:
             last = min(stop, part.place(len(part.text)))
             if part.shown and first <= last and part.place(0) <= last:
                 yield part, first.offset, last.offset
+
+
+def _order(part: Part) -> tuple[int, int]:
+    return part.turn, part.rank

@@ -143,9 +143,7 @@ class VirtualColumn(QAbstractScrollArea):
             if block not in fresh:
                 self._release(block)
         self._blocks[change.start : change.stop] = change.fresh
-        self._heights.splice(
-            change.start, change.stop, [self._estimated(block) for block in change.fresh]
-        )
+        self._heights.splice(change.start, change.stop, self._estimated(change.fresh))
         for block in change.altered:
             if block in self._live:
                 self._live[block].show_block(block)
@@ -173,17 +171,21 @@ class VirtualColumn(QAbstractScrollArea):
         return (self.width() - self._column()) // 2
 
     def _estimate(self) -> None:
-        self._heights.replace([self._estimated(block) for block in self._blocks])
+        self._heights.replace(self._estimated(self._blocks))
 
-    def _estimated(self, block: Block) -> int:
-        around = block.above + block.below
-        if block.part is None:
-            return around + ROW
+    def _estimated(self, blocks: list[Block]) -> list[int]:
+        """Px that they may take, from the number of their letters and lines."""
         metrics = self.fontMetrics()
         letters = max(1, self._column() // max(1, metrics.averageCharWidth()))
-        length = block.stop - block.start
-        lines = block.part.text.count("\n", block.start, block.stop) + 1 + length // letters
-        return around + round(lines * metrics.height() * 1.25)
+        line = metrics.height() * 1.25
+        estimated = []
+        for block in blocks:
+            height = float(ROW)
+            if block.part:
+                ends = block.part.text.count("\n", block.start, block.stop)
+                height = line * (ends + 1 + (block.stop - block.start) // letters)
+            estimated.append(block.above + round(height) + block.below)
+        return estimated
 
     def _measure(self, index: int) -> bool:
         """Puts the true height of a live block in; False when it was known."""
