@@ -22,6 +22,8 @@ from engine.modeling.rope import Angles, Rotary
 
 EMBEDDING: Final = "model.embed_tokens"
 HEAD: Final = "lm_head"
+EXACT: Final = 64
+"""Logits of a token that are computed in float32."""
 FINAL_NORM: Final = ("norm", "final_layernorm")
 MLP_AT: Final = ("mlp", "block_sparse_moe")
 
@@ -118,8 +120,15 @@ class Decoder:
         return x
 
     def logits(self, x: Tensor) -> Tensor:
-        """[tokens, hidden size] -> [tokens, vocabulary]."""
-        logits = self.head(self.norm(x))
+        """[tokens, hidden size] -> [tokens, vocabulary].
+
+        In half precision logits of 25 are an eighth apart, and the first tokens of a reply tie. On
+        the CPU, which gives products no other dtype, the largest are computed again in float32.
+        """
+        normed = self.norm(x)
+        logits = self.head(normed)
+        if logits.is_cpu and logits.dtype != torch.float32:
+            logits = self.head.weights.largest_exact(normed, logits, EXACT)
         if self.config.logit_scale != 1.0:
             logits = logits * self.config.logit_scale
         if cap := self.config.logit_softcap:

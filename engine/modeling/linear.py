@@ -42,6 +42,16 @@ class Dense:
         out: Tensor = kernels.gate_up(x, self.tensor, activation, norm)
         return out
 
+    def largest_exact(self, x: Tensor, product: Tensor, count: int) -> Tensor:
+        """product [tokens, rows] of x [tokens, columns] in float32, its `count` largest of each
+        token computed so, the others as they are."""
+        rounded = product.float()
+        best = rounded.topk(min(count, rounded.shape[1])).indices
+        exact = (self.tensor[best].float() @ x.float()[..., None])[..., 0]
+        if self.bias is not None:
+            exact += self.bias[best]
+        return rounded.scatter_(-1, best, exact)
+
     def of_tokens(self, ids: Tensor) -> Tensor:
         """[tokens, columns] for ids int64 [tokens]."""
         return functional.embedding(ids, self.tensor)
