@@ -53,20 +53,24 @@ class Section:
 def split(text: str, start: int = 0, *, goes_on: bool = False) -> list[Section]:
     """Sections of a text from an offset, where one begins; at least one, the last of them open."""
     sections = []
+    has_fences = "```" in text or "~~~" in text
+    has_math = "$$" in text or "\\[" in text
     while True:
-        section, within = _next(text, start, goes_on)
+        section, within = _next(text, start, goes_on, has_fences, has_math)
         sections.append(section)
         start, goes_on = section.stop, within
         if start >= len(text):
             return sections
 
 
-def _next(text: str, start: int, goes_on: bool) -> tuple[Section, bool]:
+def _next(
+    text: str, start: int, goes_on: bool, has_fences: bool, has_math: bool
+) -> tuple[Section, bool]:
     """The section from `start`, and whether it ends within a block."""
     fence = None if goes_on else _FENCE.match(text, start)
     if fence:
         return Section(start, _end_of_fence(text, fence), fenced=True), False
-    stop, within = _end_of_prose(text, start)
+    stop, within = _end_of_prose(text, start, has_fences, has_math)
     return Section(start, stop, goes_on=goes_on), within
 
 
@@ -78,14 +82,13 @@ def _end_of_fence(text: str, fence: re.Match[str]) -> int:
     return end.end() if end else len(text)
 
 
-def _end_of_prose(text: str, start: int) -> tuple[int, bool]:
+def _end_of_prose(text: str, start: int, has_fences: bool, has_math: bool) -> tuple[int, bool]:
+    """Where a section ends, and whether within a block. Whether the text has fences or formulas
+    anywhere is known, so that lines need not be looked at for them where there are none."""
     at = start
     blank = in_math = False
     listed = bool(_ITEM.match(text, at))
     inner = ""
-    stop = start + INNER_LIMIT
-    has_fences = text.find("```", start, stop) >= 0 or text.find("~~~", start, stop) >= 0
-    has_math = text.find("$$", start, stop) >= 0 or text.find("\\[", start, stop) >= 0
     while at < len(text):
         length = at - start
         if length and not inner and not in_math:
