@@ -62,6 +62,8 @@ class PromptError(HearthError):
 class PromptTooLongError(PromptError):
     """The context cannot hold it."""
 
+    code = "context"
+
 
 class SettingError(HearthError):
     code = "setting"

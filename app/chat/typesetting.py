@@ -12,6 +12,7 @@ from PySide6.QtGui import (
     QColor,
     QFont,
     QFontDatabase,
+    QFontInfo,
     QFontMetricsF,
     QPainter,
     QTextCharFormat,
@@ -123,6 +124,13 @@ class Typesetter:
         return look
 
 
+MONOSPACED: Final = (
+    *("DejaVu Sans Mono", "Noto Sans Mono", "Liberation Mono", "Ubuntu Mono"),
+    *("Cascadia Mono", "Consolas", "Menlo", "Courier New"),
+)
+"""Families for code if the system names one that is not monospaced, as a bare one does."""
+
+
 def _spaced(look: QTextCharFormat, space: int) -> QTextCharFormat:
     """With so many px behind its letter."""
     spaced = QTextCharFormat(look)
@@ -134,7 +142,11 @@ def _spaced(look: QTextCharFormat, space: int) -> QTextCharFormat:
 @lru_cache(maxsize=1)
 def code_family() -> str:
     """The system's face for code."""
-    return QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont).family()
+    system = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+    if QFontInfo(system).fixedPitch():
+        return system.family()
+    there = set(QFontDatabase.families())
+    return next((family for family in MONOSPACED if family in there), system.family())
 
 
 def inlines(leaf: Leaf) -> list[Inline]:

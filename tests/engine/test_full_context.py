@@ -52,7 +52,7 @@ def test_what_fits_has_nothing_left_out(engine: Driven) -> None:
 
 def test_whoever_wants_no_turn_left_out_gets_an_error(engine: Driven) -> None:
     error = engine.fails(msgspec.structs.replace(asking(20), overflow="refuse"))
-    assert error.code == "prompt"
+    assert error.code == "context"
     assert f"the context holds {CONTEXT}" in error.detail
 
 

@@ -282,7 +282,7 @@ def test_stop_of_a_waiting_request_leaves_the_running_one(loaded: EngineProcess)
     [
         ("", {}, "prompt", "empty"),
         (" \n\t", {}, "prompt", "empty"),
-        ("word " * (CONTEXT + 10), {}, "prompt", f"context holds {CONTEXT}"),
+        ("word " * (CONTEXT + 10), {}, "context", f"context holds {CONTEXT}"),
         ("Hi", {"temperature": -1.0}, "setting", "temperature"),
         ("Hi", {"max_new_tokens": 0}, "setting", "token"),
     ],
