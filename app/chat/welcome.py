@@ -158,17 +158,16 @@ class _Example(plain.Button):
         super().__init__("", "example", parent)
         self.setAccessibleName(text)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         label = plain.Label(text, "exampleText", wraps=True)
         label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(14, 0, 12, 0)
+        self._row = layout = QHBoxLayout(self)
         layout.setSpacing(12)
         layout.addWidget(theming.IconLabel(icon, "muted", 20))
         layout.addWidget(label, 1)
         self.set_low(False)
 
     def set_low(self, low: bool) -> None:
-        """In one line each, where they stand below each other."""
-        lines = self.fontMetrics().height()
-        self.setFixedHeight(max(36, lines + 14) if low else max(64, 2 * lines + 24))
+        """With less room around the text, where they stand below each other."""
+        pad = 9 if low else 18
+        self._row.setContentsMargins(14, pad, 12, pad)
