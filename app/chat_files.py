@@ -13,8 +13,6 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.background import Background
 from app.chats import Chats
-from app.exchange.reading import ImportProblemError, read_file
-from app.exchange.writing import all_chats, as_json, as_markdown, chat_of, file_name
 from app.notices import Level, Notice, Notices
 from app.store.chat import Chat
 from app.store.errors import StoreError
@@ -51,6 +49,8 @@ class ChatFiles(QObject):
         known = next((chat for chat in self._chats.known if chat.id == conversation), None)
         if known is None:
             return
+        from app.exchange.writing import file_name
+
         dialog = self._dialog("Export this chat", KINDS)
         dialog.selectFile(f"{file_name(known.title)}.md")
         dialog.filterSelected.connect(partial(_fit_suffix, dialog))
@@ -85,6 +85,8 @@ class ChatFiles(QObject):
         except StoreError as error:
             self._tell(error.title, str(error))
             return
+        from app.exchange.writing import as_json, as_markdown, chat_of
+
         if path.suffix.lower() == ".json":
             content = as_json([chat_of(known, messages)])
         else:
@@ -98,6 +100,8 @@ class ChatFiles(QObject):
         except StoreError as error:
             self._tell(error.title, str(error))
             return
+
+        from app.exchange.writing import all_chats, as_json
 
         def write() -> int:
             with closing(opened()) as connection:
@@ -127,10 +131,14 @@ class ChatFiles(QObject):
 
     def read(self, paths: list[Path]) -> None:
         """Adds the chats of these files, each file in its turn."""
+        from app.exchange.reading import read_file
+
         for path in paths:
             self._background.run(partial(read_file, path), partial(self._on_read, path))
 
     def _on_read(self, path: Path, result: list[Chat] | Exception) -> None:
+        from app.exchange.reading import ImportProblemError
+
         if isinstance(result, ImportProblemError):
             self._tell("These chats could not be imported", str(result))
             return

@@ -26,9 +26,6 @@ from app.chat.drafts import Drafts
 from app.chat.page import ChatPage
 from app.chat_files import ChatFiles
 from app.chats import Chats
-from app.command.entries import entries
-from app.command.palette import Palette
-from app.command.shortcuts import ShortcutSheet
 from app.context.keeper import ContextKeeper
 from app.engine import Engine, EngineState
 from app.engine_notices import EngineNotices
@@ -40,7 +37,6 @@ from app.models.loader import (
 from app.notices import Notice, Notices
 from app.search.searcher import Searcher
 from app.settings.keeper import SettingsKeeper
-from app.settings.page import SettingsPage
 from app.status.line import StatusLine
 from app.store.records import Conversation
 from app.store.search import Hit
@@ -238,6 +234,9 @@ class MainWindow(QMainWindow):
 
     def open_palette(self) -> None:
         """Actions, models and chats by their names."""
+        from app.command.entries import entries
+        from app.command.palette import Palette
+
         if self.findChild(Palette) is not None:
             return
         Palette(self, entries(self.actions_table, self.loader, self.chats, self._open))
@@ -247,6 +246,8 @@ class MainWindow(QMainWindow):
         if self._pages.count() > 1:
             self.leave_settings()
             return
+        from app.settings.page import SettingsPage
+
         page = SettingsPage(self.settings.settings)
         page.changed.connect(self.settings.set)
         page.left.connect(self.leave_settings)
@@ -264,6 +265,8 @@ class MainWindow(QMainWindow):
             self.page.composer.setFocus()
 
     def open_shortcuts(self) -> None:
+        from app.command.shortcuts import ShortcutSheet
+
         ShortcutSheet(self.actions_table, self).open()
 
     def _forget_picker(self) -> None:
