@@ -330,7 +330,10 @@ def kill_all(planned: list[tuple[str, str]], dice: random.Random) -> Iterator[Ki
         for number, (phase, victim) in enumerate(planned, 1):
             yield kills.kill(number, phase, victim)
         kills.close()
-        assert not list(running_in(Path(home)))
+        closed = time.monotonic()
+        while (left := list(running_in(Path(home)))) and time.monotonic() < closed + DEATH_LIMIT:
+            time.sleep(0.05)
+        assert not left, left
 
 
 def main(count: int, seed: int) -> int:

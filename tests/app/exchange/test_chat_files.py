@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog
@@ -78,7 +80,7 @@ def test_what_cannot_be_written_or_read_is_said(
     window = make_window()
     window._list()
     window.files.write(chat, tmp_path / "no folder" / "a.md")
-    until_said(qtbot, window, "No such file or directory")
+    until_said(qtbot, window, os.strerror(errno.ENOENT))
     window.files.read([tmp_path / "gone.json"])
     until_said(qtbot, window, "gone.json cannot be read")
     assert len(store.conversations()) == 1
