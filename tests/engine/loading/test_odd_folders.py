@@ -380,3 +380,34 @@ def test_an_added_token_that_is_none_is_said(listed: object, folder: Path) -> No
     edit_json(folder / "tokenizer_config.json", added_tokens_decoder=listed)
     with pytest.raises(HearthError, match=re.escape("tokenizer_config.json is damaged")):
         added_tokens.add(Tokenizer.from_file(str(folder / "tokenizer.json")), folder)
+
+
+# ---------------------------------------------------------------------------- chat templates
+
+SAID = "{% for m in messages %}default {{ m.content }}{% endfor %}"
+OTHER = "{{ raise_exception('for tools only') }}"
+
+
+def in_a_list(folder: Path) -> None:
+    listed = [{"name": "tool_use", "template": OTHER}, {"name": "default", "template": SAID}]
+    edit_json(folder / "tokenizer_config.json", chat_template=listed)
+
+
+def in_a_file_of_its_own(folder: Path) -> None:
+    (folder / "chat_template.jinja").write_text(SAID, "utf-8")
+
+
+def in_the_folder_of_additional_ones(folder: Path) -> None:
+    edit_json(folder / "tokenizer_config.json", chat_template=None)
+    (folder / "additional_chat_templates").mkdir()
+    for name, template in (("tool_use", OTHER), ("default", SAID)):
+        (folder / "additional_chat_templates" / f"{name}.jinja").write_text(template, "utf-8")
+
+
+@pytest.mark.parametrize("put", [in_a_list, in_a_file_of_its_own, in_the_folder_of_additional_ones])
+def test_the_chat_template_is_the_default_one(put: Callable[[Path], None], folder: Path) -> None:
+    edit_json(folder / "tokenizer_config.json", eos_token="<|im_end|>")  # noqa: S106
+    put(folder)
+    chat = [{"role": "user", "content": "Hi"}]
+    assert theirs(folder).apply_chat_template(chat, tokenize=False) == "default Hi"
+    assert safetensors_folder.chat_template(model_folder.open_folder(folder)) == SAID
