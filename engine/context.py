@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Final
 
 from engine.errors import PromptError, PromptTooLongError
-
-KEPT_FOR_REPLY: Final = 8
-"""The context is divided by this."""
+from engine.protocol import KEPT_FOR_REPLY
 
 Messages = Sequence[tuple[str, str]]
 """(role, content) of each message."""
@@ -54,7 +51,7 @@ def fitted(messages: Messages, capacity: int, longest_reply: int | None, encode:
         return Fitted(ids, 0)
     shortened = _shortened(messages, capacity, longest_reply, encode)
     if shortened is None:
-        raise too_long(capacity)
+        raise _too_long(capacity)
     return shortened
 
 
@@ -76,7 +73,7 @@ def reserved(capacity: int, longest_reply: int | None) -> int:
     return min(kept, longest_reply or kept)
 
 
-def too_long(capacity: int) -> PromptTooLongError:
+def _too_long(capacity: int) -> PromptTooLongError:
     return PromptTooLongError(
         f"Your message alone is too long: the context holds {capacity:,} tokens.",
         "Shorten it, or load the model with a longer context.",

@@ -20,6 +20,8 @@ Role = Literal["system", "user", "assistant"]
 Overflow = Literal["leave_out", "refuse"]
 """What becomes of a conversation that the context cannot hold. leave_out: its oldest turns are left
 out behind the system prompt, and `LeftOut` says so; refuse: it is an error."""
+KEPT_FOR_REPLY: Final = 8
+"""The context is divided by this: so many of its tokens are kept for a reply without a limit."""
 FinishReason = Literal["stop", "length", "context", "stopped", "error"]
 """stop: end-of-turn token or stop string; length: max_new_tokens; context: the context is full;
 stopped: the user's Stop; error: an `Error` event with the same request came before."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -53,13 +52,6 @@ class Way(Enum):
     LONGER = "longer"
 
 
-@dataclass(frozen=True)
-class Longer:
-    """A context that the model could be loaded with, in tokens."""
-
-    context: int
-
-
 class ContextCard(QFrame):
     """`chosen(Way)` by the button; `left()` by Cancel or Esc; `shown(bool)`."""
 
@@ -86,9 +78,8 @@ class ContextCard(QFrame):
         self._group.buttonToggled.connect(lambda *_: self._name_button())
         self.hide()
 
-    def show_use(self, use: ContextUse, messages: int, longer: Longer | None) -> None:
-        """`messages`: how many there are before the one that is being written."""
-        fits_in_no_way = not use.kept and not use.most_of_message
+    def show_use(self, use: ContextUse, longer: int | None) -> None:
+        """`longer`: a context in tokens that would do, and with which the model can be loaded."""
         self._title.setText(
             f"This no longer fits: {count(use.excess)} tokens too many"
             if use.exact
@@ -101,11 +92,9 @@ class ContextCard(QFrame):
                 f"{LEGEND[name]} {count(getattr(use, name))}" if use.exact else LEGEND[name]
             )
         self._mark.setText(f"the line marks {count(use.capacity)}")
-        self._show_options(use, messages, longer)
+        self._show_options(use, longer)
+        self._choose(_best(use, longer))
         self.setAccessibleName(self._title.text())
-        self._send.setEnabled(any(option.isVisibleTo(self) for option in self._options.values()))
-        if fits_in_no_way:
-            self._choose(Way.LONGER if longer else Way.SHORTEN)
         self.show()
         self._options[self._way].radio.setFocus()
 
@@ -118,7 +107,7 @@ class ContextCard(QFrame):
         for option in self._options.values():
             option.set_narrow(narrow)
 
-    def _show_options(self, use: ContextUse, messages: int, longer: Longer | None) -> None:
+    def _show_options(self, use: ContextUse, longer: int | None) -> None:
         turns = (use.left_out + 1) // 2
         oldest = "the oldest turn" if turns == 1 else f"the {count(turns)} oldest turns"
         most = use.most_of_message
@@ -127,7 +116,7 @@ class ContextCard(QFrame):
             "The model no longer sees them; you do, above a line in the chat.",
             share(use.kept + use.reserved, use.capacity),
             f"{count(use.freed)} tokens freed" if use.exact else "",
-            shown=0 < use.left_out <= messages,
+            shown=use.left_out > 0,
         )
         self._options[Way.SHORTEN].show_option(
             "Shorten your message",
@@ -136,16 +125,14 @@ class ContextCard(QFrame):
             f"{count(use.excess)} tokens to cut" if use.exact and most else "",
             shown=True,
         )
-        context = longer.context if longer else 0
+        context = longer or 0
         self._options[Way.LONGER].show_option(
             "Load the model with a longer context",
             f"{count(context)} tokens, if the memory suffices for them.",
             share(use.total, context) if use.exact else "",
             f"{count(context - use.capacity)} tokens more",
-            shown=longer is not None and (not use.exact or use.total <= context),
+            shown=longer is not None,
         )
-        first = next(way for way in Way if not self._options[way].isHidden())
-        self._choose(first)
 
     @property
     def _way(self) -> Way:
@@ -205,6 +192,15 @@ class ContextCard(QFrame):
             layout.addWidget(option)
             self._group.addButton(option.radio)
         layout.addLayout(buttons)
+
+
+def _best(use: ContextUse, longer: int | None) -> Way:
+    """What is chosen first: what sends the message as it is, with the least loss."""
+    if use.left_out:
+        return Way.LEAVE_OUT
+    if longer and not use.most_of_message:
+        return Way.LONGER
+    return Way.SHORTEN
 
 
 class _Option(QFrame):

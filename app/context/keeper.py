@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
-
 from PySide6.QtCore import QObject, Signal
 
 from app.chat.dialogue import Dialogue
-from app.context.card import ContextCard, Longer, Way
+from app.context.card import ContextCard, Way
 from app.context.counter import Asked, ContextCounter
 from app.context.gauge import ContextGauge
 from app.context.use import ContextUse, short_enough, surely_fits
@@ -17,9 +14,6 @@ from app.models.loader import ModelLoader, ModelState, ReadyModel
 from app.store.errors import StoreError
 from app.store.store import Store
 from engine import protocol
-
-LONGER: Final = 2
-"""Times the context that is offered in place of one that is full."""
 
 
 class ContextKeeper(QObject):
@@ -106,17 +100,22 @@ class ContextKeeper(QObject):
         if use is None or use.fits:
             self._go()
             return
-        self._card.show_use(use, len(self._history()), self._longer(use))
+        self._card.show_use(use, self._longer(use))
         self.asked.emit()
 
     def _on_chosen(self, way: Way) -> None:
-        use, ways = self._use, self._ways()
+        use = self._use
         self._card.hide()
-        if use is not None:
-            ways[way](use)
-
-    def _ways(self) -> dict[Way, Callable[[ContextUse], None]]:
-        return {Way.LEAVE_OUT: self._leave_out, Way.SHORTEN: self._shorten, Way.LONGER: self._load}
+        if use is None:
+            return
+        match way:
+            case Way.LEAVE_OUT:
+                self._leave_out(use)
+            case Way.LONGER:
+                self._load(use)
+            case Way.SHORTEN:
+                self._give_up()
+                self.shortens.emit()
 
     def _leave_out(self, use: ContextUse) -> None:
         conversation = self._dialogue.conversation
@@ -142,24 +141,21 @@ class ContextKeeper(QObject):
         except StoreError:  # which is told where the messages are read
             self.seen_from.emit(None)
 
-    def _shorten(self, use: ContextUse) -> None:  # noqa: ARG002
-        self._give_up()
-        self.shortens.emit()
-
     def _load(self, use: ContextUse) -> None:
         longer = self._longer(use)
         if longer and isinstance(self._loader.state, ReadyModel):
             self._loads_longer = True
-            self._loader.load(self._loader.state.loaded.model.id, longer.context)
+            self._loader.load(self._loader.state.loaded.model.id, longer)
 
-    def _longer(self, use: ContextUse) -> Longer | None:
-        """The next power of two of contexts that everything fits in, up to what the model has."""
+    def _longer(self, use: ContextUse) -> int | None:
+        """The context doubled until everything fits, at most the model's own, in tokens. None if
+        that is too short too."""
         state = self._loader.state
         most = state.loaded.model.context_length if isinstance(state, ReadyModel) else 0
         context = use.capacity
         while context < most and (context == use.capacity or context < use.total):
-            context = min(LONGER * context, most)
-        return Longer(context) if context > use.capacity and use.total <= context else None
+            context = min(2 * context, most)
+        return context if context > use.capacity and use.total <= context else None
 
     def _give_up(self) -> None:
         self._pending, self._loads_longer = "", False

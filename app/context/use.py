@@ -10,8 +10,6 @@ from engine import protocol
 
 NEARLY_FULL: Final = 0.85
 """The share of the context from which the gauge warns."""
-KEPT_FOR_REPLY: Final = 8
-"""The context is divided by this, as in the engine."""
 TURN: Final = 64
 """Tokens that a template may write around a message."""
 
@@ -90,7 +88,7 @@ def surely_fits(use: ContextUse, draft: str) -> bool:
 
 def short_enough(texts: Iterable[str], capacity: int) -> bool:
     """Whether a conversation of these messages fits, without a count."""
-    return sum(map(most_tokens, texts)) <= capacity - capacity // KEPT_FOR_REPLY
+    return sum(map(most_tokens, texts)) <= capacity - capacity // protocol.KEPT_FOR_REPLY
 
 
 def most_tokens(text: str) -> int:
