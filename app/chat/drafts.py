@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
 from PySide6.QtCore import QObject, QTimer
 
 from app.chat.dialogue import Dialogue
 from app.chat.page import ChatPage
-from app.store import chat_settings
 from app.store.errors import StoreError
 from app.store.store import Store
 
@@ -66,7 +64,7 @@ class Drafts(QObject):
         if conversation is None:
             return self._store.setting(SETTING)
         try:
-            return chat_settings.read(self._store.chat_settings(conversation)).draft
+            return self._store.chat_settings(conversation).draft
         except StoreError:  # which is told where the messages are read
             return ""
 
@@ -77,8 +75,6 @@ class Drafts(QObject):
             self._store.set_setting(SETTING, draft)
             return
         try:
-            stored = chat_settings.read(self._store.chat_settings(conversation))
-            settings = msgspec.structs.replace(stored, draft=draft)
-            self._store.set_chat_settings(conversation, chat_settings.written(settings))
+            self._store.change_chat_settings(conversation, draft=draft)
         except StoreError as error:
             self._dialogue.store_failed.emit(error)

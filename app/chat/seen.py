@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
 from PySide6.QtCore import QObject, Signal
 
-from app.store import chat_settings
 from app.store.records import StoredMessage
 from app.store.store import Store
 from engine import protocol
@@ -28,7 +26,7 @@ class Seen(QObject):
         """The message from which on the model sees it; None for all. Raises StoreError."""
         if conversation is None:
             return None
-        return chat_settings.read(self._store.chat_settings(conversation)).seen_from
+        return self._store.chat_settings(conversation).seen_from
 
     def messages(
         self, conversation: int, path: Sequence[StoredMessage]
@@ -58,9 +56,7 @@ class Seen(QObject):
         self._set(conversation, None)
 
     def _set(self, conversation: int, message: int | None) -> None:
-        stored = chat_settings.read(self._store.chat_settings(conversation))
-        settings = msgspec.structs.replace(stored, seen_from=message)
-        self._store.set_chat_settings(conversation, chat_settings.written(settings))
+        self._store.change_chat_settings(conversation, seen_from=message)
         self.changed.emit(conversation)
 
 

@@ -7,8 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
+import msgspec
+
+from app.store import chat_settings
 from app.store.changes import (
     ChatSettingsChange,
     Deletion,
@@ -27,6 +30,7 @@ from app.store.changes import (
     execute,
 )
 from app.store.chat import Chat
+from app.store.chat_settings import ChatSettings
 from app.store.errors import GoneError, StoreError
 from app.store.home import Home
 from app.store.records import (
@@ -55,6 +59,8 @@ KEPT_S: Final = 30 * 24 * 3600.0
 """How long a deleted conversation can be restored."""
 
 _CONVERSATION: Final = "id, title, updated_at, leaf_id, pinned, folder, settings"
+_LISTED: Final = "id, title, updated_at, leaf_id, pinned, folder, '' AS settings"
+"""Without what is only read for the chat on screen: settings have its draft, which may be long."""
 
 T = TypeVar("T")
 
@@ -95,7 +101,7 @@ class Store(Saving):
     def conversations(self) -> list[Conversation]:
         """Newest first, without the deleted ones. Raises StoreError."""
         rows = self._rows(
-            f"SELECT {_CONVERSATION} FROM conversations "  # noqa: S608
+            f"SELECT {_LISTED} FROM conversations "  # noqa: S608
             "WHERE deleted_at IS NULL ORDER BY updated_at DESC, id DESC"
         )
         listed = [conversation_of(row) for row in rows]
@@ -124,8 +130,8 @@ class Store(Saving):
         """Raises GoneError."""
         self._change(PinChange(conversation, int(pinned)))
 
-    def chat_settings(self, conversation: int) -> str:
-        """As `set_chat_settings` was given them; empty for none. Raises StoreError."""
+    def chat_settings(self, conversation: int) -> ChatSettings:
+        """What is set for this conversation alone. Raises StoreError."""
         rows = self._rows(
             f"SELECT {_CONVERSATION} FROM conversations WHERE id = ?",  # noqa: S608
             conversation,
@@ -133,11 +139,13 @@ class Store(Saving):
         found = [conversation_of(row) for row in rows]
         for change in self._journal.values():
             found = change.in_conversations(found)
-        return next((known.settings for known in found if known.id == conversation), "")
+        stored = next((known.settings for known in found if known.id == conversation), "")
+        return chat_settings.read(stored)
 
-    def set_chat_settings(self, conversation: int, settings: str) -> None:
-        """What is set for this conversation alone. Raises GoneError."""
-        self._change(ChatSettingsChange(conversation, settings))
+    def change_chat_settings(self, conversation: int, **changes: Any) -> None:
+        """Sets these fields of ChatSettings for this conversation alone. Raises StoreError."""
+        changed = msgspec.structs.replace(self.chat_settings(conversation), **changes)
+        self._change(ChatSettingsChange(conversation, chat_settings.written(changed)))
 
     def delete_conversation(self, conversation: int) -> None:
         """It goes into the trash, from which a start removes it after KEPT_S."""
@@ -146,7 +154,7 @@ class Store(Saving):
     def trash(self) -> list[Conversation]:
         """The deleted ones, the last one first. Raises StoreError."""
         rows = self._rows(
-            f"SELECT {_CONVERSATION} FROM conversations WHERE deleted_at IS NOT NULL "  # noqa: S608
+            f"SELECT {_LISTED} FROM conversations WHERE deleted_at IS NOT NULL "  # noqa: S608
             "ORDER BY deleted_at DESC, id DESC"
         )
         return [conversation_of(row) for row in rows]
