@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QWidget
 
 from app import plain, theming
 from app.chat.selection import Place
 from app.chat.transcript import Transcript
+from app.widgets.search_field import SearchField
 
 SIZE: Final = QSize(316, 44)
 SIDE: Final = 16
@@ -29,9 +30,7 @@ class FindBar(QFrame):
         self._around = parent
         self._found: list[tuple[Place, Place]] = []
         self._at = 0
-        self.field = QLineEdit()
-        self.field.setObjectName("findField")
-        self.field.setAccessibleName("Find in this chat")
+        self.field = SearchField("findField", "Find in this chat", self._take_key)
         self.field.setPlaceholderText("Find in this chat")
         self.count = plain.Label("", "secondary")
         self.up = _button("up", "Find the one before (Shift+Enter)")
@@ -45,7 +44,6 @@ class FindBar(QFrame):
         for widget in (self.count, self.up, self.down, close):
             row.addWidget(widget)
         self.field.textChanged.connect(self._look)
-        self.field.installEventFilter(self)
         self.up.clicked.connect(lambda: self.step(-1))
         self.down.clicked.connect(lambda: self.step(1))
         close.clicked.connect(self.leave)
@@ -86,15 +84,6 @@ class FindBar(QFrame):
         if self._found:
             self._at = (self._at + way) % len(self._found)
             self._show()
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if watched is self.field and isinstance(event, QKeyEvent):
-            if event.type() is QEvent.Type.ShortcutOverride and event.key() == Qt.Key.Key_Escape:
-                event.accept()
-                return True
-            if event.type() is QEvent.Type.KeyPress:
-                return self._take_key(event)
-        return super().eventFilter(watched, event)
 
     def _take_key(self, event: QKeyEvent) -> bool:
         back = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)

@@ -8,9 +8,7 @@ from typing import Final
 
 from PySide6.QtCore import (
     QEvent,
-    QModelIndex,
     QObject,
-    QPersistentModelIndex,
     QPoint,
     QRect,
     QSize,
@@ -20,17 +18,17 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QLineEdit,
     QListWidget,
     QListWidgetItem,
     QStyle,
-    QStyledItemDelegate,
     QStyleOptionViewItem,
     QVBoxLayout,
     QWidget,
 )
 
 from app import plain, theming
+from app.widgets.row_delegate import Index, RowDelegate
+from app.widgets.search_field import SearchField
 
 WIDTH: Final = 600
 TOP: Final = 96
@@ -101,10 +99,9 @@ class Palette(QWidget):
         self._before = window.focusWidget()
         self.card = QFrame(self)
         self.card.setObjectName("palette")
-        self.field = QLineEdit()
-        self.field.setObjectName("paletteField")
+        name = "Name of a command, model or chat"
+        self.field = SearchField("paletteField", name, self._take_key)
         self.field.setPlaceholderText("What do you want to do?")
-        self.field.setAccessibleName("Name of a command, model or chat")
         self.list = QListWidget()
         self.list.setObjectName("paletteList")
         self.list.setAccessibleName("What fits")
@@ -124,7 +121,6 @@ class Palette(QWidget):
         layout.addWidget(self.list)
         layout.addLayout(_hints())
         self.field.textChanged.connect(self._fill)
-        self.field.installEventFilter(self)
         self.list.itemClicked.connect(self._run)
         window.installEventFilter(self)
         self._fill("")
@@ -139,12 +135,6 @@ class Palette(QWidget):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if watched is self._around and event.type() is QEvent.Type.Resize:
             self._place()
-        if watched is self.field and isinstance(event, QKeyEvent):
-            if event.type() is QEvent.Type.KeyPress:
-                return self._take_key(event)
-            if event.key() == Qt.Key.Key_Escape:  # else it would be the window's shortcut
-                event.accept()
-                return True
         return super().eventFilter(watched, event)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
@@ -229,24 +219,12 @@ def _hints() -> QHBoxLayout:
     return row
 
 
-class _EntryDelegate(QStyledItemDelegate):
+class _EntryDelegate(RowDelegate):
     def __init__(self, palette: Palette) -> None:
-        super().__init__(palette)
+        super().__init__(ROW, palette)
         self._palette = palette
 
-    def sizeHint(
-        self,
-        option: QStyleOptionViewItem,  # noqa: ARG002
-        index: QModelIndex | QPersistentModelIndex,  # noqa: ARG002
-    ) -> QSize:
-        return QSize(0, ROW)
-
-    def paint(
-        self,
-        painter: QPainter,
-        option: QStyleOptionViewItem,
-        index: QModelIndex | QPersistentModelIndex,
-    ) -> None:
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         entry, theme = index.data(ENTRY), theming.theme()
         room = QRect(option.rect).adjusted(8, 0, -8, 0)
         painter.save()

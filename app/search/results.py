@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QPointF, QRect, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -22,13 +22,13 @@ from PySide6.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QStyle,
-    QStyledItemDelegate,
     QStyleOptionViewItem,
     QWidget,
 )
 
 from app import plain, theming
 from app.store.search import MOST_HITS, Hit, Piece
+from app.widgets.row_delegate import Index, RowDelegate
 
 ROW: Final = 72
 SIDE: Final = 8
@@ -106,24 +106,12 @@ class Results(QListWidget):
         self.chosen.emit(item.data(FOUND).first)
 
 
-class _ResultDelegate(QStyledItemDelegate):
+class _ResultDelegate(RowDelegate):
     def __init__(self, results: Results) -> None:
-        super().__init__(results)
+        super().__init__(ROW, results)
         self._results = results
 
-    def sizeHint(
-        self,
-        option: QStyleOptionViewItem,  # noqa: ARG002
-        index: QModelIndex | QPersistentModelIndex,  # noqa: ARG002
-    ) -> QSize:
-        return QSize(0, ROW)
-
-    def paint(
-        self,
-        painter: QPainter,
-        option: QStyleOptionViewItem,
-        index: QModelIndex | QPersistentModelIndex,
-    ) -> None:
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         found, theme = index.data(FOUND), theming.theme()
         room = QRect(option.rect).adjusted(0, 0, 0, -2)
         selected = bool(option.state & QStyle.StateFlag.State_Selected)

@@ -11,7 +11,6 @@ from PySide6.QtCore import (
     QAbstractItemModel,
     QEvent,
     QModelIndex,
-    QPersistentModelIndex,
     QPoint,
     QPointF,
     QRect,
@@ -35,7 +34,6 @@ from PySide6.QtWidgets import (
     QListWidgetItem,
     QMenu,
     QStyle,
-    QStyledItemDelegate,
     QStyleOptionViewItem,
     QWidget,
 )
@@ -43,10 +41,9 @@ from PySide6.QtWidgets import (
 from app import plain, theming
 from app.actions import Actions
 from app.store.records import Conversation
+from app.widgets.row_delegate import Index, RowDelegate
 
 Sign = Literal["", "writes", "waits", "new", "pinned"]
-Index = QModelIndex | QPersistentModelIndex
-
 ROW: Final = 33
 """Px of a row and the gap below it."""
 
@@ -272,20 +269,17 @@ def _item(row: Row) -> QListWidgetItem:
     return item
 
 
-class _ChatDelegate(QStyledItemDelegate):
+class _ChatDelegate(RowDelegate):
     """Draws a row, and lets its name be edited in it."""
 
     def __init__(self, chats: ChatList) -> None:
-        super().__init__(chats)
+        super().__init__(ROW, chats)
         self._chats = chats
         self._signs = {
             "waits": theming.icon("clock"),
             "pinned": theming.icon("pin"),
             "menu": theming.icon("more", "text"),
         }
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:  # noqa: ARG002
-        return QSize(0, ROW)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         painter.save()

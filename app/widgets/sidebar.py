@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -23,6 +23,7 @@ from app.search.results import Results, summary
 from app.store.records import Conversation
 from app.store.search import Hit
 from app.widgets.chat_list import ChatList, Sign
+from app.widgets.search_field import SearchField
 
 WIDTH: Final = 264
 
@@ -48,13 +49,10 @@ class Sidebar(QFrame):
         self.setFixedWidth(WIDTH)
         self._titles: dict[int, str] = {}
         self.chats = ChatList(actions)
-        self.search = QLineEdit()
-        self.search.setObjectName("search")
-        self.search.setAccessibleName(actions.text("search"))
+        self.search = SearchField("search", actions.text("search"), self._take_key)
         self.search.setPlaceholderText(f"{actions.text('search')}   {actions.keys('search')}")
         self.search.addAction(theming.icon("search"), QLineEdit.ActionPosition.LeadingPosition)
         self.search.setClearButtonEnabled(True)
-        self.search.installEventFilter(self)
         self.results = Results()
         self.summary = plain.Label("", "columnName")
         self.summary.setContentsMargins(8, 8, 0, 4)
@@ -100,17 +98,8 @@ class Sidebar(QFrame):
         self.search.setFocus()
         self.search.selectAll()
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Esc ends the search, Down goes to what was found."""
-        if watched is self.search and isinstance(event, QKeyEvent):
-            if event.type() is QEvent.Type.ShortcutOverride and event.key() == Qt.Key.Key_Escape:
-                event.accept()
-                return True
-            if event.type() is QEvent.Type.KeyPress:
-                return self._take_key(event)
-        return super().eventFilter(watched, event)
-
     def _take_key(self, event: QKeyEvent) -> bool:
+        """Esc ends the search, Down goes to what was found."""
         match Qt.Key(event.key()):
             case Qt.Key.Key_Escape:
                 self.search.clear()
