@@ -23,7 +23,7 @@ from engine.modeling.rope import Angles, Rotary
 EMBEDDING: Final = "model.embed_tokens"
 HEAD: Final = "lm_head"
 EXACT: Final = 64
-"""Logits of a token that are computed in float32."""
+"""How many of a token's logits, the largest, are computed again in float32."""
 FINAL_NORM: Final = ("norm", "final_layernorm")
 MLP_AT: Final = ("mlp", "block_sparse_moe")
 
