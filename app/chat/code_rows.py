@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_right
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import accumulate
 from typing import Final
 
 LONGEST_ROW: Final = 2000
 """Characters of a row at most: a longer line goes on in the next one, as laying it out would take
 too long."""
+
+MOST_LETTERS: Final = 4
+"""Characters of a row for each of its columns at most: accents take none."""
 
 TAB: Final = 4
 """Columns of a tab."""
@@ -30,6 +36,8 @@ class CodeRows:
 
     def show(self, text: str, columns: int = 0) -> None:
         """`columns`: at which rows wrap; 0 if they do not. What only grew is not cut anew."""
+        if columns == self._columns and text == self.text and self.widest:
+            return
         if columns == self._columns and text.startswith(self.text):
             begin = self.text.rfind("\n") + 1
             del self.starts[bisect_right(self.starts, begin - 1) :]
@@ -60,34 +68,42 @@ class CodeRows:
     def _add_line(self, begin: int, end: int) -> None:
         line = self.text[begin:end]
         most = self._columns or LONGEST_ROW
-        if len(line) <= most and line.isascii() and "\t" not in line:
-            self.starts.append(begin)
-            self.widest = max(self.widest, len(line))
-            return
+        if len(line) <= most and "\t" not in line:
+            columns = len(line) if line.isascii() else sum(map(_width, line))
+            if columns <= most:
+                self.starts.append(begin)
+                self.widest = max(self.widest, columns)
+                return
         at = 0
-        while True:
+        while at < len(line):
             stop, columns = _fitting(line, at, most)
             self.starts.append(begin + at)
             self.widest = max(self.widest, columns)
             at = stop
-            if at >= len(line):
-                return
 
 
 def _fitting(line: str, start: int, most: int) -> tuple[int, int]:
     """Where a row ends that begins at `start`, and how many columns it takes."""
+    letters = line[start : start + min(LONGEST_ROW, MOST_LETTERS * most)]
+    if "\t" in letters:
+        sums = list(_columns_with_tabs(letters))
+    else:
+        sums = list(accumulate(map(_width, letters)))
+    fit = max(1, bisect_right(sums, most))
+    return start + fit, sums[fit - 1]
+
+
+def _columns_with_tabs(letters: str) -> Iterator[int]:
+    """Columns up to each letter, and with it."""
     columns = 0
-    for at in range(start, min(len(line), start + LONGEST_ROW)):
-        width = _columns_of(line[at], columns)
-        if columns + width > most and at > start and not unicodedata.combining(line[at]):
-            return at, columns
-        columns += width
-    return min(len(line), start + LONGEST_ROW), columns
+    for letter in letters:
+        columns += TAB - columns % TAB if letter == "\t" else _width(letter)
+        yield columns
 
 
-def _columns_of(letter: str, at: int) -> int:
-    if letter == "\t":
-        return TAB - at % TAB
+@lru_cache(maxsize=4096)
+def _width(letter: str) -> int:
+    """Columns of a letter that is no tab."""
     if letter.isascii():
         return 1
     if unicodedata.combining(letter) or letter in "\u200b\u200d\ufe0f":

@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import groupby
+from itertools import groupby, islice
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from app.chat import sections
@@ -34,17 +36,26 @@ from app.chat.sections import Section
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.ruler import RuleOptionsType
+    from markdown_it.rules_block import StateBlock
+    from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
 DEEPEST: Final = 40
 """Quotations and lists within one another that are read; what is deeper is left out of them."""
 
-MOST_MARKS: Final = 500
-"""Characters with a meaning in a section that is read as Markdown. Text that people read has one in
-ten at most; the time for them grows by more than their number."""
+MOST_STEPS: Final = 800
+"""Steps of the parser, of 10 to 50 µs, after which a section is shown as it is written. Of 705
+sections of the descriptions of Python packages the costliest one takes 530."""
 
-MOST_DEFINED: Final = 20_000
-"""Characters of the definitions of links that are read."""
+STEPS: Final = "steps"
+"""Where the parser's environment, which is one text's, holds how many were taken."""
+
+LABEL_LETTERS: Final = 16
+"""Characters of the label of a link that are searched in the time of a step."""
+
+MOST_DEFINED: Final = 200
+"""Definitions of links and footnotes that are read for what refers to them from another section."""
 
 ABOVE: Final = {"heading": 20, "code": 4, "table": 4, "quotation": 4, "rule": 16, "math": 4}
 BELOW: Final = {"heading": 8, "code": 16, "table": 16, "quotation": 16, "rule": 16, "math": 16}
@@ -59,7 +70,6 @@ DEEPEST_INSET: Final = 8
 """Lists and quotations within one another that are moved in further."""
 
 _LINE_ENDS: Final = re.compile(r"\r\n?|\n")
-_MARK: Final = re.compile(r"[*_`\[\]<&\\$~!:]|\|.|\n[=>+-]")
 _TASK: Final = re.compile(r"\[([ xX])\][ \t]+")
 _BREAK_TAG: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ADDRESS: Final = re.compile(r"(?<![\w/.:@-])(?:https?://|www\.)[^\s<>\"`\\^{|}]+", re.IGNORECASE)
@@ -91,20 +101,49 @@ class Names:
     notes: frozenset[str] = frozenset()
 
 
-def names_in(text: str) -> Names:
-    """Definitions of links and footnotes in a text of several sections; what one section defines
-    for itself is found when it is parsed."""
-    split = sections.split(text) if "]:" in text else []
-    if len(split) < 2:
-        return Names()
-    prose = [text[section.start : section.stop] for section in split if not section.fenced]
-    found = [each for part in prose for each in _definitions(part)]
-    links = "\n\n".join(each[0] for each in found if not each[1])
-    env: dict[str, Any] = {}
-    if links and len(links) < MOST_DEFINED and links.count("[") <= MOST_MARKS:
-        _parser().parse(links, env)
-    notes = frozenset(each[2] for each in found if each[1])
-    return Names(env.get("references", {}), notes)
+class Definitions:
+    """Collects what the sections of a text define, as they come; a section that is parsed finds its
+    own besides."""
+
+    def __init__(self) -> None:
+        self._env: dict[str, Any] = {}
+        self._notes: set[str] = set()
+        self._known: set[tuple[bool, str]] = set()
+        self._left = MOST_DEFINED
+
+    def take(self, text: str, section: Section) -> None:
+        """Sections in their order: the first definition of a name holds."""
+        if section.fenced or not self._left:
+            return
+        prose = text[section.start : section.stop]
+        if "]:" not in prose:
+            return
+        links = []
+        for found in islice(_definitions(prose), self._left):
+            self._left -= 1
+            is_note, label = bool(found[1]), found[2]
+            if (is_note, label) in self._known:  # the first one holds
+                continue
+            self._known.add((is_note, label))
+            if is_note:
+                self._notes.add(label)
+            else:
+                links.append(found[0])
+        if links:
+            self._env.pop(STEPS, None)
+            with suppress(TooCostlyError):
+                _parser().parse("\n\n".join(links), self._env)
+
+    def names(self) -> Names:
+        return Names(dict(self._env.get("references", {})), frozenset(self._notes))
+
+
+def names_in(text: str, split: Sequence[Section]) -> Names:
+    """What the sections of a text define."""
+    found = Definitions()
+    for section in split:
+        found.take(text, section)
+    return found.names()
 
 
 def _definitions(text: str) -> Iterator[re.Match[str]]:
@@ -170,19 +209,51 @@ def prepare() -> None:
 
 def _parsed(source: str, start: int, names: Names, above: int) -> list[Piece]:
     reader = _Reader(source, start, above)
-    if len(_MARK.findall(source)) > MOST_MARKS:
-        reader.read_plain()
-    else:
-        env: dict[str, Any] = {"references": dict(names.references)}
-        env["footnotes"] = {"refs": {f":{note}": -1 for note in names.notes}}
+    env: dict[str, Any] = {"references": dict(names.references), STEPS: source.count("\n")}
+    env["footnotes"] = {"refs": {f":{note}": -1 for note in names.notes}}
+    try:
         reader.read(_parser().parse(source, env))
+    except TooCostlyError:
+        reader = _Reader(source, start, above)
+        reader.read_plain()
     return reader.pieces()
+
+
+class TooCostlyError(Exception):
+    """The parser has taken MOST_STEPS steps."""
+
+
+def _take_steps(env: Any, steps: int) -> None:
+    """Raises TooCostlyError. Steps and not a clock, which would cut a text another way while it
+    streams than when it is opened."""
+    env[STEPS] = taken = env.get(STEPS, 0) + steps
+    if taken > MOST_STEPS:
+        raise TooCostlyError
+
+
+def _count_block(state: StateBlock, _line: int, _end: int, _silent: bool) -> bool:
+    _take_steps(state.env, 1)
+    return False
+
+
+def _count_inline(state: StateInline, _silent: bool) -> bool:
+    _take_steps(state.env, 1)
+    return False
+
+
+def _counted_label(state: StateInline, start: int, nested: bool = False) -> int:
+    """As the parser's own, which searches the rest of a paragraph for each bracket."""
+    from markdown_it.helpers import parseLinkLabel
+
+    end = parseLinkLabel(state, start, nested)
+    _take_steps(state.env, ((end if end >= 0 else state.posMax) - start) // LABEL_LETTERS)
+    return end
 
 
 @cache
 def _parser() -> MarkdownIt:
     # Imported with the first reply: it takes 80 ms, which a window without one need not wait for.
-    from markdown_it import MarkdownIt
+    from markdown_it import MarkdownIt, helpers
     from mdit_py_plugins.dollarmath import dollarmath_plugin
     from mdit_py_plugins.footnote import footnote_plugin
     from mdit_py_plugins.texmath import texmath_plugin
@@ -194,6 +265,17 @@ def _parser() -> MarkdownIt:
     # The text keeps its escapes apart, so that each character is found in the source; footnotes
     # stay where they were written.
     made.core.ruler.disable(["footnote_tail", "text_join"])
+    made.inline.ruler.disable(["footnote_inline"])  # no part of the Markdown that models write
+    interrupts: RuleOptionsType = {
+        "alt": ["paragraph", "reference", "blockquote", "list", "footnote_def"]
+    }
+    made.block.ruler.before("table", "steps", _count_block, interrupts)
+    made.inline.ruler.before("text", "steps", _count_inline)
+    made.helpers = SimpleNamespace(  # type: ignore[assignment]
+        parseLinkLabel=_counted_label,
+        parseLinkDestination=helpers.parseLinkDestination,
+        parseLinkTitle=helpers.parseLinkTitle,
+    )
     return made
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
 from app.chat import markdown, sections
 from app.chat.blocks import BETWEEN, Block, Part, unread_block
 from app.chat.flow import GAP, TIGHT, Content, Flow
-from app.chat.markdown import Names
+from app.chat.markdown import Definitions, Names, Piece
 from app.chat.sections import Section
 
 AFTER_FENCE = markdown.BELOW["code"]
+
+MOST_UNREAD: Final = 64
+"""Blocks at most in the place of an unread one: of more sections, several are one block that is
+read in its turn."""
 
 
 class ReplyText:
@@ -17,15 +24,20 @@ class ReplyText:
     def __init__(self, part: Part, above: int = BETWEEN) -> None:
         self.part = part
         self.above = above
-        self._names = Names()
-        self._named: int | None = None
-        """Length of the text in which names were looked for."""
-        self._open = Section(0, 0)
+        self._names: Names | None = None
+        self._stale = False
+        """Whether blocks were made before something was defined that they may refer to."""
+        self._definitions = Definitions()
+        """Of the sections that do not grow, as far as they have been cut."""
+        self._read: dict[tuple[Section, int], list[Piece]] = {}
+        """What the sections that grow showed last, by section and gap above."""
+        self._tail = [Section(0, 0)]
+        """What is parsed again when the text grows: one section, or two."""
 
     @property
     def open_from(self) -> int:
         """Offset of what is parsed again when the text grows."""
-        return self._open.start
+        return self._tail[0].start
 
     def blocks(self, *, streaming: bool) -> list[Block]:
         """Of the whole text: all of it unread, but for the section that grows."""
@@ -48,16 +60,19 @@ class ReplyText:
         """What stands in the place of an unread block: its sections, or what the only one shows."""
         text = self.part.text[block.start : block.stop]
         found = sections.split(text, goes_on=block.goes_on)
-        moved = [
-            Section(s.start + block.start, s.stop + block.start, s.fenced, s.goes_on) for s in found
-        ]
-        if len(moved) == 1:
-            return self._parsed(moved[0], block.above if not block.begins else GAP)
+        if block.begins and block.ends:
+            self._define(found)
+        if len(found) == 1:
+            only = replace(found[0], start=block.start, stop=block.stop)
+            return self._parsed(only, block.above if not block.begins else GAP)
         made = []
-        for number, section in enumerate(moved):
-            fresh = unread_block(self.part, section.start, section.stop)
-            fresh.goes_on = section.goes_on
-            fresh.above = self.above if fresh.begins else _gap(moved, number)
+        together = -(-len(found) // MOST_UNREAD)
+        for number in range(0, len(found), together):
+            last = found[min(number + together, len(found)) - 1]
+            start, stop = found[number].start + block.start, last.stop + block.start
+            fresh = unread_block(self.part, start, stop)
+            fresh.goes_on = found[number].goes_on
+            fresh.above = self.above if fresh.begins else _gap(found, number)
             made.append(fresh)
         return made
 
@@ -65,12 +80,16 @@ class ReplyText:
         """Adds to the text. The blocks that stand in the place of `tail`, those of the section that
         grows, and which of them were there before and show something else now."""
         self.part.text += text
-        split = sections.split(self.part.text, self.open_from, goes_on=self._open.goes_on)
+        split = sections.split(self.part.text, self.open_from, goes_on=self._tail[0].goes_on)
         first = GAP if not tail or tail[0].begins else tail[0].above
+        gaps = [first, *(_gap(split, number) for number in range(1, len(split)))]
+        self._read = {
+            key: self._read.get(key) or self._pieces(*key) for key in zip(split, gaps, strict=True)
+        }
         fresh = [
             block
-            for number, section in enumerate(split)
-            for block in self._parsed(section, _gap(split, number) if number else first)
+            for (section, gap), pieces in self._read.items()
+            for block in self._blocks_of(section, gap, pieces)
         ]
         fresh[-1].streaming = True
         self._settle(split)
@@ -88,24 +107,34 @@ class ReplyText:
         number = len(split) - 1
         if number and "\n" not in self.part.text[split[number].start :]:
             number -= 1
-        self._open = split[number]
+        self._define(split[:number])
+        self._tail = split[number:]
         return number
 
-    def names_changed(self) -> bool:
-        """Whether links or footnotes are defined now that were not when blocks were parsed."""
-        known = self._names
-        return self._names_now() != known
+    def _define(self, closed: list[Section]) -> None:
+        """Takes what these sections define, which follow on those that were taken before."""
+        for section in closed:
+            self._definitions.take(self.part.text, section)
+        before, self._names = self._names, self._definitions.names()
+        if before is not None and before != self._names:
+            self._stale = True
+            self._read.clear()
 
-    def _names_now(self) -> Names:
-        length = len(self.part.text)
-        if length != self._named:
-            self._named = length
-            self._names = markdown.names_in(self.part.text)
-        return self._names
+    def names_changed(self) -> bool:
+        """Whether links or footnotes are defined now that were not when blocks were parsed. A
+        section finds its own."""
+        if self.open_from or len(self._tail) > 1:
+            self._define(self._tail)
+        return self._stale
+
+    def _pieces(self, section: Section, gap: int) -> list[Piece]:
+        return markdown.read(self.part.text, section, self._names or Names(), gap)
 
     def _parsed(self, section: Section, gap: int) -> list[Block]:
+        return self._blocks_of(section, gap, self._pieces(section, gap))
+
+    def _blocks_of(self, section: Section, gap: int, pieces: list[Piece]) -> list[Block]:
         part = self.part
-        pieces = markdown.read(part.text, section, self._names_now(), gap)
         if section.goes_on:
             gap = _gap_within(pieces[0].content)
         made = []

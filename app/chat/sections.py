@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from app.chat import segments
@@ -75,11 +76,16 @@ def _next(
 
 
 def _end_of_fence(text: str, fence: re.Match[str]) -> int:
-    mark = re.escape(fence[2][0])
-    closing = re.compile(rf"^ {{0,3}}{mark}{{{len(fence[2])},}}[ \t]*(?:\n|\Z)", re.MULTILINE)
     begin = text.find("\n", fence.end())
-    end = closing.search(text, begin + 1) if begin >= 0 else None
+    end = _closing(fence[2]).search(text, begin + 1) if begin >= 0 else None
     return end.end() if end else len(text)
+
+
+@lru_cache
+def _closing(opening: str) -> re.Pattern[str]:
+    """The line that closes a fenced block."""
+    mark = f"{re.escape(opening[0])}{{{len(opening)},}}"
+    return re.compile(rf"^ {{0,3}}{mark}[ \t]*(?:\n|\Z)", re.MULTILINE)
 
 
 def _end_of_prose(text: str, start: int, has_fences: bool, has_math: bool) -> tuple[int, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -26,6 +27,10 @@ NEAR: Final = 600
 
 REUSED: Final = frozenset({"prompt", "thought", "reply", "prompt_row", "footer"})
 """Shapes of which widgets are kept for the next block: making one takes some ms."""
+
+PATIENCE_S: Final = 0.025
+"""Of the thread's time, after which the rest of the blocks is left to the next turns of the event
+loop."""
 
 SPARE: Final = 12
 """Widgets of a shape that are kept."""
@@ -65,6 +70,8 @@ class VirtualColumn(QAbstractScrollArea):
         self._key_pairs: list[tuple[QWidget, QWidget]] = []
         """What follows what when Tab is pressed."""
         self._font = ""
+        self._rest = QTimer(self, singleShot=True, interval=0)
+        self._rest.timeout.connect(self._lay_out)
 
     # ------------------------------------------------------------------ what is shown
 
@@ -210,55 +217,51 @@ class VirtualColumn(QAbstractScrollArea):
     # ------------------------------------------------------------------ layout
 
     def _lay_out(self) -> None:
-        """Makes what is near the viewport real, measures it, and puts it in its place."""
+        """Makes what is near the viewport real, measures it, and puts it in its place: what is in
+        sight first, and what takes longer than PATIENCE_S in the next turns of the event loop."""
         if self._placing:
             return
         self._placing = True
         try:
-            top = self._settle()
+            until = time.thread_time() + PATIENCE_S
+            whole = all(self._settle(margin, until) for margin in (0, NEAR))
+            top = self._wanted_top()
+            self._let_go(*self._near(top, NEAR))
+            self._order_keys(top)
             self._set_range(top)
             self._place(top)
         finally:
             self._placing = False
+        if not whole:
+            self._rest.start()
         self.viewport().update()
         self.laid_out.emit()
 
-    def _settle(self) -> int:
-        """The top of the viewport, px, when every block near it is real.
+    def _settle(self, margin: int, until: float) -> bool:
+        """Makes every block real that is at most so many px from the viewport, one by one until
+        the thread's time has come; whether all are.
 
-        Heights are estimates until a block is real, so each round may bring other blocks near.
-        It ends: each round makes a block real that was not, and none is released before.
+        Heights are estimates until a block is real, so each may bring others near. It ends: each
+        step makes a block real that was not, and none is released before.
         """
-        made = False
         while True:
-            top = self._read_near()
-            fresh = self._not_real(*self._near(top))
-            if not fresh:
-                break
-            for index in fresh:
+            first, last = self._near(self._wanted_top(), margin)
+            unreal = [i for i in range(first, last) if self._blocks[i] not in self._live]
+            if not unreal:
+                return True
+            for index in unreal:
                 block = self._blocks[index]
+                if block.unread:
+                    self._splice(self._read(block))
+                    break
                 self._live[block] = self._widget_for(block)
                 self._live[block].show_block(block)
-                self._measure(index)
-            made = True
-        first, last = self._near(top)
-        self._let_go(first, last)
-        if made:
-            self._order_keys(self._blocks[first:last])
-        return top
-
-    def _read_near(self) -> int:
-        """The top of the viewport, px, when no block near it is unread."""
-        while True:
-            first, last = self._near(top := self._wanted_top())
-            unread = [block for block in self._blocks[first:last] if block.unread]
-            if not unread:
-                return top
-            for block in unread:
-                self._splice(self._read(block))
-
-    def _not_real(self, first: int, last: int) -> list[int]:
-        return [i for i in range(first, last) if self._blocks[i] not in self._live]
+                if self._measure(index):
+                    break
+                if time.thread_time() > until:
+                    return False
+            if time.thread_time() > until:
+                return False
 
     def _widget_for(self, block: Block) -> BlockWidget:
         """One that is not needed any more, else a new one."""
@@ -269,11 +272,13 @@ class VirtualColumn(QAbstractScrollArea):
         widget.resized.connect(partial(self._measure_again, widget))
         return widget
 
-    def _order_keys(self, blocks: list[Block]) -> None:
+    def _order_keys(self, top: int) -> None:
         """Tab goes through what can be pressed as it stands, whenever it was made."""
+        first, last = self._near(top, NEAR)
         pressed: list[QWidget] = [self]
-        for block in blocks:
-            pressed += self._live[block].buttons()
+        for block in self._blocks[first:last]:
+            if block in self._live:
+                pressed += self._live[block].buttons()
         pairs = list(pairwise(pressed))
         known = set(self._key_pairs)
         for before, after in pairs:
@@ -290,11 +295,12 @@ class VirtualColumn(QAbstractScrollArea):
             return max(0, min(limit, self._heights.top(index) + self._anchor[1]))
         return min(limit, self.verticalScrollBar().value())
 
-    def _near(self, top: int) -> tuple[int, int]:
+    def _near(self, top: int, margin: int) -> tuple[int, int]:
+        """The first block at most so many px from the viewport, and the one behind the last."""
         if not self._blocks:
             return 0, 0
-        first = self._heights.at(top - NEAR)
-        last = self._heights.at(top + self.viewport().height() + NEAR)
+        first = self._heights.at(top - margin)
+        last = self._heights.at(top + self.viewport().height() + margin)
         return first, last + 1
 
     def _let_go(self, first: int, last: int) -> None:
@@ -323,9 +329,11 @@ class VirtualColumn(QAbstractScrollArea):
 
     def _place(self, top: int) -> None:
         left, column = self._left(), self._column()
-        first, last = self._near(top)
+        first, last = self._near(top, NEAR)
         for index in range(first, last):
             block = self._blocks[index]
+            if block not in self._live:  # it becomes real in the next turn
+                continue
             widget = self._live[block]
             x, width = widget.span(column)
             y = self._heights.top(index) - top + block.above

@@ -13,6 +13,7 @@ from PySide6.QtCore import SignalInstance
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from app.chat import virtual_column
 from app.engine import Engine, EngineState
 from app.engine_client import EngineClient
 from app.models.loader import ReadyModel
@@ -48,6 +49,12 @@ def look(qapp: QApplication) -> Look:
     made = Look(qapp)
     made.show(LIGHT)
     return made
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow machine changes nothing of what a test sees: blocks are real at once."""
+    monkeypatch.setattr(virtual_column, "PATIENCE_S", 60.0)
 
 
 @pytest.fixture(autouse=True)

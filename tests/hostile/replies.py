@@ -7,6 +7,7 @@ more than LONGEST_MS of the thread's own time in one step; the goal is none. Off
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import sys
@@ -78,6 +79,7 @@ def main(count: int, seed: int) -> int:
     shown.resize(900, 760)
     shown.show()
     markdown.prepare()
+    gc.freeze()  # as the program does once its window is there
     slow = 0
     longest = 0.0
     for number in range(seed, seed + count):

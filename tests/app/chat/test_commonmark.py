@@ -28,9 +28,10 @@ Shown = tuple[str, int, tuple[str, ...], str, tuple[tuple[str, int, str], ...]]
 
 
 def shown(source: str) -> list[Shown]:
-    names = markdown.names_in(source)
+    split = sections.split(source)
+    names = markdown.names_in(source, split)
     found: list[Shown] = []
-    for section in sections.split(source):
+    for section in split:
         for piece in markdown.read(source, section, names, 0):
             match piece.content:
                 case Flow(leaves=leaves):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.chat import markdown, sections
 from app.chat.document import Document
-from app.chat.flow import Code, Content, Flow, Leaf, Style, Table
+from app.chat.flow import BREAK, Code, Content, Flow, Leaf, Style, Table
 from app.chat.markdown import Piece
 from app.engine_command import ROOT
 from app.store.records import StoredMessage
@@ -28,10 +28,9 @@ markdowns = st.lists(st.sampled_from(FRAGMENTS), max_size=60).map("".join)
 
 
 def pieces(source: str) -> list[Piece]:
-    names = markdown.names_in(source)
-    return [
-        piece for each in sections.split(source) for piece in markdown.read(source, each, names, 0)
-    ]
+    split = sections.split(source)
+    names = markdown.names_in(source, split)
+    return [piece for each in split for piece in markdown.read(source, each, names, 0)]
 
 
 def leaves(source: str) -> list[Leaf]:
@@ -197,7 +196,7 @@ def test_a_reply_that_streamed_reads_as_one_that_is_opened(source: str, step: in
     streamed.show([StoredMessage(1, "assistant", "", "streaming")])
     for at in range(0, len(source), step):
         streamed.append(source[at : at + step])
-    names = markdown.names_in(source)
+    names = markdown.names_in(source, sections.split(source))
     opened.show([StoredMessage(1, "assistant", source)])
     while unread := [block for block in opened.blocks if block.unread]:
         opened.read(unread[0])
@@ -281,6 +280,17 @@ def test_no_section_of_a_hostile_text_takes_long(text: str) -> None:
     split = sections.split(text)
     for each in [*split[:2], split[-1]]:
         assert fastest_ms(text, each) < LONGEST_MS
+
+
+@pytest.mark.parametrize("text", ["[" * 2000, "| a |\n" * 600, "*a " * 900, "1\n" * 1000])
+def test_a_section_that_costs_the_parser_too_much_is_shown_as_it_is_written(text: str) -> None:
+    written = "".join(leaf.text for leaf in leaves(text))
+    assert written.replace(BREAK, "") == text.replace("\n", "")
+
+
+def test_the_costliest_paragraph_that_people_write_is_read() -> None:
+    text = "See [the paper](https://a.org/b_c), *its* `code` and **data** in $x_1$. " * 30
+    assert Style.BOLD in {run.style for leaf in leaves(text) for run in leaf.runs}
 
 
 def test_a_window_without_a_reply_imports_no_parser_and_no_lexers() -> None:

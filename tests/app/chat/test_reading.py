@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
+from app.chat import virtual_column
 from app.chat.block_widget import BlockWidget
 from app.chat.code_block import CodeBlock
 from app.chat.links import LinkDialog
@@ -289,6 +290,36 @@ def test_the_place_that_is_read_holds_when_blocks_above_become_real(transcript: 
         after = {id(w): w.y() for w in blocks(transcript)}
         moved = {after[name] - y for name, y in before.items() if name in after}
         assert moved == {-step}
+
+
+def test_what_takes_long_is_laid_out_in_the_next_turns(
+    transcript: Transcript, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(virtual_column, "PATIENCE_S", 0.0)
+    text = "word " * 20_000
+    transcript.show_messages([reply(text)])
+    assert len(blocks(transcript)) < 2
+    qtbot.waitUntil(lambda: not transcript._rest.isActive())
+    shown = blocks(transcript)
+    assert min(w.y() for w in shown) < 0
+    assert max(w.y() + w.height() for w in shown) > transcript.viewport().height() - 100
+    assert transcript.at_end()
+
+
+def test_a_link_that_is_defined_last_leads_somewhere_when_the_reply_has_ended(
+    transcript: Transcript,
+) -> None:
+    text = (
+        "See [this][a].\n\n" + "word " * 300 + "\n\n" + "word " * 300 + "\n\n[a]: https://a.org/\n"
+    )
+    transcript.show_messages([StoredMessage(1, "assistant", "", "streaming")])
+    for start in range(0, len(text), 200):
+        transcript.append_text(1, text[start : start + 200])
+        transcript._flush.flush()
+    assert "[this][a]" in only_text(transcript, 0)
+    transcript.finish_message(StoredMessage(1, "assistant", text))
+    transcript.verticalScrollBar().setValue(0)
+    assert only_text(transcript, 0).startswith("See this.")
 
 
 @pytest.mark.parametrize("number", range(5))

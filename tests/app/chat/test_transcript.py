@@ -14,7 +14,7 @@ from app.chat.blocks import Block
 from app.chat.reply_rows import Footer, PromptRow, ThinkingHead, TroubleCard
 from app.chat.text_block import TextBlock
 from app.chat.transcript import Transcript
-from app.chat.virtual_column import COLUMN, SIDE
+from app.chat.virtual_column import COLUMN, NEAR, SIDE
 from app.store.records import Figures, StoredMessage, Thinking, Trouble
 from app.theming import Look
 from app.widgets.icon_button import IconButton
@@ -72,7 +72,7 @@ def thoughts(transcript: Transcript) -> list[TextBlock]:
 
 def near(transcript: Transcript) -> list[Block]:
     """Blocks that should have a widget where the transcript is scrolled to."""
-    first, last = transcript._near(transcript.verticalScrollBar().value())
+    first, last = transcript._near(transcript.verticalScrollBar().value(), NEAR)
     return transcript._blocks[first:last]
 
 
