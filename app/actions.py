@@ -12,6 +12,7 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QWidget
 
 from app import plain, theming
+from app.words import Words, now, translate
 
 
 @dataclass(frozen=True)
@@ -27,30 +28,48 @@ class Row:
     """What a button says of it, if that is more than the text."""
 
 
+CHATS: Final = translate("Actions", "Chats")
+CHAT: Final = translate("Actions", "This chat")
+MODEL: Final = translate("Actions", "Model")
+WINDOW: Final = translate("Actions", "Window")
+
 ROWS: Final[tuple[Row, ...]] = (
-    Row("new_chat", "Chats", "New chat", "Ctrl+N", "newchat"),
-    Row("search", "Chats", "Search all chats", "Ctrl+Shift+F", "search"),
-    Row("rename", "Chats", "Rename this chat", "F2", "edit"),
-    Row("pin", "Chats", "Pin this chat", "Ctrl+Shift+P", "pin"),
-    Row("export", "Chats", "Export this chat…", "Ctrl+E", "export"),
-    Row("export_all", "Chats", "Export all chats…", "", "export"),
-    Row("import", "Chats", "Import chats…", "", "download"),
-    Row("delete", "Chats", "Move this chat to the trash", "", "trash"),
-    Row("trash", "Chats", "Show the trash", "", "trash"),
-    Row("find", "This chat", "Find in this chat", "Ctrl+F", "search"),
-    Row("stop", "This chat", "Stop the reply", "Esc", "stop"),
-    Row("regenerate", "This chat", "Write the last reply again", "Ctrl+R", "regen"),
-    Row("edit_last", "This chat", "Change the last prompt", "Ctrl+Up", "edit"),
-    Row("previous_version", "This chat", "Show the version before", "Alt+Left", "left"),
-    Row("next_version", "This chat", "Show the next version", "Alt+Right", "right"),
-    Row("to_end", "This chat", "Go to the end", "Ctrl+End", "end"),
-    Row("choose_model", "Model", "Choose a model", "Ctrl+M", "model"),
-    Row("start_engine", "Model", "Start the engine again", "", "engine"),
-    Row("sidebar", "Window", "Show or hide the chats", "Ctrl+B", "sidebar", "Chats"),
-    Row("palette", "Window", "Do anything by its name", "Ctrl+K", "search"),
-    Row("settings", "Window", "Settings", "Ctrl+,", "settings"),
-    Row("shortcuts", "Window", "Shortcuts", "F1", "help"),
-    Row("quit", "Window", "Quit Hearth", "Ctrl+Q", "close"),
+    Row("new_chat", CHATS, translate("Actions", "New chat"), "Ctrl+N", "newchat"),
+    Row("search", CHATS, translate("Actions", "Search all chats"), "Ctrl+Shift+F", "search"),
+    Row("rename", CHATS, translate("Actions", "Rename this chat"), "F2", "edit"),
+    Row("pin", CHATS, translate("Actions", "Pin this chat"), "Ctrl+Shift+P", "pin"),
+    Row("export", CHATS, translate("Actions", "Export this chat…"), "Ctrl+E", "export"),
+    Row("export_all", CHATS, translate("Actions", "Export all chats…"), "", "export"),
+    Row("import", CHATS, translate("Actions", "Import chats…"), "", "download"),
+    Row("delete", CHATS, translate("Actions", "Move this chat to the trash"), "", "trash"),
+    Row("trash", CHATS, translate("Actions", "Show the trash"), "", "trash"),
+    Row("find", CHAT, translate("Actions", "Find in this chat"), "Ctrl+F", "search"),
+    Row("stop", CHAT, translate("Actions", "Stop the reply"), "Esc", "stop"),
+    Row("regenerate", CHAT, translate("Actions", "Write the last reply again"), "Ctrl+R", "regen"),
+    Row("edit_last", CHAT, translate("Actions", "Change the last prompt"), "Ctrl+Up", "edit"),
+    Row(
+        "previous_version",
+        CHAT,
+        translate("Actions", "Show the version before"),
+        "Alt+Left",
+        "left",
+    ),
+    Row("next_version", CHAT, translate("Actions", "Show the next version"), "Alt+Right", "right"),
+    Row("to_end", CHAT, translate("Actions", "Go to the end"), "Ctrl+End", "end"),
+    Row("choose_model", MODEL, translate("Actions", "Choose a model"), "Ctrl+M", "model"),
+    Row("start_engine", MODEL, translate("Actions", "Start the engine again"), "", "engine"),
+    Row(
+        "sidebar",
+        WINDOW,
+        translate("Actions", "Show or hide the chats"),
+        "Ctrl+B",
+        "sidebar",
+        translate("Actions", "Chats"),
+    ),
+    Row("palette", WINDOW, translate("Actions", "Do anything by its name"), "Ctrl+K", "search"),
+    Row("settings", WINDOW, translate("Actions", "Settings"), "Ctrl+,", "settings"),
+    Row("shortcuts", WINDOW, translate("Actions", "Shortcuts"), "F1", "help"),
+    Row("quit", WINDOW, translate("Actions", "Quit Hearth"), "Ctrl+Q", "close"),
 )
 
 
@@ -96,8 +115,8 @@ class Actions:
     def tip(self, name: str) -> str:
         """What the tooltip of its button says: what it does, and its key."""
         row, keys = self._rows[name], self.keys(name)
-        words = row.tip or row.text.removesuffix("…")
-        return f"{words} ({keys})" if keys else words
+        words = row.tip or Words(lambda: now(row.text).removesuffix("…"))
+        return Words(lambda: f"{now(words)} ({keys})" if keys else now(words))
 
     def keys(self, name: str) -> str:
         """Its shortcut as this system writes it; empty if it has none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app import plain
 from app.actions import Actions
 from app.chat.dialogue import Dialogue
 from app.chat.page import ChatPage
@@ -9,6 +10,7 @@ from app.chat.welcome import is_demo
 from app.chats import Chats
 from app.engine import Engine, EngineState
 from app.models.loader import FailedModel, ModelLoader, NoModel, ReadyModel
+from app.words import translate
 
 
 class Availability:
@@ -33,7 +35,7 @@ class Availability:
         state = self._loader.state
         name = state.loaded.model.name if isinstance(state, ReadyModel) else ""
         if is_demo(state):
-            name = "the demo model"
+            name = translate("Availability", "the demo model")
         self._page.composer.set_model(name)
         self._page.composer.set_reason(self.why_not())
         self._page.composer.set_note(self._when())
@@ -54,30 +56,39 @@ class Availability:
         ):
             self._table[action].setEnabled(enabled)
         pinned = self._chats.current is not None and self._chats.current.pinned
-        self._table["pin"].setText("Unpin this chat" if pinned else "Pin this chat")
+        unpin = translate("Availability", "Unpin this chat")
+        plain.set_text(self._table["pin"], unpin if pinned else self._table.text("pin"))
 
     def _when(self) -> str:
         """When a prompt is sent that is taken now; empty for at once."""
         if self._dialogue.answering:
-            return "Sent when this reply is done"
+            return translate("Availability", "Sent when this reply is done")
         if self._dialogue.replies.running:
-            return "Sent when another chat's reply is done"
-        return "" if isinstance(self._loader.state, ReadyModel) else "Sent when the model is ready"
+            return translate("Availability", "Sent when another chat's reply is done")
+        return (
+            ""
+            if isinstance(self._loader.state, ReadyModel)
+            else translate("Availability", "Sent when the model is ready")
+        )
 
     def why_not(self) -> str:
         """Why no prompt is taken now; empty if one is, to be sent when its turn comes."""
         engine = self._engine.state
         if engine is EngineState.DEAD:
-            return "The engine has stopped"
+            return translate("Availability", "The engine has stopped")
         if engine is EngineState.CLOSED:
-            return "The engine is starting"
+            return translate("Availability", "The engine is starting")
         if not self._engine.answers:
-            return "The engine does not answer"
+            return translate("Availability", "The engine does not answer")
         if self._page.editing is not None and self._dialogue.replies.running:
-            return "A reply is running: the prompt can be changed when it is done"
+            return translate(
+                "Availability", "A reply is running: the prompt can be changed when it is done"
+            )
         if self._dialogue.waits:
-            return "Waits until the database of your chats is free; Esc stops waiting"
+            return translate(
+                "Availability", "Waits until the database of your chats is free; Esc stops waiting"
+            )
         listed = engine is EngineState.READY and not self._loader.lists
         if listed and isinstance(self._loader.state, FailedModel | NoModel):
-            return "Choose a model first (Ctrl+M)"
+            return translate("Availability", "Choose a model first (Ctrl+M)")
         return ""

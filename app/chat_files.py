@@ -11,12 +11,14 @@ from typing import Final
 from PySide6.QtCore import QObject, QStandardPaths, QTimer
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from app import number_format
 from app.background import Background
 from app.chats import Chats
 from app.notices import Level, Notice, Notices
 from app.store.chat import Chat
 from app.store.errors import StoreError
 from app.store.store import Store
+from app.words import joined, now, translate
 
 FOLDER = "file folder"
 """Setting: where the last file lay."""
@@ -24,7 +26,7 @@ FOLDER = "file folder"
 ADDING_S: Final = 0.02
 """Seconds of a frame in which chats are added."""
 
-KINDS = "Markdown (*.md);;JSON, whole (*.json)"
+KINDS = translate("ChatFiles", "Markdown (*.md);;JSON, whole (*.json)")
 ABOUT = "chats"
 
 
@@ -51,7 +53,7 @@ class ChatFiles(QObject):
             return
         from app.exchange.writing import file_name
 
-        dialog = self._dialog("Export this chat", KINDS)
+        dialog = self._dialog(translate("ChatFiles", "Export this chat"), now(KINDS))
         dialog.selectFile(f"{file_name(known.title)}.md")
         dialog.filterSelected.connect(partial(_fit_suffix, dialog))
         dialog.fileSelected.connect(lambda path: self.write(conversation, Path(path)))
@@ -59,7 +61,10 @@ class ChatFiles(QObject):
 
     def export_all(self) -> None:
         """Asks where all chats are to be written, as JSON."""
-        dialog = self._dialog("Export all chats", "JSON, whole (*.json)")
+        dialog = self._dialog(
+            translate("ChatFiles", "Export all chats"),
+            translate("ChatFiles", "JSON, whole (*.json)"),
+        )
         dialog.setDefaultSuffix("json")
         dialog.selectFile("hearth chats.json")
         dialog.fileSelected.connect(lambda path: self.write_all(Path(path)))
@@ -67,7 +72,10 @@ class ChatFiles(QObject):
 
     def ask_for_imports(self) -> None:
         """Asks for the files from which chats are to be read."""
-        dialog = self._dialog("Import chats", "Chats (*.json *.jsonl);;All files (*)")
+        dialog = self._dialog(
+            translate("ChatFiles", "Import chats"),
+            translate("ChatFiles", "Chats (*.json *.jsonl);;All files (*)"),
+        )
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptOpen)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.filesSelected.connect(lambda paths: self.read([Path(path) for path in paths]))
@@ -83,7 +91,7 @@ class ChatFiles(QObject):
         try:
             messages = self._store.messages(conversation)
         except StoreError as error:
-            self._tell(error.title, str(error))
+            self._tell(error.title, error.sentences)
             return
         from app.exchange.writing import as_json, as_markdown, chat_of
 
@@ -98,7 +106,7 @@ class ChatFiles(QObject):
         try:
             opened = self._store.reader()
         except StoreError as error:
-            self._tell(error.title, str(error))
+            self._tell(error.title, error.sentences)
             return
 
         from app.exchange.writing import all_chats, as_json
@@ -107,10 +115,12 @@ class ChatFiles(QObject):
             with closing(opened()) as connection:
                 return path.write_bytes(as_json(all_chats(connection)))
 
-        self._background.run(write, partial(self._on_written, path, "all chats"))
+        self._background.run(
+            write, partial(self._on_written, path, translate("ChatFiles", "all chats"))
+        )
 
     def _save(self, path: Path, content: bytes, title: str) -> None:
-        what = f"“{title}”"
+        what = translate("ChatFiles", "“{title}”").format(title=title)
         self._background.run(
             lambda: path.write_bytes(content), partial(self._on_written, path, what)
         )
@@ -118,14 +128,20 @@ class ChatFiles(QObject):
     def _on_written(self, path: Path, what: str, result: int | Exception) -> None:
         if isinstance(result, OSError):
             self._tell(
-                "The file could not be written",
-                f"{path}: {result.strerror or result}. Choose another folder, or free some space.",
+                translate("ChatFiles", "The file could not be written"),
+                translate(
+                    "ChatFiles", "{path}: {strerror}. Choose another folder, or free some space."
+                ).format(path=path, strerror=result.strerror or result),
             )
         elif isinstance(result, Exception):
             raise result
         else:
             self._keep_folder(path)
-            self._done(f"Exported {what} to {path.name}")
+            self._done(
+                translate("ChatFiles", "Exported {what} to {name}").format(
+                    what=what, name=path.name
+                )
+            )
 
     # ------------------------------------------------------------------ reading
 
@@ -140,7 +156,9 @@ class ChatFiles(QObject):
         from app.exchange.reading import ImportProblemError
 
         if isinstance(result, ImportProblemError):
-            self._tell("These chats could not be imported", str(result))
+            self._tell(
+                translate("ChatFiles", "These chats could not be imported"), result.sentences
+            )
             return
         if isinstance(result, Exception):
             raise result
@@ -156,16 +174,22 @@ class ChatFiles(QObject):
                     self._store.add_chat(chats[added])
                     added += 1
         except StoreError as error:
-            done = f"{begin:,} of {len(chats):,} chats of {path.name} were imported."
-            self._tell(error.title, f"{done} {error}")
+            done = translate(
+                "ChatFiles", "{begin} of {chats} chats of {name} were imported."
+            ).format(
+                begin=number_format.count(begin),
+                chats=number_format.count(len(chats)),
+                name=path.name,
+            )
+            self._tell(error.title, joined(" ", (done, error.sentences)))
             self._chats.show_list()
             return
         if added < len(chats):
             QTimer.singleShot(0, self, lambda: self._add(path, chats, added))
             return
         self._chats.show_list()
-        words = "1 chat" if len(chats) == 1 else f"{len(chats):,} chats"
-        self._done(f"Imported {words} from {path.name}")
+        words = translate("ChatFiles", "Imported %n chats from {name}", "", 1).of(len(chats))
+        self._done(words.format(name=path.name))
 
     # ------------------------------------------------------------------ what is shared
 

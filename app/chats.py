@@ -14,11 +14,12 @@ from app.store.errors import GoneError, StoreError
 from app.store.records import Conversation
 from app.store.store import Store
 from app.store_keeper import StoreKeeper
+from app.words import translate
 
 UNDO_MS: Final = 10_000
 """How long undoing is offered; the trash keeps a chat for longer."""
 
-NEW: Final = "New chat"
+NEW: Final = translate("Chats", "New chat")
 
 
 class Chats(QObject):
@@ -108,10 +109,22 @@ class Chats(QObject):
         self._dialogue.stop_in(conversation)
         if conversation == self._dialogue.conversation:
             self._dialogue.open(None)
-        words = f"Moved “{known.title if known else ''}” to the trash"
+        words = translate("Chats", "Moved “{title}” to the trash").format(
+            title=known.title if known else ""
+        )
         undo = partial(self.restore, conversation)
         self._notices.say(
-            Notice(f"trash {conversation}", words, "", "", Level.DONE, "Undo", undo, False, UNDO_MS)
+            Notice(
+                f"trash {conversation}",
+                words,
+                "",
+                "",
+                Level.DONE,
+                translate("Chats", "Undo"),
+                undo,
+                False,
+                UNDO_MS,
+            )
         )
 
     def trash(self) -> list[Conversation]:

@@ -20,6 +20,7 @@ from PySide6.QtCore import (
 
 from app.engine import Death, EngineState
 from app.engine_command import engine_command, engine_environment
+from app.words import translate
 from engine import protocol
 
 TURN_MS: Final = 6
@@ -126,7 +127,10 @@ class EngineClient(QObject):
 
     def replace(self) -> None:
         """Ends an engine that does not answer, which `died` tells, and starts a fresh one."""
-        self._fail("The engine did not answer", "It was ended, and another one started.")
+        self._fail(
+            translate("EngineClient", "The engine did not answer"),
+            translate("EngineClient", "It was ended, and another one started."),
+        )
         self.start()
 
     def close(self) -> None:
@@ -185,7 +189,10 @@ class EngineClient(QObject):
             return
         if self._state is EngineState.STARTING:
             if not isinstance(event, protocol.Hello):
-                self._fail("The engine did not say hello", f"It began with: {_tag(event)}.")
+                self._fail(
+                    translate("EngineClient", "The engine did not say hello"),
+                    translate("EngineClient", "It began with: {event}.").format(event=_tag(event)),
+                )
                 return
             if event.protocol != protocol.PROTOCOL_VERSION:
                 self._fail_version(event.protocol)
@@ -202,13 +209,16 @@ class EngineClient(QObject):
             if version:
                 self._fail_version(version)
             else:
-                self._fail("The engine did not say hello", f"Its first line was: {start}")
+                self._fail(
+                    translate("EngineClient", "The engine did not say hello"),
+                    translate("EngineClient", "Its first line was: {start}").format(start=start),
+                )
             return
         self.event_received.emit(
             protocol.Error(
-                title="A message from the engine could not be read",
-                detail=f"It begins with: {start}",
-                hint="If a reply is incomplete, regenerate it.",
+                title=translate("EngineClient", "A message from the engine could not be read"),
+                detail=translate("EngineClient", "It begins with: {start}").format(start=start),
+                hint=translate("EngineClient", "If a reply is incomplete, regenerate it."),
                 code="protocol",
             )
         )
@@ -220,7 +230,12 @@ class EngineClient(QObject):
 
     def _expect_hello(self, process: QProcess) -> None:
         if process is self._process and self._state is EngineState.STARTING:
-            self._fail("The engine does not answer", f"It said nothing for {HELLO_MS // 1000} s.")
+            self._fail(
+                translate("EngineClient", "The engine does not answer"),
+                translate("EngineClient", "It said nothing for {hello_ms} s.").format(
+                    hello_ms=HELLO_MS // 1000
+                ),
+            )
 
     # ------------------------------------------------------------------ the end
 
@@ -232,21 +247,34 @@ class EngineClient(QObject):
             return
         crashed = status is QProcess.ExitStatus.CrashExit
         _log.warning("the engine ended, crashed=%s code=%d", crashed, exit_code)
-        how = "It crashed, or the system ended it." if crashed else "It ended by itself."
-        self._bury(Death("The engine has stopped", how, exit_code))
+        how = (
+            translate("EngineClient", "It crashed, or the system ended it.")
+            if crashed
+            else translate("EngineClient", "It ended by itself.")
+        )
+        self._bury(Death(translate("EngineClient", "The engine has stopped"), how, exit_code))
 
     def _on_error(self, error: QProcess.ProcessError) -> None:
         if error is QProcess.ProcessError.FailedToStart and self._process is not None:
             why = self._process.errorString()
             program = self._command[0]
-            self._bury(Death("The engine could not be started", f"{program}: {why}.", None))
+            self._bury(
+                Death(
+                    translate("EngineClient", "The engine could not be started"),
+                    f"{program}: {why}.",
+                    None,
+                )
+            )
 
     def _fail_version(self, version: int) -> None:
         ours = protocol.PROTOCOL_VERSION
         self._fail(
-            "Window and engine are of different versions",
-            f"The window speaks protocol {ours}, the engine {version}. "
-            "Install both from the same version of Hearth.",
+            translate("EngineClient", "Window and engine are of different versions"),
+            translate(
+                "EngineClient",
+                "The window speaks protocol {ours}, the engine {version}. Install both from "
+                "the same version of Hearth.",
+            ).format(ours=ours, version=version),
         )
 
     def _fail(self, title: str, detail: str) -> None:

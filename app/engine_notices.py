@@ -7,8 +7,10 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject
 
 from app.engine import Death, Engine, EngineState
+from app.engine_sentences import shown_sentence
 from app.models.loader import FailedModel, ModelLoader, ModelState, ReadyModel
 from app.notices import Level, Notice, Notices
+from app.words import joined, translate
 from engine import protocol
 
 ENGINE = "engine"
@@ -47,10 +49,10 @@ class EngineNotices(QObject):
             Notice(
                 ENGINE,
                 death.title,
-                f"{death.detail} {last}".strip(),
-                "Your chats are kept.",
+                joined(" ", (death.detail, last)),
+                translate("EngineNotices", "Your chats are kept."),
                 Level.QUESTION,
-                "Start the engine again",
+                translate("EngineNotices", "Start the engine again"),
                 self._engine.start,
                 stays=True,
             )
@@ -63,11 +65,17 @@ class EngineNotices(QObject):
         self._notices.say(
             Notice(
                 ENGINE,
-                "The engine does not answer",
-                "It has sent nothing for a while: it hangs, or the computer is very busy.",
-                "Wait, or start it again: your chats and the reply so far are kept.",
+                translate("EngineNotices", "The engine does not answer"),
+                translate(
+                    "EngineNotices",
+                    "It has sent nothing for a while: it hangs, or the computer is very busy.",
+                ),
+                translate(
+                    "EngineNotices",
+                    "Wait, or start it again: your chats and the reply so far are kept.",
+                ),
                 Level.QUESTION,
-                "Start the engine again",
+                translate("EngineNotices", "Start the engine again"),
                 self._engine.replace,
                 stays=True,
             )
@@ -75,12 +83,19 @@ class EngineNotices(QObject):
 
     def _on_model_state(self, state: ModelState) -> None:
         if isinstance(state, FailedModel):
-            self._say(state.error, "Choose a model", self._choose_model)
+            self._say(state.error, translate("EngineNotices", "Choose a model"), self._choose_model)
         if isinstance(state, ReadyModel):
             self._notices.withdraw(MODEL)
             if state.loaded.notes:
                 notes = "\n".join(state.loaded.notes)
-                self._notices.say(Notice(MODEL, "About this model", notes, level=Level.NOTE))
+                self._notices.say(
+                    Notice(
+                        MODEL,
+                        translate("EngineNotices", "About this model"),
+                        notes,
+                        level=Level.NOTE,
+                    )
+                )
 
     def _on_trouble(self, error: protocol.Error) -> None:
         """Not while the picker is open, which says it."""
@@ -91,5 +106,13 @@ class EngineNotices(QObject):
         self, error: protocol.Error, button: str = "", action: Callable[[], None] | None = None
     ) -> None:
         self._notices.say(
-            Notice(MODEL, error.title, error.detail, error.hint, Level.PROBLEM, button, action)
+            Notice(
+                MODEL,
+                shown_sentence(error.title),
+                error.detail,
+                shown_sentence(error.hint),
+                Level.PROBLEM,
+                button,
+                action,
+            )
         )

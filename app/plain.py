@@ -22,7 +22,19 @@ from PySide6.QtGui import (
     QKeyEvent,
     QKeySequence,
 )
-from PySide6.QtWidgets import QLabel, QListWidgetItem, QMenu, QPushButton, QRadioButton, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QLabel,
+    QLineEdit,
+    QListWidgetItem,
+    QMenu,
+    QPlainTextEdit,
+    QPushButton,
+    QRadioButton,
+    QWidget,
+)
+
+from app.words import Words, now, translate
 
 LONGEST_LINE: Final = 300
 """Characters of a text of one line that are shown."""
@@ -62,7 +74,7 @@ def several_lines(words: str, most: int = LONGEST_TEXT) -> str:
     """Words for a place of several lines, each of which can be broken."""
     rest = len(words) - most
     shown = "\n".join(map(_seen, words[:most].splitlines()))
-    more = f"… ({rest:,} more characters)" if rest > 0 else ""
+    more = translate("Plain", "… (%n more characters)", "", 1).of(rest) if rest > 0 else ""
     return _UNBROKEN.sub(_with_breaks, shown) + more
 
 
@@ -74,7 +86,49 @@ def tool_tip(words: str) -> str:
 
 
 def set_tool_tip(target: QWidget | QListWidgetItem, words: str) -> None:
-    target.setToolTip(tool_tip(words))
+    _remember(target, set_tool_tip, words)
+    target.setToolTip(tool_tip(now(words)))
+
+
+def set_name(target: QWidget, words: str) -> None:
+    """What a screen reader calls it."""
+    _remember(target, set_name, words)
+    target.setAccessibleName(now(words))
+
+
+def set_description(target: QWidget, words: str) -> None:
+    """What a screen reader says of it behind its name."""
+    _remember(target, set_description, words)
+    target.setAccessibleDescription(now(words))
+
+
+def set_placeholder(target: QLineEdit | QPlainTextEdit, words: str) -> None:
+    _remember(target, set_placeholder, words)
+    target.setPlaceholderText(now(words))
+
+
+def set_title(target: QWidget, words: str) -> None:
+    """Of a window or a dialog."""
+    _remember(target, set_title, words)
+    target.setWindowTitle(now(words))
+
+
+def say_again(target: QObject) -> None:
+    """Sets the texts of a widget or an action that were set here in the language of now."""
+    for does, words in list(getattr(target, _SAID, {}).items()):
+        does(target, words.again())
+
+
+_SAID: Final = "_said_texts"
+"""Attribute: by the function that sets it, each text that can be made again."""
+
+
+def _remember(target: object, does: Callable[..., None], words: str) -> None:
+    said = getattr(target, _SAID, {})
+    said.pop(does, None)
+    if isinstance(words, Words):
+        said[does] = words
+    setattr(target, _SAID, said)
 
 
 class Label(QLabel):
@@ -91,7 +145,9 @@ class Label(QLabel):
         self.setText(text)
 
     def setText(self, text: str) -> None:
-        super().setText(several_lines(text) if self.wordWrap() else one_line(text))
+        _remember(self, type(self).setText, text)
+        shown = now(text)
+        super().setText(several_lines(shown) if self.wordWrap() else one_line(shown))
 
 
 class SelectableLabel(Label):
@@ -110,7 +166,7 @@ class SelectableLabel(Label):
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction("Copy", self._copy).setEnabled(self.hasSelectedText())
+        menu.addAction(translate("Plain", "Copy"), self._copy).setEnabled(self.hasSelectedText())
         menu.popup(event.globalPos())
 
     def _copy(self) -> None:
@@ -127,7 +183,8 @@ class Button(QPushButton):
         self.setText(text)
 
     def setText(self, text: str) -> None:
-        super().setText(one_line(text).replace("&", "&&"))
+        _remember(self, type(self).setText, text)
+        super().setText(one_line(now(text)).replace("&", "&&"))
 
     def text(self) -> str:
         return super().text().replace("&&", "&")
@@ -135,7 +192,14 @@ class Button(QPushButton):
 
 def action(text: str, parent: QObject) -> QAction:
     """Words without a mnemonic, as a button's."""
-    return QAction(one_line(text).replace("&", "&&"), parent)
+    made = QAction(parent)
+    set_text(made, text)
+    return made
+
+
+def set_text(target: QAction | QAbstractButton, words: str) -> None:
+    _remember(target, set_text, words)
+    target.setText(one_line(now(words)).replace("&", "&&"))
 
 
 def add_to_menu(
@@ -153,7 +217,8 @@ class RadioButton(QRadioButton):
     """Words without a mnemonic."""
 
     def setText(self, text: str) -> None:
-        super().setText(one_line(text).replace("&", "&&"))
+        _remember(self, type(self).setText, text)
+        super().setText(one_line(now(text)).replace("&", "&&"))
 
 
 def _with_breaks(word: re.Match[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
+from app import language
 from app.engine_client import EngineClient
 from app.folders import data_folder
 from app.only_window import OnlyWindow, raise_other
@@ -53,6 +54,7 @@ def open_window(running: QApplication) -> MainWindow:
     """Shows the window; the engine starts right after it is painted."""
     uncaught = Uncaught()
     uncaught.install()
+    language.choose("system")
     Look(running)
     store, problem = opened_store()
     window = MainWindow(store, EngineClient(parent=running), problem)

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.notices import Level, Notice, Notices
 from app.store.errors import StoreError
 from app.store.store import Store
+from app.words import joined, translate
 
 CALM_MS: Final = 1000
 LOCKED_MS: Final = 100
@@ -78,7 +79,10 @@ class StoreKeeper(QObject):
         if problem:
             self._say(problem)
         elif self._notices.about(STORE):
-            title, detail = "Your chats are saved again", "Nothing is missing from the file now."
+            title, detail = (
+                translate("StoreKeeper", "Your chats are saved again"),
+                translate("StoreKeeper", "Nothing is missing from the file now."),
+            )
             over = Notice(STORE, title, detail, level=Level.NOTE, lasts_ms=OVER_MS)
             self._notices.say(over)
 
@@ -88,7 +92,7 @@ class StoreKeeper(QObject):
         self._say(error)
 
     def _say(self, problem: StoreError) -> None:
-        self._notices.say(Notice(STORE, problem.title, str(problem)))
+        self._notices.say(Notice(STORE, problem.title, problem.sentences))
 
     def ask_to_quit(self, quit_now: Callable[[], None]) -> None:
         """Asks whether to lose what is not saved; the question goes when all is saved."""
@@ -96,11 +100,14 @@ class StoreKeeper(QObject):
         self._notices.say(
             Notice(
                 STORE,
-                "Quit without saving?",
-                f"Not saved yet: {', '.join(self._store.unsaved)}. {self._shown or ''}".strip(),
-                "Saving is tried again each second while Hearth is open.",
+                translate("StoreKeeper", "Quit without saving?"),
+                translate("StoreKeeper", "Not saved yet: {unsaved}. {shown}").format(
+                    unsaved=joined(", ", self._store.unsaved),
+                    shown=self._shown.sentences if self._shown else "",
+                ),
+                translate("StoreKeeper", "Saving is tried again each second while Hearth is open."),
                 Level.QUESTION,
-                "Quit without saving",
+                translate("StoreKeeper", "Quit without saving"),
                 quit_now,
             )
         )

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import theming
+from app import plain, theming
 from app.actions import Actions
 from app.availability import Availability
 from app.background import Background
@@ -47,6 +47,7 @@ from app.widgets.chat_list import Sign
 from app.widgets.header import Header
 from app.widgets.sidebar import Sidebar
 from app.widgets.trash import TrashDialog
+from app.words import translate
 from engine import protocol
 
 SIZE: Final = QSize(1180, 760)
@@ -64,7 +65,7 @@ class MainWindow(QMainWindow):
 
     def __init__(self, store: Store, engine: Engine, store_problem: str = "") -> None:
         super().__init__()
-        self.setWindowTitle("Hearth")
+        plain.set_title(self, "Hearth")
         self.setWindowIcon(theming.icon("flame", "accent"))
         self._store = store
         self.engine = engine
@@ -109,7 +110,9 @@ class MainWindow(QMainWindow):
         self._connect_actions()
         self._restore_geometry()
         if store_problem:
-            self.notices.say(Notice(STORE, "Nothing will be saved", store_problem))
+            self.notices.say(
+                Notice(STORE, translate("Window", "Nothing will be saved"), store_problem)
+            )
         self.dialogue.set_model(None)
         self.dialogue.open(None)  # what the store itself says takes its place
         self._on_engine_state(engine.state)
@@ -253,7 +256,7 @@ class MainWindow(QMainWindow):
         page.left.connect(self.leave_settings)
         self._pages.addWidget(page)
         self._pages.setCurrentWidget(page)
-        self.header.show_title("Settings")
+        self.header.show_title(translate("Window", "Settings"))
         page.search.setFocus()
         self._fold_if_narrow()
 
@@ -338,9 +341,13 @@ class MainWindow(QMainWindow):
         self.notices.say(
             Notice(
                 "window",
-                "Something went wrong in the window",
-                f"{where}. Your chats are kept.",
-                "If it does not go on, close Hearth and open it again; please report this line.",
+                translate("Window", "Something went wrong in the window"),
+                translate("Window", "{where}. Your chats are kept.").format(where=where),
+                translate(
+                    "Window",
+                    "If it does not go on, close Hearth and open it again; please report this "
+                    "line.",
+                ),
             )
         )
 

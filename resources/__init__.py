@@ -1,4 +1,4 @@
-"""What the window is drawn with: colours, style sheet and icons. Knows nothing of Qt."""
+"""What the window is drawn with: colours, style sheet, icons and texts. Knows nothing of Qt."""
 
 from pathlib import Path
 from typing import Final
@@ -14,3 +14,8 @@ def icon_source(name: str) -> str:
 def style_source() -> str:
     """The style sheet, with `$role` where a colour or a size goes."""
     return (FOLDER / "style.qss").read_text(encoding="utf-8")
+
+
+def translation(language: str) -> Path:
+    """The compiled texts of a language; English has plural forms alone."""
+    return FOLDER / "translations" / f"hearth_{language}.qm"

@@ -9,6 +9,7 @@ from app.chat import segments
 from app.chat.flow import Code, Content, Table
 from app.chat.selection import Place
 from app.store.records import NO_TROUBLE, Figures, StoredMessage, Trouble
+from app.words import translate
 
 Kind = Literal[
     "prompt", "prompt_row", "thinking", "thought", "reply", "trouble", "footer", "unseen"
@@ -37,9 +38,9 @@ AROUND: Final[dict[PartKind, tuple[int, int]]] = {
 NO_FIGURES: Final = Figures()
 
 REASONS: Final = {
-    "stopped": "Stopped",
-    "length": "Ended at the length limit",
-    "context": "The context is full",
+    "stopped": translate("Blocks", "Stopped"),
+    "length": translate("Blocks", "Ended at the length limit"),
+    "context": translate("Blocks", "The context is full"),
 }
 
 

@@ -34,6 +34,7 @@ from app.chat.selection import from_utf16, to_utf16
 from app.chat.text_block import word_around
 from app.chat.typesetting import CODE_LINE, CODE_SIZE, READING, bar, code_family
 from app.widgets.icon_button import IconButton
+from app.words import translate
 
 HEAD: Final = 36
 SIDE: Final = 16
@@ -77,10 +78,22 @@ class CodeBlock(BlockWidget):
         self._asked_for = ""
         colours.coloured.connect(self._take_spans)
         self._language = plain.Label("", "secondary", parent=self)
-        self._wrap = IconButton("wrap", "Wrap lines", "Wrap lines", BUTTON, self)
+        self._wrap = IconButton(
+            "wrap",
+            translate("CodeBlock", "Wrap lines"),
+            translate("CodeBlock", "Wrap lines"),
+            BUTTON,
+            self,
+        )
         self._wrap.setCheckable(True)
         self._wrap.toggled.connect(self._set_wraps)
-        self._copy = IconButton("copy", "Copy the code", "Copy", BUTTON, self)
+        self._copy = IconButton(
+            "copy",
+            translate("CodeBlock", "Copy the code"),
+            translate("CodeBlock", "Copy"),
+            BUTTON,
+            self,
+        )
         self._copy.clicked.connect(self._copy_all)
         self._scroll = QScrollBar(Qt.Orientation.Horizontal, self)
         self._scroll.valueChanged.connect(self.update)
@@ -97,8 +110,13 @@ class CodeBlock(BlockWidget):
         self._wrap.setChecked(block.wraps)
         self._fill(max(0, self._rows.row_of(len(self._rows.text))) if grew else 0)
         self._ask()
-        self.setAccessibleName(f"Code, {language_name(code.language)}")
-        self.setAccessibleDescription(code.text)
+        plain.set_name(
+            self,
+            translate("CodeBlock", "Code, {language}").format(
+                language=language_name(code.language)
+            ),
+        )
+        plain.set_description(self, code.text)
 
     def height_at(self, width: int) -> int:
         if self.block.wraps:

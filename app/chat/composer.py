@@ -19,11 +19,12 @@ from PySide6.QtWidgets import (
 from app import plain, theming
 from app.chat.pasted import KIND, OBJECT, Pill, number_of, pill
 from app.context.gauge import ContextGauge
+from app.words import joined, translate
 
-SHIFT_SENDS: Final = "Enter begins a new line, Shift+Enter sends"
-ENTER_SENDS: Final = "Enter sends, Shift+Enter begins a new line"
-ESC_STOPS: Final = "Esc stops the reply"
-PASTED: Final = "Long texts are sent whole; Backspace takes one out again"
+SHIFT_SENDS: Final = translate("Composer", "Enter begins a new line, Shift+Enter sends")
+ENTER_SENDS: Final = translate("Composer", "Enter sends, Shift+Enter begins a new line")
+ESC_STOPS: Final = translate("Composer", "Esc stops the reply")
+PASTED: Final = translate("Composer", "Long texts are sent whole; Backspace takes one out again")
 
 MOST_LINES: Final = 8
 """Lines that the field grows to before it scrolls."""
@@ -63,7 +64,7 @@ class PromptField(QPlainTextEdit):
         self.setObjectName("prompt")
         self.enter_sends = True
         """Else Enter begins a line, and Enter with another key sends."""
-        self.setAccessibleName("Prompt")
+        plain.set_name(self, translate("Composer", "Prompt"))
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setTabChangesFocus(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -240,7 +241,12 @@ class Composer(QFrame):
 
     def set_model(self, name: str) -> None:
         shown = plain.one_line(name, LONGEST_NAME)
-        self.field.setPlaceholderText(f"Message {shown}…" if name else "Write a message…")
+        plain.set_placeholder(
+            self.field,
+            translate("Composer", "Message {model}…").format(model=shown)
+            if name
+            else translate("Composer", "Write a message…"),
+        )
         self.field.viewport().update()  # Qt repaints the cursor's width alone
 
     def set_reason(self, reason: str) -> None:
@@ -305,9 +311,9 @@ class Composer(QFrame):
         stops = self._stops
         self._button.setEnabled(stops or ready)
         self._button.setIcon(theming.icon("stop" if stops else "send", "on_accent"))
-        name = "Stop the reply" if stops else "Send"
-        self._button.setAccessibleName(name)
-        plain.set_tool_tip(self._button, f"{name} ({'Esc' if stops else 'Enter'})")
+        name = translate("Composer", "Stop the reply") if stops else translate("Composer", "Send")
+        plain.set_name(self._button, name)
+        plain.set_tool_tip(self._button, joined(" ", (name, "(Esc)" if stops else "(Enter)")))
         self._hint.setText(self._reason or self._said())
 
     def _said(self) -> str:

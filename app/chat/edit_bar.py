@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
 from app import plain, theming
 from app.widgets.elided import ElidedLabel
+from app.words import translate
 
 
 class EditBar(QFrame):
@@ -18,13 +19,18 @@ class EditBar(QFrame):
         super().__init__(parent)
         self.setObjectName("queue")
         self.setFixedHeight(44)
-        self.cancel = plain.Button("Cancel", "link")
-        self.cancel.setAccessibleName("Leave the prompt as it is")
+        self.cancel = plain.Button(translate("EditBar", "Cancel"), "link")
+        plain.set_name(self.cancel, translate("EditBar", "Leave the prompt as it is"))
         self.cancel.clicked.connect(self.cancelled)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 0, 12, 0)
         row.setSpacing(8)
         row.addWidget(theming.IconLabel("edit", "muted", 16))
-        row.addWidget(ElidedLabel("Changing a prompt; what followed it is kept as a version"), 1)
+        row.addWidget(
+            ElidedLabel(
+                translate("EditBar", "Changing a prompt; what followed it is kept as a version")
+            ),
+            1,
+        )
         row.addWidget(self.cancel)
         self.hide()

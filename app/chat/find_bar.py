@@ -8,10 +8,11 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QWidget
 
-from app import plain, theming
+from app import number_format, plain, theming
 from app.chat.selection import Place
 from app.chat.transcript import Transcript
 from app.widgets.search_field import SearchField
+from app.words import Words, now, translate
 
 SIZE: Final = QSize(316, 44)
 SIDE: Final = 16
@@ -30,12 +31,14 @@ class FindBar(QFrame):
         self._around = parent
         self._found: list[tuple[Place, Place]] = []
         self._at = 0
-        self.field = SearchField("findField", "Find in this chat", self._take_key)
-        self.field.setPlaceholderText("Find in this chat")
+        self.field = SearchField(
+            "findField", translate("FindBar", "Find in this chat"), self._take_key
+        )
+        plain.set_placeholder(self.field, translate("FindBar", "Find in this chat"))
         self.count = plain.Label("", "secondary")
-        self.up = _button("up", "Find the one before (Shift+Enter)")
-        self.down = _button("down", "Find the next (Enter)")
-        close = _button("close", "Close (Esc)")
+        self.up = _button("up", translate("FindBar", "Find the one before (Shift+Enter)"))
+        self.down = _button("down", translate("FindBar", "Find the next (Enter)"))
+        close = _button("close", translate("FindBar", "Close (Esc)"))
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 0, 8, 0)
         row.setSpacing(4)
@@ -113,9 +116,10 @@ class FindBar(QFrame):
         if not self.field.text():
             self.count.setText("")
         elif self._found:
-            self.count.setText(f"{self._at + 1:,} of {len(self._found):,}")
+            at, of = number_format.count(self._at + 1), number_format.count(len(self._found))
+            self.count.setText(translate("FindBar", "{at} of {of}").format(at=at, of=of))
         else:
-            self.count.setText("Not found")
+            self.count.setText(translate("FindBar", "Not found"))
         for button in (self.up, self.down):
             button.setEnabled(len(self._found) > 1)
 
@@ -125,6 +129,6 @@ def _button(icon: str, name: str) -> QToolButton:
     button.setIcon(theming.icon(icon, "text"))
     button.setIconSize(QSize(16, 16))
     button.setFixedSize(28, 28)
-    button.setAccessibleName(name.split(" (", maxsplit=1)[0])
+    plain.set_name(button, Words(lambda: now(name).split(" (", maxsplit=1)[0]))
     plain.set_tool_tip(button, name)
     return button

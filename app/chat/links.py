@@ -9,6 +9,7 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QVBoxLayout, QWidget
 
 from app import plain
+from app.words import translate
 
 OPENED: Final = ("http", "https", "mailto")
 """Schemes that are opened; a link of any other kind can only be copied."""
@@ -19,22 +20,26 @@ class LinkDialog(QDialog):
 
     def __init__(self, link: str, parent: QWidget) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Open a link")
+        plain.set_title(self, translate("Links", "Open a link"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._link = link
         opens = QUrl(link).scheme().lower() in OPENED
         layout = QVBoxLayout(self)
         layout.setContentsMargins(20, 20, 20, 16)
         layout.setSpacing(12)
-        question = "Open this link in your browser?" if opens else "This link is not opened here."
+        question = (
+            translate("Links", "Open this link in your browser?")
+            if opens
+            else translate("Links", "This link is not opened here.")
+        )
         layout.addWidget(plain.Label(question, "cardTitle"))
         self.address = plain.SelectableLabel(link, "muted")
         self.address.setMinimumWidth(360)
         layout.addWidget(self.address)
         buttons = QDialogButtonBox()
-        self.cancel = plain.Button("Cancel")
-        self.copy = plain.Button("Copy link")
-        self.open_button = plain.Button("Open", "primary")
+        self.cancel = plain.Button(translate("Links", "Cancel"))
+        self.copy = plain.Button(translate("Links", "Copy link"))
+        self.open_button = plain.Button(translate("Links", "Open"), "primary")
         buttons.addButton(self.cancel, QDialogButtonBox.ButtonRole.RejectRole)
         buttons.addButton(self.copy, QDialogButtonBox.ButtonRole.ActionRole)
         if opens:

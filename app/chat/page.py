@@ -23,6 +23,7 @@ from app.notices import Notices
 from app.store.records import StoredMessage, Waiting
 from app.store_keeper import STORE
 from app.widgets.banner import Banner
+from app.words import translate
 
 JOINED: Final = 12
 """Px by which what is joined to the composer is narrower on each side."""
@@ -183,7 +184,9 @@ class ChatPage(QWidget):
         note = ""
         if progress.done < progress.total:
             done, total = number_format.count(progress.done), number_format.count(progress.total)
-            note = f"Reading the prompt, {done} of {total} tokens"
+            note = translate("Page", "Reading the prompt, {done} of {total} tokens").format(
+                done=done, total=total
+            )
         self.transcript.set_progress(message, note)
 
     def _take_example(self, text: str) -> None:

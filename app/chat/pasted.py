@@ -16,6 +16,7 @@ from PySide6.QtGui import (
 )
 
 from app import plain, theming
+from app.words import translate
 
 OBJECT: Final = "\N{OBJECT REPLACEMENT CHARACTER}"
 """The letter that stands for it in the document."""
@@ -36,7 +37,13 @@ def pill(number: int, text: str) -> QTextCharFormat:
     made = QTextCharFormat()
     made.setObjectType(KIND)
     made.setProperty(_NUMBER, number)
-    made.setProperty(_WORDS, (plain.one_line(text, 40), f"{len(text):,} characters"))
+    made.setProperty(
+        _WORDS,
+        (
+            plain.one_line(text, 40),
+            translate("Pasted", "%n characters", "", 1).of(len(text)),
+        ),
+    )
     return made
 
 

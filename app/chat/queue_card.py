@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QVBoxLayout, QWi
 from app import plain, theming
 from app.store.records import Waiting
 from app.widgets.elided import ElidedLabel
+from app.words import translate
 
 ROW: Final = 44
 """Px."""
@@ -28,7 +29,7 @@ class QueueCard(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("queue")
-        self.setAccessibleName("Prompts that wait")
+        plain.set_name(self, translate("QueueCard", "Prompts that wait"))
         self._rows: list[QWidget] = []
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(12, 0, 8, 0)
@@ -50,8 +51,8 @@ class QueueCard(QFrame):
         row = QWidget()
         row.setFixedHeight(ROW)
         words = ElidedLabel(" ".join(waiting.content[:LONGEST].split()))
-        back = _button("edit", "Take this prompt back")
-        drop = _button("close", "Do not send this prompt")
+        back = _button("edit", translate("QueueCard", "Take this prompt back"))
+        drop = _button("close", translate("QueueCard", "Do not send this prompt"))
         back.clicked.connect(lambda: self.taken_back.emit(waiting))
         drop.clicked.connect(lambda: self.dropped.emit(waiting))
         layout = QHBoxLayout(row)
@@ -59,7 +60,9 @@ class QueueCard(QFrame):
         layout.setSpacing(8)
         layout.addWidget(theming.IconLabel("clock", "muted", 16))
         layout.addWidget(words, 1)
-        layout.addWidget(plain.Label("Sent when its turn comes", "secondary"))
+        layout.addWidget(
+            plain.Label(translate("QueueCard", "Sent when its turn comes"), "secondary")
+        )
         layout.addWidget(back)
         layout.addWidget(drop)
         return row
@@ -70,6 +73,6 @@ def _button(icon: str, name: str) -> QToolButton:
     button.setIcon(theming.icon(icon, "text"))
     button.setIconSize(QSize(16, 16))
     button.setFixedSize(28, 28)
-    button.setAccessibleName(name)
+    plain.set_name(button, name)
     plain.set_tool_tip(button, name)
     return button

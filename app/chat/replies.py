@@ -14,6 +14,7 @@ from app.engine import Death, Engine, EngineState
 from app.store.changes import Moved
 from app.store.records import NO_TROUBLE, Figures, Thinking, Trouble
 from app.store.store import Store
+from app.words import translate
 from engine import protocol
 
 SAVE_MS: Final = 1000
@@ -189,7 +190,9 @@ class Replies(QObject):
     def _on_death(self, death: Death) -> None:
         for reply in self.running:
             reply.trouble = Trouble(
-                death.title, death.detail, "Regenerate the reply once the engine runs again."
+                death.title,
+                death.detail,
+                translate("Replies", "Regenerate the reply once the engine runs again."),
             )
             self._finish(reply, "error", Figures())
 

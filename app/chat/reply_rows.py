@@ -16,9 +16,12 @@ from PySide6.QtWidgets import (
 from app import number_format, plain, theming
 from app.chat.block_widget import BlockWidget
 from app.chat.blocks import Block
+from app.engine_sentences import shown_sentence
+from app.number_format import count
 from app.store.records import Figures
 from app.widgets.icon_button import IconButton
 from app.widgets.version_switch import VersionSwitch
+from app.words import joined, number, translate
 
 FOOTER_HEIGHT: Final = 32
 HEAD_HEIGHT: Final = 24
@@ -32,7 +35,7 @@ PILL: Final = 20
 ICON_INSET: Final = 6
 """Px between the edge of an icon button and its icon."""
 
-UNKNOWN: Final = "not known"
+UNKNOWN: Final = translate("ReplyRows", "not known")
 LONGEST_MODEL: Final = 40
 """Characters of a model's name."""
 
@@ -60,10 +63,14 @@ class ThinkingHead(BlockWidget):
         words = thinking_words(block.seconds, streaming=block.streaming)
         self._button.setText(words)
         self._button.setIcon(theming.icon("down" if block.expanded else "right"))
-        state = "expanded" if block.expanded else "collapsed"
-        self._button.setAccessibleName(f"{words} ({state})")
-        does = "Hide" if block.expanded else "Show"
-        plain.set_tool_tip(self._button, f"{does} what the model thought")
+        if block.expanded:
+            state = translate("ReplyRows", "{words} (expanded)")
+            does = translate("ReplyRows", "Hide what the model thought")
+        else:
+            state = translate("ReplyRows", "{words} (collapsed)")
+            does = translate("ReplyRows", "Show what the model thought")
+        plain.set_name(self._button, state.format(words=words))
+        plain.set_tool_tip(self._button, does)
 
     def span(self, column: int) -> tuple[int, int]:
         return -LINK_INSET, column
@@ -85,8 +92,18 @@ class PromptRow(BlockWidget):
     def __init__(self, block: Block, parent: QWidget) -> None:
         super().__init__(block, parent)
         self.versions = VersionSwitch()
-        self._copy = IconButton("copy", "Copy the prompt", "Copy", PROMPT_ICON)
-        self._edit = IconButton("edit", "Change the prompt", "Change the prompt", PROMPT_ICON)
+        self._copy = IconButton(
+            "copy",
+            translate("ReplyRows", "Copy the prompt"),
+            translate("ReplyRows", "Copy"),
+            PROMPT_ICON,
+        )
+        self._edit = IconButton(
+            "edit",
+            translate("ReplyRows", "Change the prompt"),
+            translate("ReplyRows", "Change the prompt"),
+            PROMPT_ICON,
+        )
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -119,14 +136,15 @@ class TroubleCard(BlockWidget):
         trouble = block.trouble
         self.setObjectName("troubleCard")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.setAccessibleName(f"{trouble.title}. {trouble.detail} {trouble.hint}")
+        title, hint = shown_sentence(trouble.title), shown_sentence(trouble.hint)
+        plain.set_name(self, joined(" ", (joined("", (title, ".")), trouble.detail, hint)))
         self._rows = layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 12, 16, 12)
         layout.setSpacing(4)
-        layout.addWidget(plain.Label(trouble.title, "cardTitle", wraps=True))
-        layout.addWidget(plain.Label(trouble.detail, "cardText", wraps=True))
+        layout.addWidget(plain.Label(title, "cardTitle", wraps=True))
+        layout.addWidget(plain.Label(shown_sentence(trouble.detail), "cardText", wraps=True))
         if trouble.hint:
-            layout.addWidget(plain.Label(trouble.hint, "cardText", wraps=True))
+            layout.addWidget(plain.Label(hint, "cardText", wraps=True))
 
     def height_at(self, width: int) -> int:
         return self._rows.totalHeightForWidth(width)
@@ -144,17 +162,33 @@ class Footer(BlockWidget):
 
     def __init__(self, block: Block, parent: QWidget) -> None:
         super().__init__(block, parent)
-        self._stop = IconButton("stop", "Stop the reply", "Stop (Esc)")
+        self._stop = IconButton(
+            "stop", translate("ReplyRows", "Stop the reply"), translate("ReplyRows", "Stop (Esc)")
+        )
         self._key = plain.Label("Esc", "secondary")
         self._progress = plain.Label("", "secondary")
-        self._copy = IconButton("copy", "Copy the reply", "Copy")
-        self._regenerate = IconButton("regen", "Write the reply again", "Write again (Ctrl+R)")
+        self._copy = IconButton(
+            "copy", translate("ReplyRows", "Copy the reply"), translate("ReplyRows", "Copy")
+        )
+        self._regenerate = IconButton(
+            "regen",
+            translate("ReplyRows", "Write the reply again"),
+            translate("ReplyRows", "Write again (Ctrl+R)"),
+        )
         self.versions = VersionSwitch()
         self.versions.step_requested.connect(self.version_requested)
-        self._more = IconButton("more", "More to do with this reply", "More")
+        self._more = IconButton(
+            "more",
+            translate("ReplyRows", "More to do with this reply"),
+            translate("ReplyRows", "More"),
+        )
         self._state = plain.Label("", "statePill")
         self._speed = plain.Label("", "secondary")
-        self._info = IconButton("info", "Figures of the reply", "Figures")
+        self._info = IconButton(
+            "info",
+            translate("ReplyRows", "Figures of the reply"),
+            translate("ReplyRows", "Figures"),
+        )
         self._info.setCheckable(True)
         self._details: Details | None = None
         """Made when it is first shown: most never are."""
@@ -206,7 +240,11 @@ class Footer(BlockWidget):
         self._state.setText(block.note if done else "")
         self._state.setVisible(bool(block.note) and done)
         speed = block.figures.decode_rate
-        self._speed.setText(f"{speed:.0f} tokens/s" if speed and done else "")
+        self._speed.setText(
+            translate("ReplyRows", "{rate} tokens/s").format(rate=count(speed))
+            if speed and done
+            else ""
+        )
         self._info.setVisible(bool(block.figures.new_tokens) and done)
         self._info.setChecked(block.details)
         self._show_details()
@@ -270,36 +308,52 @@ class Details(QFrame):
         ):
             name_label.setText(name)
             value_label.setText(value)
-        self.setAccessibleName(". ".join(f"{name}: {value}" for name, value in shown))
+        plain.set_name(self, joined(". ", (joined(": ", row) for row in shown)))
 
 
 def figures_of(figures: Figures, model: str) -> list[tuple[str, str]]:
     """Names and values, as a person reads them."""
-    count = number_format.count
-    length = f"{count(figures.new_tokens)} tokens"
+    length = translate("ReplyRows", "%n tokens", "", 1).of(figures.new_tokens)
     if figures.thinking_tokens:
-        length += f", {count(figures.thinking_tokens)} of them thought"
-    reused = f"{count(figures.reused_tokens)} of {count(figures.prompt_tokens)} prompt tokens"
+        thought = translate("ReplyRows", "%n of them thought", "", 1).of(figures.thinking_tokens)
+        length = joined(", ", (length, thought))
+    reused = (
+        translate("ReplyRows", "{reused} of %n prompt tokens", "", 1)
+        .of(figures.prompt_tokens)
+        .format(reused=count(figures.reused_tokens))
+    )
     return [
-        ("Model", plain.one_line(model, LONGEST_MODEL) or UNKNOWN),
-        ("Length", length),
-        ("Speed", f"{figures.decode_rate:.1f} tokens/s" if figures.decode_rate else UNKNOWN),
-        ("First token", f"{count(figures.first_token_ms)} ms"),
-        ("Reused from the last turn", reused),
-        ("Prompt read at", f"{count(figures.prefill_rate)} tokens/s"),
+        (translate("ReplyRows", "Model"), plain.one_line(model, LONGEST_MODEL) or UNKNOWN),
+        (translate("ReplyRows", "Length"), length),
+        (
+            translate("ReplyRows", "Speed"),
+            translate("ReplyRows", "{rate} tokens/s").format(rate=number(figures.decode_rate, 1))
+            if figures.decode_rate
+            else UNKNOWN,
+        ),
+        (translate("ReplyRows", "First token"), joined(" ", (count(figures.first_token_ms), "ms"))),
+        (translate("ReplyRows", "Reused from the last turn"), reused),
+        (
+            translate("ReplyRows", "Prompt read at"),
+            translate("ReplyRows", "{rate} tokens/s").format(rate=count(figures.prefill_rate)),
+        ),
     ]
 
 
 def thinking_words(seconds: float, *, streaming: bool) -> str:
     if streaming:
-        return "Thinking…"
+        return translate("ReplyRows", "Thinking…")
     return (
-        f"Thought for {number_format.duration(seconds)}" if seconds >= 1 else "Thought for a moment"
+        translate("ReplyRows", "Thought for {seconds}").format(
+            seconds=number_format.duration(seconds)
+        )
+        if seconds >= 1
+        else translate("ReplyRows", "Thought for a moment")
     )
 
 
 def _link(text: str, name: str, accessible: str) -> plain.Button:
     button = plain.Button(text, name)
-    button.setAccessibleName(accessible)
+    plain.set_name(button, accessible)
     button.setCursor(Qt.CursorShape.PointingHandCursor)
     return button

@@ -8,13 +8,14 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
-from app import theming
+from app import plain, theming
 from app.chat.block_widget import BlockWidget
 from app.chat.blocks import Block
 from app.chat.flow import Align, Leaf, Table
 from app.chat.paragraph import Paragraph
 from app.chat.text_block import word_around
 from app.chat.typesetting import Inline, Typesetter, bar, draw_grounds, inlines, link_at
+from app.words import translate
 
 CELL_ABOVE: Final = 7
 CELL_SIDE: Final = 12
@@ -57,8 +58,8 @@ class TableBlock(BlockWidget):
                 break
             same += 1
         self._typeset(same)
-        self.setAccessibleName("Table")
-        self.setAccessibleDescription(table.copied(block.start, block.stop))
+        plain.set_name(self, translate("TableBlock", "Table"))
+        plain.set_description(self, table.copied(block.start, block.stop))
         self.update()
 
     def height_at(self, width: int) -> int:

@@ -9,12 +9,13 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
-from app import theming
+from app import plain, theming
 from app.chat.block_widget import BlockWidget
 from app.chat.blocks import BUBBLE_PAD, Block, Kind
 from app.chat.flow import Flow, Leaf, Run, Style, plain_flow
 from app.chat.paragraph import Paragraph
 from app.chat.typesetting import Inline, Typesetter, bar, draw_grounds, inlines, link_at
+from app.words import translate
 
 BUBBLE: Final = 560
 """Width of a prompt's bubble at most, px."""
@@ -45,7 +46,11 @@ NUMBER_GAP: Final = 7
 LEAST_WIDTH: Final = 60
 """Px that are left to text however far it is moved in."""
 
-NAMES: Final[dict[Kind, str]] = {"prompt": "You wrote", "thought": "Thinking", "reply": "Reply"}
+NAMES: Final[dict[Kind, str]] = {
+    "prompt": translate("TextBlock", "You wrote"),
+    "thought": translate("TextBlock", "Thinking"),
+    "reply": translate("TextBlock", "Reply"),
+}
 """For screen readers."""
 
 
@@ -72,8 +77,8 @@ class TextBlock(BlockWidget):
         self.block = block
         old, self._flow = self._flow, self._content()
         self._typeset(_same_leaves(old.leaves, self._flow.leaves))
-        self.setAccessibleName(NAMES[block.kind])
-        self.setAccessibleDescription(self._flow.text)
+        plain.set_name(self, NAMES[block.kind])
+        plain.set_description(self, self._flow.text)
         self.update()
 
     def span(self, column: int) -> tuple[int, int]:

@@ -43,6 +43,7 @@ from app.chat.virtual_column import VirtualColumn
 from app.chat.way_back import FADE, FADE_BELOW_PILL, PILL_ABOVE, Fade, WayBack
 from app.store.records import StoredMessage
 from app.widgets.throttle import Throttle
+from app.words import translate
 
 COPY_SOURCE: Final = (
     Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier | Qt.Key.Key_C
@@ -78,7 +79,7 @@ class Transcript(VirtualColumn):
         self._document = Document()
         super().__init__(self._made, self._document.read, parent)
         self.setObjectName("transcript")
-        self.setAccessibleName("Conversation")
+        plain.set_name(self, translate("Transcript", "Conversation"))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.viewport().setMouseTracking(True)
@@ -332,18 +333,25 @@ class Transcript(VirtualColumn):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         if not self._selection.is_empty:
-            menu.addAction("Copy", self.copy)
-            menu.addAction("Copy as Markdown", self._selection.copy_source)
-        menu.addAction("Select all", self.select_all).setEnabled(bool(self._document.blocks))
+            menu.addAction(translate("Transcript", "Copy"), self.copy)
+            menu.addAction(translate("Transcript", "Copy as Markdown"), self._selection.copy_source)
+        menu.addAction(translate("Transcript", "Select all"), self.select_all).setEnabled(
+            bool(self._document.blocks)
+        )
         if message is not None and self._document.answer(message):
             menu.addSeparator()
-            menu.addAction("Copy the reply as text", partial(self._copy_text, message))
-            menu.addAction("Copy the reply as Markdown", partial(self._copy_message, message))
+            menu.addAction(
+                translate("Transcript", "Copy the reply as text"), partial(self._copy_text, message)
+            )
+            menu.addAction(
+                translate("Transcript", "Copy the reply as Markdown"),
+                partial(self._copy_message, message),
+            )
             toggle = partial(self._toggle_source, message)
             if self._document.shows_source(message):
-                menu.addAction("Show the reply", toggle)
+                menu.addAction(translate("Transcript", "Show the reply"), toggle)
             else:
-                menu.addAction("View source", toggle)
+                menu.addAction(translate("Transcript", "View source"), toggle)
         menu.popup(at)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

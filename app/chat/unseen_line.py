@@ -11,9 +11,10 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from app import plain, theming
 from app.chat.block_widget import BlockWidget
 from app.chat.blocks import Block
+from app.words import translate
 
 HEIGHT: Final = 24
-WORDS: Final = "The model no longer sees what is above"
+WORDS: Final = translate("UnseenLine", "The model no longer sees what is above")
 
 
 class UnseenLine(BlockWidget):
@@ -23,8 +24,10 @@ class UnseenLine(BlockWidget):
 
     def __init__(self, block: Block, parent: QWidget) -> None:
         super().__init__(block, parent)
-        self._undo = plain.Button("Undo", "link")
-        self._undo.setAccessibleName("Let the model see the whole chat again")
+        self._undo = plain.Button(translate("UnseenLine", "Undo"), "link")
+        plain.set_name(
+            self._undo, translate("UnseenLine", "Let the model see the whole chat again")
+        )
         self._undo.clicked.connect(self.undone)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -33,7 +36,7 @@ class UnseenLine(BlockWidget):
         layout.addWidget(plain.Label(WORDS, "secondary"))
         layout.addWidget(self._undo)
         layout.addWidget(_Dashes(), 1)
-        self.setAccessibleName(WORDS)
+        plain.set_name(self, WORDS)
 
     def height_at(self, width: int) -> int:  # noqa: ARG002
         return HEIGHT

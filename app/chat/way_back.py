@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from app import plain, theming
+from app.words import translate
 
 FADE: Final = 24
 """Px of the fade at the lower edge."""
@@ -51,9 +52,11 @@ class WayBack(plain.Button):
         self.setFixedHeight(PILL_HEIGHT)
         self.setCursor(Qt.CursorShape.ArrowCursor)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setAccessibleName("Go to the end of the conversation")
-        plain.set_tool_tip(self, "Go to the end (End)")
+        plain.set_name(self, translate("WayBack", "Go to the end of the conversation"))
+        plain.set_tool_tip(self, translate("WayBack", "Go to the end (End)"))
         self.hide()
 
     def show_writing(self, writing: bool) -> None:
-        self.setText("Writing" if writing else "To the end")
+        self.setText(
+            translate("WayBack", "Writing") if writing else translate("WayBack", "To the end")
+        )

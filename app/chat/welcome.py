@@ -11,11 +11,12 @@ from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QSizePolicy, QVBo
 from app import plain, theming
 from app.models.loader import FailedModel, LoadingModel, ModelState, NoModel, ReadyModel
 from app.widgets.header import loading_text
+from app.words import Words, now, translate
 
 EXAMPLES: Final = (
-    ("rainbow", "Explain how a rainbow forms to a ten-year-old"),
-    ("letter", "Write a short letter asking a landlord to fix the heating"),
-    ("bulb", "Give me five ideas for a rainy Sunday"),
+    ("rainbow", translate("Welcome", "Explain how a rainbow forms to a ten-year-old")),
+    ("letter", translate("Welcome", "Write a short letter asking a landlord to fix the heating")),
+    ("bulb", translate("Welcome", "Give me five ideas for a rainy Sunday")),
 )
 """Icon, and what is put into the composer."""
 
@@ -36,8 +37,10 @@ class Welcome(QWidget):
         super().__init__(parent)
         self._low = False
         self._flame = theming.IconLabel("flame", "accent", 40)
-        heading = plain.Label("What would you like to know?", "heading", wraps=True)
-        said = "Everything runs on this computer. What you write stays here."
+        heading = plain.Label(
+            translate("Welcome", "What would you like to know?"), "heading", wraps=True
+        )
+        said = translate("Welcome", "Everything runs on this computer. What you write stays here.")
         self._lead = lead = plain.Label(said, "lead", wraps=True)
         self.card = _ModelCard()
         self.card.button.clicked.connect(self.model_wanted)
@@ -84,15 +87,21 @@ class Welcome(QWidget):
         match state:
             case ReadyModel() if is_demo(state):
                 self.card.show_words(
-                    "You are trying a demo model",
-                    f"{state.loaded.model.name} is very small: it answers at once and is often "
-                    "wrong. Other models answer better.",
+                    translate("Welcome", "You are trying a demo model"),
+                    translate(
+                        "Welcome",
+                        "{name} is very small: it answers at once and is often wrong. Other models "
+                        "answer better.",
+                    ).format(name=state.loaded.model.name),
                     first=False,
                 )
             case FailedModel() | NoModel():
                 self.card.show_words(
-                    "Choose a model",
-                    "A folder with safetensors files, or a GGUF file. It stays where it is.",
+                    translate("Welcome", "Choose a model"),
+                    translate(
+                        "Welcome",
+                        "A folder with safetensors files, or a GGUF file. It stays where it is.",
+                    ),
                     first=True,
                 )
             case _:
@@ -100,7 +109,7 @@ class Welcome(QWidget):
 
     def _example(self, icon: str, text: str) -> _Example:
         card = _Example(icon, text)
-        card.clicked.connect(lambda: self.example_chosen.emit(text))
+        card.clicked.connect(lambda: self.example_chosen.emit(now(text)))
         return card
 
 
@@ -112,13 +121,13 @@ def is_demo(state: ModelState) -> bool:
 def _said_of(state: ModelState) -> str:
     match state:
         case ReadyModel():
-            return f"{state.loaded.model.name} is ready."
+            return translate("Welcome", "{name} is ready.").format(name=state.loaded.model.name)
         case LoadingModel():
-            return f"{state.name}: {loading_text(state)}…"
+            return Words(lambda: f"{state.name}: {now(loading_text(state))}…")
         case FailedModel():
-            return f"{state.name} could not be loaded."
+            return translate("Welcome", "{name} could not be loaded.").format(name=state.name)
         case NoModel():
-            return "No model is loaded."
+            return translate("Welcome", "No model is loaded.")
 
 
 class _ModelCard(QFrame):
@@ -129,7 +138,7 @@ class _ModelCard(QFrame):
         self.setObjectName("modelCard")
         self._title = plain.Label("", "cardTitle", wraps=True)
         self._words = plain.Label("", "muted", wraps=True)
-        self.button = plain.Button("Choose a model…")
+        self.button = plain.Button(translate("Welcome", "Choose a model…"))
         words = QVBoxLayout()
         words.setSpacing(4)
         words.addWidget(self._title)
@@ -156,7 +165,7 @@ class _Example(plain.Button):
 
     def __init__(self, icon: str, text: str, parent: QWidget | None = None) -> None:
         super().__init__("", "example", parent)
-        self.setAccessibleName(text)
+        plain.set_name(self, text)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         label = plain.Label(text, "exampleText", wraps=True)

@@ -10,6 +10,7 @@ from app.actions import Actions
 from app.chats import Chats
 from app.command.palette import Entry
 from app.models.loader import ModelLoader
+from app.words import translate
 
 
 def entries(
@@ -21,7 +22,13 @@ def entries(
 
 def _actions(table: Actions) -> list[Entry]:
     return [
-        Entry("Do", a.text(), a.trigger, table.keys(a.objectName()), table.icon(a.objectName()))
+        Entry(
+            translate("Entries", "Do"),
+            a.text(),
+            a.trigger,
+            table.keys(a.objectName()),
+            table.icon(a.objectName()),
+        )
         for a in table
         if a.isEnabled() and a.objectName() != "palette"
     ]
@@ -30,7 +37,7 @@ def _actions(table: Actions) -> list[Entry]:
 def _models(loader: ModelLoader) -> list[Entry]:
     return [
         Entry(
-            "Models here",
+            translate("Entries", "Models here"),
             known.name,
             partial(loader.load, known.id),
             number_format.disk(known.size_bytes),
@@ -43,6 +50,6 @@ def _models(loader: ModelLoader) -> list[Entry]:
 
 def _chats(chats: Chats, open_chat: Callable[[int], None]) -> list[Entry]:
     return [
-        Entry("Chats", known.title, partial(open_chat, known.id), "", "chat")
+        Entry(translate("Entries", "Chats"), known.title, partial(open_chat, known.id), "", "chat")
         for known in chats.known
     ]

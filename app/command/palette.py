@@ -29,6 +29,7 @@ from PySide6.QtWidgets import (
 from app import plain, theming
 from app.widgets.row_delegate import Index, RowDelegate
 from app.widgets.search_field import SearchField
+from app.words import translate
 
 WIDTH: Final = 600
 TOP: Final = 96
@@ -94,17 +95,17 @@ class Palette(QWidget):
         super().__init__(window)
         self._around = window
         self._entries = entries
-        self.setAccessibleName("Commands")
+        plain.set_name(self, translate("Palette", "Commands"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._before = window.focusWidget()
         self.card = QFrame(self)
         self.card.setObjectName("palette")
-        name = "Name of a command, model or chat"
+        name = translate("Palette", "Name of a command, model or chat")
         self.field = SearchField("paletteField", name, self._take_key)
-        self.field.setPlaceholderText("What do you want to do?")
+        plain.set_placeholder(self.field, translate("Palette", "What do you want to do?"))
         self.list = QListWidget()
         self.list.setObjectName("paletteList")
-        self.list.setAccessibleName("What fits")
+        plain.set_name(self.list, translate("Palette", "What fits"))
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.list.setItemDelegate(_EntryDelegate(self))
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -186,7 +187,7 @@ class Palette(QWidget):
             item = QListWidgetItem(plain.one_line(entry.text), self.list)
             item.setData(ENTRY, entry)
         if not self.list.count():
-            nothing = QListWidgetItem("Nothing has this name", self.list)
+            nothing = QListWidgetItem(translate("Palette", "Nothing has this name"), self.list)
             nothing.setFlags(Qt.ItemFlag.NoItemFlags)
         self._move(1)
         self._place()
@@ -212,10 +213,10 @@ def _hints() -> QHBoxLayout:
     row = QHBoxLayout()
     row.setContentsMargins(16, 8, 16, 10)
     row.setSpacing(16)
-    for words in ("↑↓ choose", "Enter opens"):
+    for words in (translate("Palette", "↑↓ choose"), translate("Palette", "Enter opens")):
         row.addWidget(plain.Label(words, "secondary"))
     row.addStretch()
-    row.addWidget(plain.Label("Esc closes", "secondary"))
+    row.addWidget(plain.Label(translate("Palette", "Esc closes"), "secondary"))
     return row
 
 

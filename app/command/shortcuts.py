@@ -9,12 +9,13 @@ from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QVBoxLayout, QW
 
 from app import plain
 from app.actions import Actions
+from app.words import translate
 
 ALSO: Final = (
-    ("Writing", "Send", "Enter"),
-    ("Writing", "New line", "Shift+Enter"),
-    ("Chats", "Rename, in the list", "F2"),
-    ("Chats", "Into the trash, in the list", "Del"),
+    (translate("Shortcuts", "Writing"), translate("Shortcuts", "Send"), "Enter"),
+    (translate("Shortcuts", "Writing"), translate("Shortcuts", "New line"), "Shift+Enter"),
+    (translate("Shortcuts", "Chats"), translate("Shortcuts", "Rename, in the list"), "F2"),
+    (translate("Shortcuts", "Chats"), translate("Shortcuts", "Into the trash, in the list"), "Del"),
 )
 """Keys of fields and lists, which are no actions of the window."""
 
@@ -23,7 +24,7 @@ class ShortcutSheet(QDialog):
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("sheet")
-        self.setWindowTitle("Shortcuts")
+        plain.set_title(self, translate("Shortcuts", "Shortcuts"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         rows: dict[str, list[tuple[str, str]]] = {}
         for section, own in actions.sections().items():
@@ -36,7 +37,7 @@ class ShortcutSheet(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 20, 24, 20)
         layout.setSpacing(16)
-        layout.addWidget(plain.Label("Shortcuts", "heading"))
+        layout.addWidget(plain.Label(translate("Shortcuts", "Shortcuts"), "heading"))
         columns = QHBoxLayout()
         columns.setSpacing(40)
         sections = list(rows.items())
@@ -44,7 +45,7 @@ class ShortcutSheet(QDialog):
         for part in (sections[:half], sections[half:]):
             columns.addLayout(_column(part))
         layout.addLayout(columns)
-        close = plain.Button("Close")
+        close = plain.Button(translate("Shortcuts", "Close"))
         close.clicked.connect(self.accept)
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
 

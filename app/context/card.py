@@ -28,6 +28,7 @@ from PySide6.QtWidgets import (
 from app import plain, theming
 from app.context.use import ContextUse, share
 from app.number_format import count
+from app.words import joined, translate
 
 NARROW: Final = 560
 """Px of width below which only the ways themselves are shown."""
@@ -40,9 +41,9 @@ SEGMENTS: Final = (
 )
 """Of the bar: colour role and field of ContextUse."""
 LEGEND: Final = {
-    "chat": "Chat so far",
-    "message": "Your message",
-    "reserved": "Kept for the reply",
+    "chat": translate("ContextCard", "Chat so far"),
+    "message": translate("ContextCard", "Your message"),
+    "reserved": translate("ContextCard", "Kept for the reply"),
 }
 
 
@@ -70,8 +71,8 @@ class ContextCard(QFrame):
         self._mark = plain.Label("", "secondary")
         self._options = {way: _Option() for way in Way}
         self._group = QButtonGroup(self)
-        self._send = plain.Button("Send", "primary")
-        self._cancel = plain.Button("Cancel", "quiet")
+        self._send = plain.Button(translate("ContextCard", "Send"), "primary")
+        self._cancel = plain.Button(translate("ContextCard", "Cancel"), "quiet")
         self._build()
         self._send.clicked.connect(lambda: self.chosen.emit(self._way))
         self._cancel.clicked.connect(self.left)
@@ -81,20 +82,28 @@ class ContextCard(QFrame):
     def show_use(self, use: ContextUse, longer: int | None) -> None:
         """`longer`: a context in tokens that would do, and with which the model can be loaded."""
         self._title.setText(
-            f"This no longer fits: {count(use.excess)} tokens too many"
+            translate("ContextCard", "This no longer fits: %n tokens too many", "", 1).of(
+                use.excess
+            )
             if use.exact
-            else "This is far longer than the context"
+            else translate("ContextCard", "This is far longer than the context")
         )
-        self._of.setText(f"{count(use.capacity)} tokens of context")
+        self._of.setText(translate("ContextCard", "%n tokens of context", "", 1).of(use.capacity))
         self._bar.show_use(use)
         for name, label in self._legend.items():
             label.setText(
-                f"{LEGEND[name]} {count(getattr(use, name))}" if use.exact else LEGEND[name]
+                joined(" ", (LEGEND[name], count(getattr(use, name))))
+                if use.exact
+                else LEGEND[name]
             )
-        self._mark.setText(f"the line marks {count(use.capacity)}")
+        self._mark.setText(
+            translate("ContextCard", "the line marks {capacity}").format(
+                capacity=count(use.capacity)
+            )
+        )
         self._show_options(use, longer)
         self._choose(_best(use, longer))
-        self.setAccessibleName(self._title.text())
+        plain.set_name(self, self._title.text())
         self.show()
         self._options[self._way].radio.setFocus()
 
@@ -109,28 +118,35 @@ class ContextCard(QFrame):
 
     def _show_options(self, use: ContextUse, longer: int | None) -> None:
         turns = (use.left_out + 1) // 2
-        oldest = "the oldest turn" if turns == 1 else f"the {count(turns)} oldest turns"
         most = use.most_of_message
         self._options[Way.LEAVE_OUT].show_option(
-            f"Leave out {oldest}",
-            "The model no longer sees them; you do, above a line in the chat.",
+            translate("ContextCard", "Leave out the %n oldest turns", "", 1).of(turns),
+            translate(
+                "ContextCard", "The model no longer sees them; you do, above a line in the chat."
+            ),
             share(use.kept + use.reserved, use.capacity),
-            f"{count(use.freed)} tokens freed" if use.exact else "",
+            translate("ContextCard", "%n tokens freed", "", 1).of(use.freed) if use.exact else "",
             shown=use.left_out > 0,
         )
         self._options[Way.SHORTEN].show_option(
-            "Shorten your message",
-            f"Back to the box. It may have {count(most)} tokens." if most else "Back to the box.",
+            translate("ContextCard", "Shorten your message"),
+            translate("ContextCard", "Back to the box. It may have %n tokens.", "", 1).of(most)
+            if most
+            else translate("ContextCard", "Back to the box."),
             "",
-            f"{count(use.excess)} tokens to cut" if use.exact and most else "",
+            translate("ContextCard", "%n tokens to cut", "", 1).of(use.excess)
+            if use.exact and most
+            else "",
             shown=True,
         )
         context = longer or 0
         self._options[Way.LONGER].show_option(
-            "Load the model with a longer context",
-            f"{count(context)} tokens, if the memory suffices for them.",
+            translate("ContextCard", "Load the model with a longer context"),
+            translate("ContextCard", "%n tokens, if the memory suffices for them.", "", 1).of(
+                context
+            ),
             share(use.total, context) if use.exact else "",
-            f"{count(context - use.capacity)} tokens more",
+            translate("ContextCard", "%n tokens more", "", 1).of(max(0, context - use.capacity)),
             shown=longer is not None,
         )
 
@@ -143,9 +159,13 @@ class ContextCard(QFrame):
         self._name_button()
 
     def _name_button(self) -> None:
-        names = {Way.LEAVE_OUT: "Send", Way.SHORTEN: "Shorten", Way.LONGER: "Load and send"}
+        names = {
+            Way.LEAVE_OUT: translate("ContextCard", "Send"),
+            Way.SHORTEN: translate("ContextCard", "Shorten"),
+            Way.LONGER: translate("ContextCard", "Load and send"),
+        }
         checked = [way for way, option in self._options.items() if option.radio.isChecked()]
-        self._send.setText(names[checked[0]] if checked else "Send")
+        self._send.setText(names[checked[0]] if checked else translate("ContextCard", "Send"))
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -238,7 +258,7 @@ class _Option(QFrame):
         self._said.setText(said)
         self._result.setText(result)
         self._beside.setText(beside)
-        self.radio.setAccessibleDescription(f"{said} {result} {beside}".strip())
+        plain.set_description(self.radio, f"{said} {result} {beside}".strip())
         self.setVisible(shown)
 
     def set_narrow(self, narrow: bool) -> None:

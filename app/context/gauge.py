@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app import number_format, plain, theming
 from app.context.use import ContextUse
+from app.words import translate
 
 BAR: Final = (64, 4)
 """Px."""
@@ -58,15 +59,29 @@ class ContextGauge(QWidget):
         warns = use.nearly_full or not use.exact
         self._bar.show_share(use.tokens / max(1, use.capacity), "caution" if warns else "muted")
         tokens, capacity = number_format.count(use.tokens), number_format.count(use.capacity)
-        counted = tokens if use.exact else f"more than {tokens}"
-        self._words.setText(f"{counted} of {capacity}")
+        counted = (
+            tokens
+            if use.exact
+            else translate("ContextGauge", "more than {tokens}").format(tokens=tokens)
+        )
+        self._words.setText(
+            translate("ContextGauge", "{counted} of {capacity}").format(
+                counted=counted, capacity=capacity
+            )
+        )
         self._words.setProperty("warns", warns)
         self._words.style().unpolish(self._words)
         self._words.style().polish(self._words)
-        said = (
-            f"Context: {counted} of {capacity} tokens. The chat has "
-            f"{number_format.count(use.chat)}, your message {number_format.count(use.message)}; "
-            f"{number_format.count(use.reserved)} are kept for the reply."
+        said = translate(
+            "ContextGauge",
+            "Context: {counted} of {capacity} tokens. The chat has {chat}, your message "
+            "{message}; {reserved} are kept for the reply.",
+        ).format(
+            counted=counted,
+            capacity=capacity,
+            chat=number_format.count(use.chat),
+            message=number_format.count(use.message),
+            reserved=number_format.count(use.reserved),
         )
         plain.set_tool_tip(self, said)
-        self.setAccessibleName(said)
+        plain.set_name(self, said)

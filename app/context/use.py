@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from app.words import number, translate
 from engine import protocol
 
 NEARLY_FULL: Final = 0.85
@@ -78,7 +79,11 @@ def use_of(counted: protocol.Counted, *, drafted: bool) -> ContextUse:
 
 def share(tokens: int, capacity: int) -> str:
     """How full: 97 % full."""
-    return f"{100 * tokens / capacity:.0f} % full" if capacity > 0 else ""
+    return (
+        translate("ContextUse", "{share} % full").format(share=number(100 * tokens / capacity))
+        if capacity > 0
+        else ""
+    )
 
 
 def surely_fits(use: ContextUse, draft: str) -> bool:

@@ -9,13 +9,15 @@ from typing import Any, Final
 
 import msgspec
 
+from app import number_format
 from app.store.chat import VERSION, Chat, File, Message
 from app.store.records import moment
+from app.words import now, translate
 
 LARGEST: Final = 500 * 2**20
 """Bytes of a file that is read."""
 
-NAMELESS: Final = "Imported chat"
+NAMELESS: Final = translate("ExchangeReading", "Imported chat")
 _ROLES: Final = {"system": "system", "developer": "system", "user": "user", "human": "user"} | {
     "assistant": "assistant",
     "gpt": "assistant",
@@ -28,6 +30,10 @@ Json = Any
 class ImportProblemError(Exception):
     """Sentences: what is wrong with the file, and what to do."""
 
+    def __init__(self, sentences: str) -> None:
+        super().__init__(sentences)
+        self.sentences = sentences
+
 
 def read_file(path: Path) -> list[Chat]:
     """Raises ImportProblemError."""
@@ -35,14 +41,24 @@ def read_file(path: Path) -> list[Chat]:
         size = path.stat().st_size
         if size > LARGEST:
             raise ImportProblemError(
-                f"{path.name} has {size // 2**20:,} MB; files of up to {LARGEST // 2**20} MB are "
-                "read. Export fewer chats at once."
+                translate(
+                    "ExchangeReading",
+                    "{name} has {size} MB; files of up to {largest} MB are read. Export fewer "
+                    "chats at once.",
+                ).format(
+                    name=path.name,
+                    size=number_format.count(size // 2**20),
+                    largest=LARGEST // 2**20,
+                )
             )
         content = path.read_bytes()
     except OSError as error:
         raise ImportProblemError(
-            f"{path.name} cannot be read: {error.strerror or error}. Check that it is still there "
-            "and that you may read it."
+            translate(
+                "ExchangeReading",
+                "{name} cannot be read: {strerror}. Check that it is still there and that "
+                "you may read it.",
+            ).format(name=path.name, strerror=error.strerror or error)
         ) from error
     return read(content, path.name)
 
@@ -55,16 +71,19 @@ def read(content: bytes, name: str) -> list[Chat]:
     chats = [chat for entry in _entries(found) if (chat := _chat(entry)) and chat.messages]
     if not chats:
         raise ImportProblemError(
-            f"No chat was found in {name}. Hearth reads its own JSON, conversations.json of "
-            "ChatGPT's export, Open WebUI's export, LM Studio's conversations, and lists of "
-            "messages with role and content."
+            translate(
+                "ExchangeReading",
+                "No chat was found in {name}. Hearth reads its own JSON, conversations.json "
+                "of ChatGPT's export, Open WebUI's export, LM Studio's conversations, and "
+                "lists of messages with role and content.",
+            ).format(name=name)
         )
     return chats
 
 
 def _decoded(content: bytes, name: str) -> Json:
     if not content.strip():
-        raise ImportProblemError(f"{name} is empty.")
+        raise ImportProblemError(translate("ExchangeReading", "{name} is empty.").format(name=name))
     try:
         return msgspec.json.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -75,8 +94,11 @@ def _decoded(content: bytes, name: str) -> Json:
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 pass
         raise ImportProblemError(
-            f"{name} is not whole JSON: {error}. If it came out of an archive, unpack it again; "
-            "choose the .json file in it."
+            translate(
+                "ExchangeReading",
+                "{name} is not whole JSON: {error}. If it came out of an archive, unpack it "
+                "again; choose the .json file in it.",
+            ).format(name=name, error=error)
         ) from error
 
 
@@ -84,10 +106,17 @@ def _own(found: Json, name: str) -> list[Chat]:
     try:
         file = msgspec.convert(found, File)
     except msgspec.ValidationError as error:
-        raise ImportProblemError(f"{name} is not as Hearth wrote it: {error}.") from error
+        raise ImportProblemError(
+            translate("ExchangeReading", "{name} is not as Hearth wrote it: {error}.").format(
+                name=name, error=error
+            )
+        ) from error
     if file.hearth > VERSION:
         raise ImportProblemError(
-            f"A newer version of Hearth wrote {name}. Install that version to read it."
+            translate(
+                "ExchangeReading",
+                "A newer version of Hearth wrote {name}. Install that version to read it.",
+            ).format(name=name)
         )
     return list(file.chats)
 
@@ -249,7 +278,7 @@ def _made(
     title = entry.get("title") or _dict(entry.get("chat")).get("title")
     times = [message.created_at for message in listed if message.created_at]
     return Chat(
-        title=title.strip() if isinstance(title, str) and title.strip() else NAMELESS,
+        title=title.strip() if isinstance(title, str) and title.strip() else now(NAMELESS),
         messages=tuple(listed),
         created_at=_seconds(entry.get(created)) or min(times, default=0.0),
         updated_at=_seconds(entry.get(updated)) or max(times, default=0.0),

@@ -11,8 +11,13 @@ import msgspec
 from app.store.chat import VERSION, Chat, File, Message
 from app.store.records import Conversation, StoredMessage, conversation_of, message_of
 from app.store.tree import Tree
+from app.words import now, translate
 
-NAMES = {"user": "You", "assistant": "Reply", "system": "System"}
+NAMES = {
+    "user": translate("ExchangeWriting", "You"),
+    "assistant": translate("ExchangeWriting", "Reply"),
+    "system": translate("ExchangeWriting", "System"),
+}
 
 
 def chat_of(conversation: Conversation, messages: Iterable[StoredMessage]) -> Chat:
@@ -68,7 +73,7 @@ def as_markdown(conversation: Conversation, messages: Iterable[StoredMessage]) -
 
 
 def _heading(message: StoredMessage) -> str:
-    who = NAMES[message.role]
+    who = now(NAMES[message.role])
     if message.model:
         who = f"{who} of {message.model}"
     if not message.created_at:

@@ -8,6 +8,7 @@ from typing import Final
 from PySide6.QtCore import QObject, Signal
 
 from app.engine import Engine, EngineState
+from app.words import translate
 from engine import protocol
 
 
@@ -39,9 +40,11 @@ class FailedModel:
 
 
 NO_ENGINE: Final = protocol.Error(
-    title="The engine is not running",
-    detail="Without it the list of models cannot be changed.",
-    hint="Load a model or press “Start the engine again”, then try once more.",
+    title=translate("ModelsLoader", "The engine is not running"),
+    detail=translate("ModelsLoader", "Without it the list of models cannot be changed."),
+    hint=translate(
+        "ModelsLoader", "Load a model or press “Start the engine again”, then try once more."
+    ),
     code="engine",
 )
 

@@ -32,8 +32,10 @@ from PySide6.QtWidgets import (
 )
 
 from app import plain, theming
+from app.engine_sentences import as_sentences
 from app.models.loader import ModelLoader, ReadyModel
-from app.models.table import COLUMNS, LAST, Index, ModelTable
+from app.models.table import COLUMNS, LAST, USABLE, Index, ModelTable
+from app.words import now, translate
 from engine import protocol
 
 ROW: Final = 40
@@ -51,9 +53,9 @@ NEEDLESS: Final = (3, 5, 1, 2, 4)
 """Columns in the order in which they go: weights, context, family, size, disk."""
 
 FLASH_WORDS: Final = {
-    "auto": "Flash attention: auto",
-    "on": "Flash attention: on",
-    "off": "Flash attention: off",
+    "auto": translate("ModelsPicker", "Flash attention: auto"),
+    "on": translate("ModelsPicker", "Flash attention: on"),
+    "off": translate("ModelsPicker", "Flash attention: off"),
 }
 
 
@@ -72,7 +74,7 @@ class VerdictCell(QStyledItemDelegate):
         blank.widget.style().drawControl(
             blank.widget.style().ControlElement.CE_ItemViewItem, blank, painter, blank.widget
         )
-        usable = words == "Ready to load"
+        usable = bool(index.data(USABLE))
         shown = theming.theme()
         metrics = option.fontMetrics
         pill = option.rect.adjusted(_AROUND.left(), 0, 0, 0)
@@ -106,7 +108,7 @@ class ModelPicker(QDialog):
         super().__init__(parent)
         self._loader = loader
         self._added = ""
-        self.setWindowTitle("Models")
+        plain.set_title(self, translate("ModelsPicker", "Models"))
         self.resize(980, 560)
         self.setMinimumSize(560, 360)
         self._table = ModelTable()
@@ -115,8 +117,10 @@ class ModelPicker(QDialog):
         self._rows.setFilterKeyColumn(-1)
         self._rows.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.filter = QLineEdit()
-        self.filter.setPlaceholderText("Filter by name, family, size")
-        self.filter.setAccessibleName("Filter the models")
+        plain.set_placeholder(
+            self.filter, translate("ModelsPicker", "Filter by name, family, size")
+        )
+        plain.set_name(self.filter, translate("ModelsPicker", "Filter the models"))
         self.filter.setClearButtonEnabled(True)
         self.filter.setMinimumWidth(120)
         self.filter.setMaximumWidth(280)
@@ -128,8 +132,8 @@ class ModelPicker(QDialog):
         self.trouble = plain.Label("", "trouble", wraps=True)
         self.trouble.hide()
         self.flash = self._flash_choice()
-        self.remove = plain.Button("Remove from the list")
-        self.load = plain.Button("Load", "primary")
+        self.remove = plain.Button(translate("ModelsPicker", "Remove from the list"))
+        self.load = plain.Button(translate("ModelsPicker", "Load"), "primary")
         self.load.setDefault(True)
         self._build()
         self._connect()
@@ -147,7 +151,7 @@ class ModelPicker(QDialog):
     def _view(self) -> QTableView:
         view = QTableView()
         view.setObjectName("models")
-        view.setAccessibleName("Models on this computer")
+        plain.set_name(view, translate("ModelsPicker", "Models on this computer"))
         view.setModel(self._rows)
         view.setItemDelegateForColumn(LAST, VerdictCell(view))
         view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -167,18 +171,20 @@ class ModelPicker(QDialog):
 
     def _flash_choice(self) -> QComboBox:
         choice = Choice()
-        choice.setAccessibleName("Flash attention")
-        plain.set_tool_tip(choice, "Used for the next model that is loaded")
+        plain.set_name(choice, translate("ModelsPicker", "Flash attention"))
+        plain.set_tool_tip(
+            choice, translate("ModelsPicker", "Used for the next model that is loaded")
+        )
         for flash in get_args(protocol.Flash):
-            choice.addItem(FLASH_WORDS[flash], flash)
+            choice.addItem(now(FLASH_WORDS[flash]), flash)
         choice.setCurrentIndex(choice.findData(self._loader.flash))
         return choice
 
     def _build(self) -> None:
-        title = plain.Label("Models", "name")
-        self.add_folder = plain.Button("Add folder…")
-        self.add_file = plain.Button("Add GGUF file…")
-        self.cancel = plain.Button("Cancel")
+        title = plain.Label(translate("ModelsPicker", "Models"), "name")
+        self.add_folder = plain.Button(translate("ModelsPicker", "Add folder…"))
+        self.add_file = plain.Button(translate("ModelsPicker", "Add GGUF file…"))
+        self.cancel = plain.Button(translate("ModelsPicker", "Cancel"))
         for button in (self.add_folder, self.add_file, self.cancel, self.remove):
             button.setAutoDefault(False)
         head, foot = QHBoxLayout(), QHBoxLayout()
@@ -294,17 +300,18 @@ class ModelPicker(QDialog):
 
     def _why_empty(self) -> str:
         if self._loader.models:
-            return "No model matches the filter."
+            return translate("ModelsPicker", "No model matches the filter.")
         if self._loader.lists:
-            return "Looking for models…"
-        return (
-            "There is no model on this computer yet. Add a folder with a checkpoint in safetensors "
-            "format, or a GGUF file."
+            return translate("ModelsPicker", "Looking for models…")
+        return translate(
+            "ModelsPicker",
+            "There is no model on this computer yet. Add a folder with a checkpoint in "
+            "safetensors format, or a GGUF file.",
         )
 
     def _say(self, error: protocol.Error) -> None:
         self._added = ""
-        self.trouble.setText(f"{error.title}. {error.detail} {error.hint}")
+        self.trouble.setText(as_sentences(error))
         self.trouble.show()
 
     # ------------------------------------------------------------------ doing
@@ -329,14 +336,14 @@ class ModelPicker(QDialog):
         self._loader.add(path)
 
     def _choose_folder(self) -> None:
-        dialog = QFileDialog(self, "Add a folder with a model")
+        dialog = QFileDialog(self, translate("ModelsPicker", "Add a folder with a model"))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         self._choose(dialog)
 
     def _choose_file(self) -> None:
-        dialog = QFileDialog(self, "Add a GGUF file")
+        dialog = QFileDialog(self, translate("ModelsPicker", "Add a GGUF file"))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilter("GGUF models (*.gguf)")
+        dialog.setNameFilter(translate("ModelsPicker", "GGUF models (*.gguf)"))
         self._choose(dialog)
 
     def _choose(self, dialog: QFileDialog) -> None:

@@ -9,13 +9,24 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QFont
 
 from app import number_format, plain
+from app.words import now, translate
 from engine import protocol
 
 Index = QModelIndex | QPersistentModelIndex
 
-COLUMNS: Final = ("Name", "Family", "Size", "Weights", "On disk", "Context", "This computer")
+COLUMNS: Final = (
+    translate("ModelsTable", "Name"),
+    translate("ModelsTable", "Family"),
+    translate("ModelsTable", "Size"),
+    translate("ModelsTable", "Weights"),
+    translate("ModelsTable", "On disk"),
+    translate("ModelsTable", "Context"),
+    translate("ModelsTable", "This computer"),
+)
 RIGHT: Final = frozenset({2, 4, 5})
 LAST: Final = len(COLUMNS) - 1
+USABLE: Final = Qt.ItemDataRole.UserRole
+"""Role: whether the model can be loaded."""
 
 
 def cells(model: protocol.ModelInfo) -> tuple[str, ...]:
@@ -26,7 +37,9 @@ def cells(model: protocol.ModelInfo) -> tuple[str, ...]:
         plain.one_line(model.weights),
         number_format.disk(model.size_bytes) if model.size_bytes else "",
         number_format.count(model.context_length) if model.context_length else "",
-        "Cannot be used" if model.problem else "Ready to load",
+        translate("ModelsTable", "Cannot be used")
+        if model.problem
+        else translate("ModelsTable", "Ready to load"),
     )
 
 
@@ -61,7 +74,7 @@ class ModelTable(QAbstractTableModel):
         if orientation is not Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return COLUMNS[section]
+            return now(COLUMNS[section])
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(section)
         return None
@@ -70,6 +83,8 @@ class ModelTable(QAbstractTableModel):
         model = self._models[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
             return cells(model)[index.column()]
+        if role == USABLE:
+            return not model.problem
         if role == Qt.ItemDataRole.ToolTipRole:
             told = model.problem if index.column() == LAST and model.problem else model.path
             return plain.tool_tip(told)

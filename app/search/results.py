@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from PySide6.QtCore import QPointF, QRect, Qt, Signal
+from PySide6.QtCore import QDate, QLocale, QPointF, QRect, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -29,6 +29,7 @@ from PySide6.QtWidgets import (
 from app import plain, theming
 from app.store.search import MOST_HITS, Hit, Piece
 from app.widgets.row_delegate import Index, RowDelegate
+from app.words import translate
 
 ROW: Final = 72
 SIDE: Final = 8
@@ -55,20 +56,22 @@ def by_chat(hits: list[Hit]) -> list[Found]:
 def summary(hits: list[Hit]) -> str:
     """11 hits in 5 chats."""
     if not hits:
-        return "Nothing was found"
+        return translate("SearchResults", "Nothing was found")
     chats = len(by_chat(hits))
-    more = "+" if len(hits) >= MOST_HITS else ""
-    hit, chat = "hit" if len(hits) == 1 else "hits", "chat" if chats == 1 else "chats"
-    return f"{len(hits):,}{more} {hit} in {chats:,} {chat}"
+    if len(hits) >= MOST_HITS:
+        found = translate("SearchResults", "%n+ hits", "", 1).of(MOST_HITS)
+    else:
+        found = translate("SearchResults", "%n hits", "", 1).of(len(hits))
+    return translate("SearchResults", "{found} in %n chats", "", 1).of(chats).format(found=found)
 
 
 def day(at: float) -> str:
     """14:32 of today, else 12 Nov, with the year of another year."""
-    when, now = datetime.fromtimestamp(at).astimezone(), datetime.now().astimezone()
-    if when.date() == now.date():
+    when, today = datetime.fromtimestamp(at).astimezone(), datetime.now().astimezone()
+    if when.date() == today.date():
         return when.strftime("%H:%M")
-    words = f"{when.day} {when.strftime('%b')}"
-    return words if when.year == now.year else f"{words} {when.year}"
+    form = "d MMM" if when.year == today.year else "d MMM yyyy"
+    return QLocale().toString(QDate(when.year, when.month, when.day), form)
 
 
 class Results(QListWidget):
@@ -79,7 +82,7 @@ class Results(QListWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("results")
-        self.setAccessibleName("What was found")
+        plain.set_name(self, translate("SearchResults", "What was found"))
         self.setMouseTracking(True)
         self.setItemDelegate(_ResultDelegate(self))
         self.setUniformItemSizes(True)

@@ -20,9 +20,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import plain, theming
+from app import number_format, plain, theming
 from app.settings.values import ROWS, Row, Settings, changed
 from app.widgets.elided import ElidedLabel
+from app.words import joined, translate
 
 WIDTH: Final = 720
 ROW: Final = 56
@@ -45,14 +46,16 @@ class SettingsPage(QWidget):
         self._settings = settings
         self.search = QLineEdit()
         self.search.setObjectName("search")
-        self.search.setPlaceholderText("Search settings")
-        self.search.setAccessibleName("Search settings")
+        plain.set_placeholder(self.search, translate("SettingsPage", "Search settings"))
+        plain.set_name(self.search, translate("SettingsPage", "Search settings"))
         self.search.setClearButtonEnabled(True)
         self.search.addAction(theming.icon("search"), QLineEdit.ActionPosition.LeadingPosition)
         self.search.textChanged.connect(self._narrow)
         self.rows = {row.name: _SettingRow(row, settings) for row in ROWS}
         self._headings: dict[str, QWidget] = {}
-        self._nothing = plain.Label("No setting has these words", "muted")
+        self._nothing = plain.Label(
+            translate("SettingsPage", "No setting has these words"), "muted"
+        )
         self._nothing.hide()
         for row in self.rows.values():
             row.set.connect(self._set)
@@ -105,13 +108,13 @@ class SettingsPage(QWidget):
         back.setIcon(theming.icon("left", "text"))
         back.setIconSize(QSize(18, 18))
         back.setFixedSize(32, 32)
-        back.setAccessibleName("Back to the chats")
-        plain.set_tool_tip(back, "Back to the chats (Esc)")
+        plain.set_name(back, translate("SettingsPage", "Back to the chats"))
+        plain.set_tool_tip(back, translate("SettingsPage", "Back to the chats (Esc)"))
         back.clicked.connect(self.left)
         row = QHBoxLayout()
         row.setSpacing(8)
         row.addWidget(back)
-        row.addWidget(plain.Label("Settings", "heading"))
+        row.addWidget(plain.Label(translate("SettingsPage", "Settings"), "heading"))
         row.addStretch()
         self.search.setFixedWidth(264)
         row.addWidget(self.search)
@@ -128,7 +131,7 @@ class SettingsPage(QWidget):
         wanted = words.casefold().split()
         shown: set[str] = set()
         for row in self.rows.values():
-            has = f"{row.row.section} {row.row.title} {row.row.sentence}".casefold()
+            has = joined(" ", (row.row.section, row.row.title, row.row.sentence)).casefold()
             row.setVisible(all(word in has for word in wanted))
             if row.isVisibleTo(self):
                 shown.add(row.row.section)
@@ -210,17 +213,23 @@ def number_of(text: str, row: Row) -> float | str | None:
 
 def span_of(row: Row) -> str:
     """What a number has to be."""
-    kind = "A whole number" if row.is_whole else "A number"
-    return f"{kind} from {row.low:,g} to {row.high:,g}, or nothing: then the model decides"
+    kind = (
+        translate("SettingsPage", "A whole number")
+        if row.is_whole
+        else translate("SettingsPage", "A number")
+    )
+    return translate(
+        "SettingsPage", "{kind} from {low} to {high}, or nothing: then the model decides"
+    ).format(kind=kind, low=number_format.count(row.low), high=number_format.count(row.high))
 
 
 class _Number(QLineEdit):
     def __init__(self, row: Row, value: float | None, take: Callable[[str], None]) -> None:
         super().__init__("" if value is None else f"{value:g}" if not row.is_whole else str(value))
         self.setFixedSize(FIELD)
-        self.setAccessibleName(row.title)
-        self.setAccessibleDescription(row.sentence)
-        self.setPlaceholderText("As the model")
+        plain.set_name(self, row.title)
+        plain.set_description(self, row.sentence)
+        plain.set_placeholder(self, translate("SettingsPage", "As the model"))
         self.textChanged.connect(take)
 
 
@@ -228,8 +237,8 @@ class _Text(QPlainTextEdit):
     def __init__(self, row: Row, value: str | tuple[str, ...], take: Callable[[str], None]) -> None:
         super().__init__(value if isinstance(value, str) else "\n".join(value))
         self.setObjectName("settingText")
-        self.setAccessibleName(row.title)
-        self.setAccessibleDescription(row.sentence)
+        plain.set_name(self, row.title)
+        plain.set_description(self, row.sentence)
         self.setTabChangesFocus(True)
         self.setFixedHeight(TEXT_HEIGHT)
         self._take = take
@@ -251,7 +260,7 @@ class _Choice(QFrame):
     def __init__(self, row: Row, value: str, take: Callable[[object], None]) -> None:
         super().__init__()
         self.setObjectName("choice")
-        self.setAccessibleName(row.title)
+        plain.set_name(self, row.title)
         self.group = QButtonGroup(self)
         self.group.setExclusive(True)
         layout = QHBoxLayout(self)
@@ -261,7 +270,7 @@ class _Choice(QFrame):
             button = plain.Button(words, "choiceButton")
             button.setCheckable(True)
             button.setChecked(choice == value)
-            button.setAccessibleName(f"{row.title}: {words}")
+            plain.set_name(button, joined(": ", (row.title, words)))
             button.setProperty("choice", choice)
             self.group.addButton(button)
             layout.addWidget(button)

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, get_args
 
 import msgspec
 
+from app.words import translate
 from engine import protocol
 
 ThemeName = Literal["system", "light", "dark", "contrast"]
@@ -63,17 +64,22 @@ class Row:
         return self.is_number and self.step == int(self.step)
 
 
-REPLIES: Final = "Replies"
-MODEL: Final = "Model"
-WINDOW: Final = "Window"
+REPLIES: Final = translate("SettingsValues", "Replies")
+MODEL: Final = translate("SettingsValues", "Model")
+WINDOW: Final = translate("SettingsValues", "Window")
 
 ROWS: Final[tuple[Row, ...]] = (
-    Row("system_prompt", REPLIES, "System prompt", "Stands unseen before every chat"),
+    Row(
+        "system_prompt",
+        REPLIES,
+        translate("SettingsValues", "System prompt"),
+        translate("SettingsValues", "Stands unseen before every chat"),
+    ),
     Row(
         "temperature",
         REPLIES,
-        "Temperature",
-        "Low: steady answers. High: more surprising ones.",
+        translate("SettingsValues", "Temperature"),
+        translate("SettingsValues", "Low: steady answers. High: more surprising ones."),
         0,
         2,
         0.05,
@@ -81,8 +87,8 @@ ROWS: Final[tuple[Row, ...]] = (
     Row(
         "top_p",
         REPLIES,
-        "Variety (top-p)",
-        "How far down the list of likely words to look",
+        translate("SettingsValues", "Variety (top-p)"),
+        translate("SettingsValues", "How far down the list of likely words to look"),
         0.01,
         1,
         0.01,
@@ -90,8 +96,8 @@ ROWS: Final[tuple[Row, ...]] = (
     Row(
         "top_k",
         REPLIES,
-        "Most words (top-k)",
-        "How many likely words are looked at; 0 for all",
+        translate("SettingsValues", "Most words (top-k)"),
+        translate("SettingsValues", "How many likely words are looked at; 0 for all"),
         0,
         1000,
         1,
@@ -99,8 +105,8 @@ ROWS: Final[tuple[Row, ...]] = (
     Row(
         "min_p",
         REPLIES,
-        "Least share (min-p)",
-        "How likely a word is at least, beside the likeliest",
+        translate("SettingsValues", "Least share (min-p)"),
+        translate("SettingsValues", "How likely a word is at least, beside the likeliest"),
         0,
         1,
         0.01,
@@ -108,8 +114,8 @@ ROWS: Final[tuple[Row, ...]] = (
     Row(
         "repetition_penalty",
         REPLIES,
-        "Against repetition",
-        "Above 1: words that were said come less often",
+        translate("SettingsValues", "Against repetition"),
+        translate("SettingsValues", "Above 1: words that were said come less often"),
         0.5,
         2,
         0.05,
@@ -117,8 +123,8 @@ ROWS: Final[tuple[Row, ...]] = (
     Row(
         "presence_penalty",
         REPLIES,
-        "Presence penalty",
-        "For each word that the reply has used at all",
+        translate("SettingsValues", "Presence penalty"),
+        translate("SettingsValues", "For each word that the reply has used at all"),
         -2,
         2,
         0.1,
@@ -126,20 +132,41 @@ ROWS: Final[tuple[Row, ...]] = (
     Row(
         "frequency_penalty",
         REPLIES,
-        "Frequency penalty",
-        "For each time that the reply has used a word",
+        translate("SettingsValues", "Frequency penalty"),
+        translate("SettingsValues", "For each time that the reply has used a word"),
         -2,
         2,
         0.1,
     ),
-    Row("seed", REPLIES, "Seed", "The same number gives the same reply again", 0, 2**31 - 1, 1),
-    Row("max_new_tokens", REPLIES, "Longest reply", "In tokens; thinking counts", 1, 1_000_000, 1),
-    Row("stop", REPLIES, "Stop at", "A reply ends before one of these texts, one a line"),
+    Row(
+        "seed",
+        REPLIES,
+        translate("SettingsValues", "Seed"),
+        translate("SettingsValues", "The same number gives the same reply again"),
+        0,
+        2**31 - 1,
+        1,
+    ),
+    Row(
+        "max_new_tokens",
+        REPLIES,
+        translate("SettingsValues", "Longest reply"),
+        translate("SettingsValues", "In tokens; thinking counts"),
+        1,
+        1_000_000,
+        1,
+    ),
+    Row(
+        "stop",
+        REPLIES,
+        translate("SettingsValues", "Stop at"),
+        translate("SettingsValues", "A reply ends before one of these texts, one a line"),
+    ),
     Row(
         "context_length",
         MODEL,
-        "Context length",
-        "In tokens, at the next load; the longer, the more memory",
+        translate("SettingsValues", "Context length"),
+        translate("SettingsValues", "In tokens, at the next load; the longer, the more memory"),
         256,
         10_000_000,
         1,
@@ -147,13 +174,13 @@ ROWS: Final[tuple[Row, ...]] = (
     Row(
         "theme",
         WINDOW,
-        "Colours",
-        "Changes show at once",
+        translate("SettingsValues", "Colours"),
+        translate("SettingsValues", "Changes show at once"),
         choices=(
-            ("system", "As the system"),
-            ("light", "Light"),
-            ("dark", "Dark"),
-            ("contrast", "High contrast"),
+            ("system", translate("SettingsValues", "As the system")),
+            ("light", translate("SettingsValues", "Light")),
+            ("dark", translate("SettingsValues", "Dark")),
+            ("contrast", translate("SettingsValues", "High contrast")),
         ),
     ),
     Row(
@@ -161,7 +188,10 @@ ROWS: Final[tuple[Row, ...]] = (
         WINDOW,
         "Enter",
         "Shift+Enter does the other",
-        choices=(("sends", "Sends"), ("new_line", "Begins a line")),
+        choices=(
+            ("sends", translate("SettingsValues", "Sends")),
+            ("new_line", translate("SettingsValues", "Begins a line")),
+        ),
     ),
 )
 

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
 from app import number_format, plain, theming
 from app.status.popover import AttentionPopover
 from app.status.verdict import CHECK_FAULTS, CHECKING, NO_MODEL, Check, Verdict, verdict
+from app.words import translate
 from engine import protocol
 
 HEIGHT: Final = 32
@@ -30,8 +31,11 @@ class Badge(plain.Button):
         self.show_verdict(NO_MODEL)
 
     def show_verdict(self, shown: Verdict) -> None:
+        self.verdict = shown
         self.setText(shown.words)
-        self.setAccessibleName(f"Attention: {shown.words}")
+        plain.set_name(
+            self, translate("StatusLine", "Attention: {words}").format(words=shown.words)
+        )
         self.setProperty("tone", shown.tone)
         self.style().unpolish(self)
         self.style().polish(self)
@@ -53,7 +57,7 @@ class StatusLine(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("statusLine")
-        self.setAccessibleName("Status")
+        plain.set_name(self, translate("StatusLine", "Status"))
         self.setFixedHeight(HEIGHT)
         self._device = "cpu"
         self._loaded: protocol.Loaded | None = None
@@ -61,11 +65,11 @@ class StatusLine(QFrame):
         self.badge = Badge()
         self.badge.clicked.connect(self._toggle_popover)
         self._popover: AttentionPopover | None = None
-        self.memory = _words("Memory")
-        self.rate = _words("Speed of the reply", "figure")
-        self.unit = _words("Speed of the reply")
-        self.reply = _words("Last reply")
-        self.machine = _words("Computer")
+        self.memory = _words(translate("StatusLine", "Memory"))
+        self.rate = _words(translate("StatusLine", "Speed of the reply"), "figure")
+        self.unit = _words(translate("StatusLine", "Speed of the reply"))
+        self.reply = _words(translate("StatusLine", "Last reply"))
+        self.machine = _words(translate("StatusLine", "Computer"))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 0, 12, 0)
         layout.setSpacing(20)
@@ -139,19 +143,31 @@ class StatusLine(QFrame):
 
     def _refresh_badge(self) -> None:
         shown = self._verdict()
-        if shown.words != self.badge.text():
+        if shown != self.badge.verdict:
             self.badge.show_verdict(shown)
 
     def _show_telemetry(self, event: protocol.Telemetry) -> None:
         if event.gpu_memory_total_bytes:
             name = plain.one_line(event.gpu_name.removeprefix("NVIDIA "), LONGEST_NAME)
             used, total = event.gpu_memory_used_bytes, event.gpu_memory_total_bytes
-            self.memory.setText(f"{name}  {number_format.gb(used)} / {number_format.gb(total)} GB")
+            self.memory.setText(
+                translate("StatusLine", "{name}  {used} / {total} GB").format(
+                    name=name, used=number_format.gb(used), total=number_format.gb(total)
+                )
+            )
         else:
             used, total = event.ram_used_bytes, event.ram_total_bytes
-            self.memory.setText(f"RAM  {number_format.gb(used)} / {number_format.gb(total)} GB")
+            self.memory.setText(
+                translate("StatusLine", "{name}  {used} / {total} GB").format(
+                    name="RAM", used=number_format.gb(used), total=number_format.gb(total)
+                )
+            )
         ram = number_format.gb(event.engine_ram_bytes)
-        self.machine.setText(f"CPU {number_format.count(event.cpu_percent)} % · Engine {ram} GB")
+        self.machine.setText(
+            translate("StatusLine", "CPU {share} % · Engine {ram} GB").format(
+                share=number_format.count(event.cpu_percent), ram=ram
+            )
+        )
         if event.tokens_per_second > 0:
             self._show_rate(event.tokens_per_second)
 
@@ -159,15 +175,18 @@ class StatusLine(QFrame):
         if event.decode_tokens_per_second > 0:
             self._show_rate(event.decode_tokens_per_second)
         if event.new_tokens:
-            first = f"first token {number_format.count(event.time_to_first_token_ms)} ms"
-            self.reply.setText(f"{first} · {number_format.count(event.reused_tokens)} reused")
+            self.reply.setText(
+                translate("StatusLine", "first token {ms} ms · %n reused", "", 1)
+                .of(event.reused_tokens)
+                .format(ms=number_format.count(event.time_to_first_token_ms))
+            )
 
     def _show_rate(self, rate: float) -> None:
-        self.rate.setText(f"{rate:.1f}" if rate < 10 else number_format.count(rate))
-        self.unit.setText("tokens/s")
+        self.rate.setText(number_format.rate(rate))
+        self.unit.setText(translate("StatusLine", "tokens/s"))
 
 
 def _words(name: str, style: str = "status") -> plain.Label:
     label = plain.Label("", style)
-    label.setAccessibleDescription(name)
+    plain.set_description(label, name)
     return label

@@ -17,7 +17,9 @@ from PySide6.QtWidgets import (
 from shiboken6 import isValid
 
 from app import plain
+from app.engine_sentences import as_sentences
 from app.status.verdict import Check, Verdict, report
+from app.words import joined, translate
 from engine import protocol
 
 WIDTH: Final = 468
@@ -40,7 +42,7 @@ class AttentionPopover(QFrame):
         self._opener = opener
         self._focus_before = QApplication.focusWidget()
         self.setObjectName("popover")
-        self.setAccessibleName(verdict.title)
+        plain.set_name(self, verdict.title)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setGraphicsEffect(_shadow(self))
         self._report = report(loaded, attention)
@@ -51,7 +53,7 @@ class AttentionPopover(QFrame):
         if isinstance(attention, protocol.Attention):
             layout.addLayout(_table(attention))
         layout.addWidget(_label(_reason(loaded, attention), "secondary"))
-        self.copy = plain.Button("Copy report", "accentLink")
+        self.copy = plain.Button(translate("StatusPopover", "Copy report"), "accentLink")
         self.copy.clicked.connect(self._copy)
         layout.addWidget(self.copy, 0, Qt.AlignmentFlag.AlignLeft)
         self.ensurePolished()
@@ -118,9 +120,19 @@ def _table(attention: protocol.Attention) -> QGridLayout:
     grid = QGridLayout()
     grid.setHorizontalSpacing(24)
     grid.setVerticalSpacing(12)
-    for column, name in enumerate(("Requested", "Resolved", "Observed"), 1):
+    for column, name in enumerate(
+        (
+            translate("StatusPopover", "Requested"),
+            translate("StatusPopover", "Resolved"),
+            translate("StatusPopover", "Observed"),
+        ),
+        1,
+    ):
         grid.addWidget(_label(name, "columnName"), 0, column)
-    phases = (("Prefill", attention.prefill), ("Decode", attention.decode))
+    phases = (
+        (translate("StatusPopover", "Prefill"), attention.prefill),
+        (translate("StatusPopover", "Decode"), attention.decode),
+    )
     for row, (name, phase) in enumerate(phases, 1):
         observed = breakable(phase.observed or protocol.NOT_OBSERVED)
         cells = (phase.requested, phase.resolved, observed)
@@ -139,15 +151,18 @@ def breakable(kernel: str) -> str:
 
 def _reason(loaded: protocol.Loaded | None, attention: Check) -> str:
     if loaded is None:
-        return "Load a model to see which attention kernel it runs."
+        return translate("StatusPopover", "Load a model to see which attention kernel it runs.")
     if attention is None:
-        return "The model is ready. A short run shows which kernels it really uses."
+        return translate(
+            "StatusPopover", "The model is ready. A short run shows which kernels it really uses."
+        )
     if isinstance(attention, protocol.Error):
-        return f"{attention.title}. {attention.detail} {attention.hint}"
+        return as_sentences(attention)
     reasons = dict.fromkeys((attention.prefill.reason, attention.decode.reason))
     errors = [p.max_error for p in (attention.prefill, attention.decode) if p.max_error is not None]
-    checked = f" Checked against float32: error {max(errors):.2g}." if errors else ""
-    return " ".join(reason for reason in reasons if reason) + checked
+    checked = translate("StatusPopover", "Checked against float32: error {error}.")
+    said = [checked.format(error=f"{max(errors):.2g}")] if errors else []
+    return joined(" ", (*reasons, *said))
 
 
 def _label(text: str, name: str) -> plain.Label:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from app.words import translate
 from engine import protocol
 
 Tone = Literal["good", "caution", "neutral"]
@@ -26,11 +27,25 @@ class Verdict:
     tone: Tone
 
 
-CHECKING = Verdict("Checking attention", "Attention is being checked", "neutral")
-NO_MODEL = Verdict("No model", "No model is loaded", "neutral")
+CHECKING = Verdict(
+    translate("Verdict", "Checking attention"),
+    translate("Verdict", "Attention is being checked"),
+    "neutral",
+)
+NO_MODEL = Verdict(
+    translate("Verdict", "No model"), translate("Verdict", "No model is loaded"), "neutral"
+)
 
-UNSEEN = Verdict("Attention not observed", "Which attention ran was not observed", "caution")
-UNCHECKED = Verdict("Attention not checked", "Attention could not be checked", "caution")
+UNSEEN = Verdict(
+    translate("Verdict", "Attention not observed"),
+    translate("Verdict", "Which attention ran was not observed"),
+    "caution",
+)
+UNCHECKED = Verdict(
+    translate("Verdict", "Attention not checked"),
+    translate("Verdict", "Attention could not be checked"),
+    "caution",
+)
 
 
 def verdict(loaded: protocol.Loaded | None, attention: Check, device: str) -> Verdict:
@@ -42,13 +57,27 @@ def verdict(loaded: protocol.Loaded | None, attention: Check, device: str) -> Ve
     if isinstance(attention, protocol.Error):
         return UNCHECKED
     if attention.prefill.flash and attention.decode.flash:
-        return Verdict("Flash attention active", "Flash attention is active", "good")
+        return Verdict(
+            translate("Verdict", "Flash attention active"),
+            translate("Verdict", "Flash attention is active"),
+            "good",
+        )
     if device == "cuda" and not (seen(attention.prefill) and seen(attention.decode)):
         return UNSEEN
     if device == "cuda":
-        return Verdict("Standard attention", "Flash attention is off", "caution")
+        return Verdict(
+            translate("Verdict", "Standard attention"),
+            translate("Verdict", "Flash attention is off"),
+            "caution",
+        )
     name = device.upper()
-    return Verdict(name, f"Flash attention is off: this model runs on the {name}", "neutral")
+    return Verdict(
+        name,
+        translate("Verdict", "Flash attention is off: this model runs on the {name}").format(
+            name=name
+        ),
+        "neutral",
+    )
 
 
 def seen(phase: protocol.AttentionPhase) -> bool:

@@ -20,6 +20,7 @@ from app.store.records import (
     storable,
     title_of,
 )
+from app.words import now, translate
 
 INTERRUPTED: Final = Trouble(
     "This reply was interrupted", "Hearth ended while it was written.", "Regenerate it."
@@ -155,7 +156,7 @@ class ConversationChange(Change):
 class TitleChange(ConversationChange):
     column = "title"
     field = "title"
-    words = "the new name of a chat"
+    words = translate("StoreChanges", "the new name of a chat")
 
 
 @dataclass(frozen=True)
@@ -175,14 +176,14 @@ class LeafChange(ConversationChange):
 class PinChange(ConversationChange):
     column = "pinned"
     field = "pinned"
-    words = "a pinned chat"
+    words = translate("StoreChanges", "a pinned chat")
 
 
 @dataclass(frozen=True)
 class ChatSettingsChange(ConversationChange):
     column = "settings"
     field = "settings"
-    words = "the settings of a chat"
+    words = translate("StoreChanges", "the settings of a chat")
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,7 @@ class Deletion(Change):
 
     conversation: int
     at: float
-    words: ClassVar[str] = "the deletion of a chat"
+    words: ClassVar[str] = translate("StoreChanges", "the deletion of a chat")
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -229,7 +230,7 @@ class Deletion(Change):
 @dataclass(frozen=True)
 class Restoration(Change):
     conversation: int
-    words: ClassVar[str] = "a restored chat"
+    words: ClassVar[str] = translate("StoreChanges", "a restored chat")
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -305,7 +306,7 @@ class ReplyChange(Change):
 
     message: StoredMessage
     origin: Origin
-    words: ClassVar[str] = "a reply"
+    words: ClassVar[str] = translate("StoreChanges", "a reply")
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -377,7 +378,7 @@ def add_missing_conversation(
     connection: sqlite3.Connection, message: StoredMessage, origin: Origin
 ) -> None:
     """Adds the message's conversation if it is gone, named after the message."""
-    named = title_of(message.content) if message.content.strip() else NO_TITLE
+    named = title_of(message.content) if message.content.strip() else now(NO_TITLE)
     execute(
         connection,
         "INSERT OR IGNORE INTO conversations (id, title, created_at, updated_at) "

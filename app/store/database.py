@@ -11,9 +11,10 @@ from typing import Final
 
 from app.store.errors import StoreError, explained
 from app.store.migrations import MIGRATIONS, VERSION, least_in, stamp, version_in
+from app.words import translate
 from ground import private
 
-NOTHING_SAVED: Final = "Nothing will be saved"
+NOTHING_SAVED: Final = translate("StoreDatabase", "Nothing will be saved")
 
 BACKUPS: Final = 3
 """Backups that are kept."""
@@ -25,9 +26,11 @@ def open_database(path: Path) -> sqlite3.Connection:
         private.make_folder(path.parent)
     except OSError as error:
         raise StoreError(
-            f"The folder {path.parent} cannot be made: {error.strerror or error}. "
-            "Check its permissions. What is new is saved as soon as it can be made, and lost if "
-            "Hearth ends before.",
+            translate(
+                "StoreDatabase",
+                "The folder {parent} cannot be made: {strerror}. Check its permissions. What "
+                "is new is saved as soon as it can be made, and lost if Hearth ends before.",
+            ).format(parent=path.parent, strerror=error.strerror or error),
             NOTHING_SAVED,
             sqlite3.SQLITE_CANTOPEN,
         ) from error
@@ -91,9 +94,12 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         if least_in(_stamp_of(connection)) > VERSION:
             raise StoreError(
-                f"A newer version of Hearth wrote {path}. The file stays as it is, and your chats "
-                "are shown as far as this version can read them. Install that version again: what "
-                "you write in this one is lost when Hearth ends.",
+                translate(
+                    "StoreDatabase",
+                    "A newer version of Hearth wrote {path}. The file stays as it is, and your "
+                    "chats are shown as far as this version can read them. Install that version "
+                    "again: what you write in this one is lost when Hearth ends.",
+                ).format(path=path),
                 NOTHING_SAVED,
             )
         if 0 < version_of(connection) < VERSION:
@@ -133,9 +139,12 @@ def back_up(connection: sqlite3.Connection, path: Path) -> Path:
             copy.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise StoreError(
-                f"Your chats are to be brought to this version of Hearth, and the copy that is "
-                f"made before cannot be written: {copy}: {error.strerror or error}. Check the "
-                "permissions of its folder. Until then nothing is saved.",
+                translate(
+                    "StoreDatabase",
+                    "Your chats are to be brought to this version of Hearth, and the copy that "
+                    "is made before cannot be written: {copy}: {strerror}. Check the permissions "
+                    "of its folder. Until then nothing is saved.",
+                ).format(copy=copy, strerror=error.strerror or error),
                 NOTHING_SAVED,
                 sqlite3.SQLITE_CANTOPEN,
             ) from error

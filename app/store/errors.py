@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-UNSAVED: Final = "Your chats cannot be saved"
+from app.words import translate
+
+UNSAVED: Final = translate("StoreErrors", "Your chats cannot be saved")
 
 
 class StoreError(Exception):
@@ -17,6 +19,7 @@ class StoreError(Exception):
     def __init__(self, sentences: str, title: str = UNSAVED, code: int = sqlite3.SQLITE_ERROR):
         """`code` is SQLite's primary result code."""
         super().__init__(sentences)
+        self.sentences = sentences
         self.title = title
         self.code = code
 
@@ -41,9 +44,12 @@ class GoneError(StoreError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This chat is no longer in the database: another window or program deleted it. What is "
-            "on screen can still be copied; begin a new chat to write on.",
-            "This chat was deleted elsewhere",
+            translate(
+                "StoreErrors",
+                "This chat is no longer in the database: another window or program deleted "
+                "it. What is on screen can still be copied; begin a new chat to write on.",
+            ),
+            translate("StoreErrors", "This chat was deleted elsewhere"),
         )
 
 
@@ -60,21 +66,29 @@ class _Words:
 
 
 _LOCKED: Final = _Words(
-    "Your chats are locked",
-    "Another program holds {path} locked.",
-    "When the lock ends, what is new is saved, and what cannot be read now is shown. If it does "
-    "not end, close that program: a backup, a database tool or another window of Hearth.",
+    translate("StoreErrors", "Your chats are locked"),
+    translate("StoreErrors", "Another program holds {path} locked."),
+    translate(
+        "StoreErrors",
+        "When the lock ends, what is new is saved, and what cannot be read now is "
+        "shown. If it does not end, close that program: a backup, a database tool or "
+        "another window of Hearth.",
+    ),
 )
 _DAMAGED: Final = _Words(
-    "Your chats are damaged",
-    "Something in {path} is not as SQLite wrote it.",
-    "The file is left as it is. Put a copy of yours in its place, or start Hearth again: it reads "
-    "what can still be read into a new file and keeps this one beside it.",
+    translate("StoreErrors", "Your chats are damaged"),
+    translate("StoreErrors", "Something in {path} is not as SQLite wrote it."),
+    translate(
+        "StoreErrors",
+        "The file is left as it is. Put a copy of yours in its place, or start "
+        "Hearth again: it reads what can still be read into a new file and keeps "
+        "this one beside it.",
+    ),
 )
 _OTHER: Final = _Words(
     UNSAVED,
-    "{path} cannot be used.",
-    "What is new is kept here, and saving it is tried again each second.",
+    translate("StoreErrors", "{path} cannot be used."),
+    translate("StoreErrors", "What is new is kept here, and saving it is tried again each second."),
 )
 _WORDS: Final[dict[int, _Words]] = {
     sqlite3.SQLITE_BUSY: _LOCKED,
@@ -83,37 +97,53 @@ _WORDS: Final[dict[int, _Words]] = {
     sqlite3.SQLITE_NOTADB: _DAMAGED,
     sqlite3.SQLITE_FORMAT: _DAMAGED,
     sqlite3.SQLITE_FULL: _Words(
-        "The disk is full",
-        "There is no room left for {path}.",
-        "Free some space on that disk: what is new is kept here and saved as soon as it fits.",
+        translate("StoreErrors", "The disk is full"),
+        translate("StoreErrors", "There is no room left for {path}."),
+        translate(
+            "StoreErrors",
+            "Free some space on that disk: what is new is kept here and saved as soon as it fits.",
+        ),
     ),
     sqlite3.SQLITE_READONLY: _Words(
-        "Your chats are read-only",
-        "{path} or its folder may be read but not written.",
-        "Nothing will be saved until you allow writing to both; what is new is kept here until "
-        "then, and lost if Hearth ends before.",
+        translate("StoreErrors", "Your chats are read-only"),
+        translate("StoreErrors", "{path} or its folder may be read but not written."),
+        translate(
+            "StoreErrors",
+            "Nothing will be saved until you allow writing to both; what is new is kept "
+            "here until then, and lost if Hearth ends before.",
+        ),
     ),
     sqlite3.SQLITE_PERM: _Words(
-        "Your chats may not be opened",
-        "The system does not allow access to {path}.",
-        "Check the permissions of the file and its folder. What is new is saved then, and lost if "
-        "Hearth ends before.",
+        translate("StoreErrors", "Your chats may not be opened"),
+        translate("StoreErrors", "The system does not allow access to {path}."),
+        translate(
+            "StoreErrors",
+            "Check the permissions of the file and its folder. What is new is saved "
+            "then, and lost if Hearth ends before.",
+        ),
     ),
     sqlite3.SQLITE_CANTOPEN: _Words(
-        "Your chats cannot be opened",
-        "{path} cannot be opened or made.",
-        "Check that it is a file, not a folder, that its folder is there, and that you may "
-        "write to both. What is new is saved then, and lost if Hearth ends before.",
+        translate("StoreErrors", "Your chats cannot be opened"),
+        translate("StoreErrors", "{path} cannot be opened or made."),
+        translate(
+            "StoreErrors",
+            "Check that it is a file, not a folder, that its folder is there, and that "
+            "you may write to both. What is new is saved then, and lost if Hearth ends "
+            "before.",
+        ),
     ),
     sqlite3.SQLITE_IOERR: _Words(
-        "The disk reported an error",
-        "Reading or writing {path} failed.",
-        "Check that disk. What is new is kept here, and saving it is tried again each second.",
+        translate("StoreErrors", "The disk reported an error"),
+        translate("StoreErrors", "Reading or writing {path} failed."),
+        translate(
+            "StoreErrors",
+            "Check that disk. What is new is kept here, and saving it is tried again each second.",
+        ),
     ),
     sqlite3.SQLITE_TOOBIG: _Words(
-        "A text is too long to be saved",
-        "It has more bytes than a row of {path} can hold.",
-        "Send it in parts.",
+        translate("StoreErrors", "A text is too long to be saved"),
+        translate("StoreErrors", "It has more bytes than a row of {path} can hold."),
+        translate("StoreErrors", "Send it in parts."),
     ),
 }
 
@@ -129,9 +159,17 @@ def explained(error: sqlite3.Error, path: Path | None) -> StoreError:
     if code == sqlite3.SQLITE_CANTOPEN and path and _read_only(path):
         code = sqlite3.SQLITE_READONLY
     words = _WORDS.get(code, _OTHER)
-    happened = words.happened.format(path=path or "The database in memory")
+    happened = words.happened.format(
+        path=path or translate("StoreErrors", "The database in memory")
+    )
     name = getattr(error, "sqlite_errorname", type(error).__name__)
-    return StoreError(f"{happened} {words.to_do} (SQLite: {error}, {name}.)", words.title, code)
+    return StoreError(
+        translate("StoreErrors", "{happened} {to_do} (SQLite: {error}, {name}.)").format(
+            happened=happened, to_do=words.to_do, error=error, name=name
+        ),
+        words.title,
+        code,
+    )
 
 
 def _read_only(path: Path) -> bool:

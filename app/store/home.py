@@ -14,6 +14,7 @@ from app.store.database import open_database, open_in_memory, open_to_read
 from app.store.errors import StoreError, explained
 from app.store.presence import Presence
 from app.store.row_copy import Copied, copy_rows
+from app.words import translate
 
 BESIDE: Final = ("-wal", "-shm")
 """What SQLite keeps beside a database that is open."""
@@ -121,8 +122,11 @@ class Home:
             raise explained(error, self.path) from error
         except OSError as error:
             raise StoreError(
-                f"{self.path} is damaged, and no new file can be put in its place: "
-                f"{error.strerror or error}. Check the permissions of its folder.",
+                translate(
+                    "StoreHome",
+                    "{path} is damaged, and no new file can be put in its place: {strerror}. "
+                    "Check the permissions of its folder.",
+                ).format(path=self.path, strerror=error.strerror or error),
                 code=sqlite3.SQLITE_CANTOPEN,
             ) from error
         return Rebuilt(copied, kept)

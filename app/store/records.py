@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
+from app.words import now, translate
+
 Row = Mapping[str, Any] | sqlite3.Row
 State = Literal["complete", "streaming", "failed"]
 Role = Literal["system", "user", "assistant"]
@@ -24,7 +26,7 @@ LATEST_S: Final = 32_503_680_000.0
 LONGEST_TITLE: Final = 1000
 """Letters of a title that are shown; more of them is a text pasted by mistake."""
 
-NO_TITLE: Final = "Chat without a name"
+NO_TITLE: Final = translate("StoreRecords", "Chat without a name")
 
 TITLE_LENGTH: Final = 60
 """Letters of a title that is made from a prompt."""
@@ -174,7 +176,7 @@ def title(value: object) -> str:
     line = text(value)[: LONGEST_TITLE + 1].translate(_CONTROLS)
     if len(line) > LONGEST_TITLE:
         line = line[: LONGEST_TITLE - 1] + "…"
-    return line.strip() or NO_TITLE
+    return line.strip() or now(NO_TITLE)
 
 
 def row_number(value: object) -> int | None:

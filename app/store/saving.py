@@ -15,6 +15,7 @@ from app.store.database import open_copy, open_for_queries
 from app.store.errors import AGAIN, GoneError, StoreError, explained
 from app.store.home import Home, Rebuilt
 from app.store.row_copy import Copied, copy_rows
+from app.words import translate
 
 T = TypeVar("T")
 
@@ -196,7 +197,10 @@ class Saving:
             raise self._instead
         if self._moves:
             raise StoreError(
-                "Another file was put in the place of the one that was open.", code=AGAIN
+                translate(
+                    "StoreSaving", "Another file was put in the place of the one that was open."
+                ),
+                code=AGAIN,
             )
         with self._committed():
             yield
@@ -222,7 +226,10 @@ class Saving:
         """The error as a person reads it. Until a row could be written again it is trouble."""
         why = explained(error, self._home.path if self._home else None)
         if why.damaged and self._heal(why):
-            why = StoreError("A new file is in the place of one that was damaged.", code=AGAIN)
+            why = StoreError(
+                translate("StoreSaving", "A new file is in the place of one that was damaged."),
+                code=AGAIN,
+            )
         self._failed = why
         probe = Probe(self._clock())
         self._journal.setdefault(probe.key, probe)
@@ -295,41 +302,53 @@ class Saving:
 
 def _deleted(copied: Copied, path: Path) -> StoreError:
     return StoreError(
-        f"{path} was deleted while Hearth was open. What this window still had is in a new "
-        f"file there: {_amount(copied)}.{_left_out(copied)}",
-        "Your chats were deleted from the disk",
+        translate(
+            "StoreSaving",
+            "{path} was deleted while Hearth was open. What this window still had is in "
+            "a new file there: {copied}.{left_out}",
+        ).format(path=path, copied=_amount(copied), left_out=_left_out(copied)),
+        translate("StoreSaving", "Your chats were deleted from the disk"),
     )
 
 
 def _replaced(copied: Copied, path: Path) -> StoreError:
     return StoreError(
-        f"Another file was put in the place of {path} while Hearth was open. What this window had "
-        f"and that file had not was added to it: {_amount(copied)} are there now."
-        f"{_left_out(copied)}",
-        "Your chats were replaced on the disk",
+        translate(
+            "StoreSaving",
+            "Another file was put in the place of {path} while Hearth was open. What "
+            "this window had and that file had not was added to it: {copied} are there "
+            "now.{left_out}",
+        ).format(path=path, copied=_amount(copied), left_out=_left_out(copied)),
+        translate("StoreSaving", "Your chats were replaced on the disk"),
     )
 
 
 def _rebuilt(rebuilt: Rebuilt, path: Path) -> StoreError:
     copied = rebuilt.copied
     return StoreError(
-        f"{path} was damaged. What could be read is in a new file: {_amount(copied)}."
-        f"{_left_out(copied)} The damaged file is kept: {rebuilt.kept}. If you have a copy of your "
-        "chats, close Hearth and put it in the place of the new file.",
-        "Your chats were damaged",
+        translate(
+            "StoreSaving",
+            "{path} was damaged. What could be read is in a new file: {copied}.{left_out} "
+            "The damaged file is kept: {kept}. If you have a copy of your chats, close "
+            "Hearth and put it in the place of the new file.",
+        ).format(path=path, copied=_amount(copied), left_out=_left_out(copied), kept=rebuilt.kept),
+        translate("StoreSaving", "Your chats were damaged"),
     )
 
 
 def _amount(copied: Copied) -> str:
     if not copied.conversations:
-        return "no chat"
-    chats = "1 chat" if copied.conversations == 1 else f"{copied.conversations:,} chats"
-    messages = "1 message" if copied.messages == 1 else f"{copied.messages:,} messages"
-    return f"{chats} with {messages}"
+        return translate("StoreSaving", "no chat")
+    chats = translate("StoreSaving", "%n chats", "", 1).of(copied.conversations)
+    messages = translate("StoreSaving", "%n messages", "", 1).of(copied.messages)
+    return translate("StoreSaving", "{chats} with {messages}").format(
+        chats=chats, messages=messages
+    )
 
 
 def _left_out(copied: Copied) -> str:
     if not copied.unreadable:
         return ""
-    what = "1 more entry" if copied.unreadable == 1 else f"{copied.unreadable:,} more entries"
-    return f" {what} could not be read."
+    return translate("StoreSaving", " %n more entries could not be read.", "", 1).of(
+        copied.unreadable
+    )

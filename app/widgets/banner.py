@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
 
 from app import plain, theming
 from app.notices import Level, Notice, Notices
+from app.words import joined, now, translate
 
 MOST_WORDS: Final = 400
 """Px of a toast's sentence at most."""
@@ -47,7 +48,7 @@ class Banner(QWidget):
         dismiss.setIcon(theming.icon("close", "text"))
         dismiss.setIconSize(QSize(16, 16))
         dismiss.setFixedSize(32, 32)
-        dismiss.setAccessibleName("Dismiss")
+        plain.set_name(dismiss, translate("Banner", "Dismiss"))
         dismiss.clicked.connect(self._leave)
         words = QVBoxLayout()
         words.setSpacing(4)
@@ -75,10 +76,10 @@ class Banner(QWidget):
 
     def _show(self, notice: Notice, others: int) -> None:
         self.title.setText(notice.title)
-        self.detail.setText("\n".join(part for part in (notice.detail, notice.hint) if part))
-        said = f"{notice.title}. {notice.detail} {notice.hint}".strip()
-        self.card.setAccessibleName(said)
-        self.more.setText(f"{others} more" if others else "")
+        self.detail.setText(joined("\n", (notice.detail, notice.hint)))
+        said = joined(" ", (joined("", (notice.title, ".")), notice.detail, notice.hint))
+        plain.set_name(self.card, said)
+        self.more.setText(translate("Banner", "%n more", "", 1).of(others) if others else "")
         self.more.setVisible(bool(others))
         self.button.setText(notice.button)
         self.button.setVisible(bool(notice.button))
@@ -108,7 +109,7 @@ class Toast(QFrame):
         self.setObjectName("toast")
         self._shown: Notice | None = None
         self._words = plain.Label()
-        self.button = plain.Button("Undo", "link")
+        self.button = plain.Button(translate("Banner", "Undo"), "link")
         self.button.clicked.connect(self._act)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(16, 8, 12, 8)
@@ -132,7 +133,7 @@ class Toast(QFrame):
         around = self._around.rect()
         room = min(MOST_WORDS, around.width() - 160)
         metrics = self._words.fontMetrics()
-        said = plain.one_line(self._shown.title) if self._shown else ""
+        said = plain.one_line(now(self._shown.title)) if self._shown else ""
         self._words.setText(metrics.elidedText(said, Qt.TextElideMode.ElideRight, room))
         self.adjustSize()
         floor = self._above.mapTo(self._around, self._above.rect().topLeft()).y()

@@ -42,6 +42,7 @@ from app import plain, theming
 from app.actions import Actions
 from app.store.records import Conversation
 from app.widgets.row_delegate import Index, RowDelegate
+from app.words import now, translate
 
 Sign = Literal["", "writes", "waits", "new", "pinned"]
 ROW: Final = 33
@@ -57,8 +58,13 @@ MARK: Final = QSize(3, 16)
 ID: Final = Qt.ItemDataRole.UserRole
 SIGN: Final = Qt.ItemDataRole.UserRole + 1
 
-PINNED: Final = "Pinned"
-DAYS: Final = (("Today", 0), ("Yesterday", 1), ("Last 7 days", 6), ("Last 30 days", 29))
+PINNED: Final = translate("ChatList", "Pinned")
+DAYS: Final = (
+    (translate("ChatList", "Today"), 0),
+    (translate("ChatList", "Yesterday"), 1),
+    (translate("ChatList", "Last 7 days"), 6),
+    (translate("ChatList", "Last 30 days"), 29),
+)
 """Headings, and the days before today at which what stands under them begins."""
 
 
@@ -75,7 +81,10 @@ def day_groups(today: date) -> Callable[[float], str]:
     begins = [(heading, _midnight(today - timedelta(days=days))) for heading, days in DAYS]
 
     def heading_of(updated_at: float) -> str:
-        return next((heading for heading, begin in begins if updated_at >= begin), "Older")
+        return next(
+            (heading for heading, begin in begins if updated_at >= begin),
+            translate("ChatList", "Older"),
+        )
 
     return heading_of
 
@@ -88,12 +97,12 @@ def _midnight(day: date) -> float:
 def rows_of(conversations: list[Conversation], signs: Mapping[int, Sign], today: date) -> list[Row]:
     """Pinned ones first, then by the day of their last message."""
     pinned = [known for known in conversations if known.pinned]
-    rows: list[Row] = [Row(None, PINNED)] if pinned else []
+    rows: list[Row] = [Row(None, now(PINNED))] if pinned else []
     rows += [Row(known.id, known.title, signs.get(known.id, "pinned")) for known in pinned]
     others = (known for known in conversations if not known.pinned)
     heading_of = day_groups(today)
     for heading, group in groupby(others, lambda known: heading_of(known.updated_at)):
-        rows.append(Row(None, heading))
+        rows.append(Row(None, now(heading)))
         rows += [Row(known.id, known.title, signs.get(known.id, "")) for known in group]
     return rows
 
@@ -116,8 +125,9 @@ class ChatList(QListWidget):
         self._actions = actions
         self._rows: list[Row] = []
         self._current: int | None = None
+        self._listed: tuple[list[Conversation], Mapping[int, Sign]] = ([], {})
         self.setObjectName("chats")
-        self.setAccessibleName("Chats")
+        plain.set_name(self, translate("ChatList", "Chats"))
         self.setMouseTracking(True)
         self.setUniformItemSizes(True)
         self.setItemDelegate(_ChatDelegate(self))
@@ -136,7 +146,8 @@ class ChatList(QListWidget):
     ) -> None:
         """Lists them; scrolls to the current one when it is another than before."""
         today = datetime.now().astimezone().date()
-        rows = rows_of(conversations, signs or {}, today)
+        self._listed = (conversations, signs or {})
+        rows = rows_of(*self._listed, today)
         scrolled = self.verticalScrollBar().value()
         self._replace(rows)
         same, self._current = current == self._current, current
@@ -150,6 +161,10 @@ class ChatList(QListWidget):
             self.verticalScrollBar().setValue(scrolled)
         elif chosen is not None:
             self.scrollToItem(self.item(chosen))
+
+    def retranslate(self) -> None:
+        conversations, signs = self._listed
+        self.show_conversations(conversations, self._current, signs)
 
     @property
     def chosen(self) -> int | None:
@@ -253,7 +268,11 @@ class ChatList(QListWidget):
             ("delete", lambda: self.delete_requested.emit(conversation)),
         ):
             action = self._actions[name]
-            words = "Unpin this chat" if name == "pin" and pinned else self._actions.text(name)
+            words = (
+                translate("ChatList", "Unpin this chat")
+                if name == "pin" and pinned
+                else now(self._actions.text(name))
+            )
             plain.add_to_menu(menu, words, does, action.icon())
         menu.popup(self.viewport().mapToGlobal(at))
 
@@ -360,7 +379,7 @@ class _ChatDelegate(RowDelegate):
     ) -> QWidget:
         editor = QLineEdit(parent)
         editor.setObjectName("rename")
-        editor.setAccessibleName("Name of this chat")
+        plain.set_name(editor, translate("ChatList", "Name of this chat"))
         return editor
 
     def setEditorData(self, editor: QWidget, index: Index) -> None:

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 from app import number_format, plain, theming
 from app.models.loader import FailedModel, LoadingModel, ModelState, NoModel, ReadyModel
 from app.widgets.elided import ElidedLabel
+from app.words import joined, translate
 
 HEIGHT: Final = 52
 SIDE: Final = 16
@@ -31,17 +32,19 @@ BAR: Final = 120
 """Px of the progress bar."""
 
 STAGES: Final = {
-    "starting": "Starting the engine",
-    "converting": "Preparing the model",
-    "weights": "Loading weights",
-    "probing": "Checking attention",
+    "starting": translate("Header", "Starting the engine"),
+    "converting": translate("Header", "Preparing the model"),
+    "weights": translate("Header", "Loading weights"),
+    "probing": translate("Header", "Checking attention"),
 }
 
 
 def loading_text(state: LoadingModel) -> str:
     """Loading weights 45 of 270 MB."""
-    stage = STAGES.get(state.stage, "Loading")
-    return f"{stage} {number_format.progress(state.done, state.total)}" if state.total else stage
+    stage = STAGES.get(state.stage, translate("Header", "Loading"))
+    if not state.total:
+        return stage
+    return joined(" ", (stage, number_format.progress(state.done, state.total)))
 
 
 def thousandths(done: int, total: int) -> int:
@@ -61,15 +64,15 @@ class Header(QFrame):
         self._loading = False
         self._name = ""
         self.menu = _menu_button()
-        self.title = ElidedLabel("New chat", "title")
+        self.title = ElidedLabel(translate("Header", "New chat"), "title")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedWidth(BAR)
-        self.bar.setAccessibleName("Loading progress")
-        self.cancel = plain.Button("Cancel", "accentLink")
-        self.cancel.setAccessibleName("Cancel loading")
-        self.model = plain.Button("Choose a model", "modelButton")
-        plain.set_tool_tip(self.model, "Choose a model (Ctrl+M)")
+        plain.set_name(self.bar, translate("Header", "Loading progress"))
+        self.cancel = plain.Button(translate("Header", "Cancel"), "accentLink")
+        plain.set_name(self.cancel, translate("Header", "Cancel loading"))
+        self.model = plain.Button(translate("Header", "Choose a model"), "modelButton")
+        plain.set_tool_tip(self.model, translate("Header", "Choose a model (Ctrl+M)"))
         self.progress_words = plain.Label("", "secondary")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(SIDE, 0, SIDE, 0)
@@ -105,6 +108,9 @@ class Header(QFrame):
         super().resizeEvent(event)
         self._fit()
 
+    def retranslate(self) -> None:
+        self._fit()
+
     def _fit(self) -> None:
         """The less room, the fewer signs of loading; the welcome tells it in words."""
         self._show_name()
@@ -122,12 +128,15 @@ class Header(QFrame):
         return 2 * SIDE + widths + TITLE + 3 * SPACING
 
     def _show_name(self) -> None:
-        name, shown = self._name, plain.one_line(self._name) or "Choose a model"
+        name = self._name
+        shown = plain.one_line(name) or translate("Header", "Choose a model")
         self.model.ensurePolished()
         metrics = self.model.fontMetrics()
         room = min(NAME, self.width() // 3)
         self.model.setText(metrics.elidedText(shown, Qt.TextElideMode.ElideMiddle, room))
-        self.model.setAccessibleName(f"Model: {name}" if name else shown)
+        plain.set_name(
+            self.model, translate("Header", "Model: {name}").format(name=name) if name else shown
+        )
         self.model.setIcon(theming.icon("down"))
         self.model.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
 
@@ -137,6 +146,6 @@ def _menu_button() -> QToolButton:
     button.setIcon(theming.icon("menu", "text"))
     button.setIconSize(QSize(16, 16))
     button.setFixedSize(32, 32)
-    button.setAccessibleName("Show the chats")
-    plain.set_tool_tip(button, "Chats (Ctrl+B)")
+    plain.set_name(button, translate("Header", "Show the chats"))
+    plain.set_tool_tip(button, translate("Header", "Chats (Ctrl+B)"))
     return button

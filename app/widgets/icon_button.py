@@ -25,7 +25,7 @@ class IconButton(QToolButton):
         self.setIcon(theming.icon(icon))
         self.setIconSize(QSize(ICON, ICON))
         self.setFixedSize(size, size)
-        self.setAccessibleName(name)
+        plain.set_name(self, name)
         self.setCursor(Qt.CursorShape.ArrowCursor)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         plain.set_tool_tip(self, tip)

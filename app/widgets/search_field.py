@@ -8,6 +8,8 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QLineEdit, QWidget
 
+from app import plain
+
 
 class SearchField(QLineEdit):
     """Esc is a key of the field, and no shortcut of the window."""
@@ -22,7 +24,7 @@ class SearchField(QLineEdit):
         """`name`: the style's. `take_key`: whether the owner has done something with the key."""
         super().__init__(parent)
         self.setObjectName(name)
-        self.setAccessibleName(accessible_name)
+        plain.set_name(self, accessible_name)
         self._take_key = take_key
 
     def event(self, event: QEvent) -> bool:

@@ -24,6 +24,7 @@ from app.store.records import Conversation
 from app.store.search import Hit
 from app.widgets.chat_list import ChatList, Sign
 from app.widgets.search_field import SearchField
+from app.words import joined, translate
 
 WIDTH: Final = 264
 
@@ -45,12 +46,13 @@ class Sidebar(QFrame):
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("sidebar")
-        self.setAccessibleName("Sidebar")
+        plain.set_name(self, translate("Sidebar", "Sidebar"))
         self.setFixedWidth(WIDTH)
         self._titles: dict[int, str] = {}
         self.chats = ChatList(actions)
         self.search = SearchField("search", actions.text("search"), self._take_key)
-        self.search.setPlaceholderText(f"{actions.text('search')}   {actions.keys('search')}")
+        hint = joined("   ", (actions.text("search"), actions.keys("search")))
+        plain.set_placeholder(self.search, hint)
         self.search.addAction(theming.icon("search"), QLineEdit.ActionPosition.LeadingPosition)
         self.search.setClearButtonEnabled(True)
         self.results = Results()
@@ -141,9 +143,12 @@ def _name_row() -> QHBoxLayout:
 def _new_chat_button(actions: Actions) -> plain.Button:
     action = actions["new_chat"]
     button = plain.Button("", "newChat")
-    button.setAccessibleName(action.text())
+    plain.set_name(button, actions.text("new_chat"))
     button.clicked.connect(action.trigger)
-    words, key = plain.Label(action.text()), plain.Label(actions.keys("new_chat"), "secondary")
+    words, key = (
+        plain.Label(actions.text("new_chat")),
+        plain.Label(actions.keys("new_chat"), "secondary"),
+    )
     icon = theming.IconLabel("newchat", "text", 18)
     for label in (icon, words, key):
         label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
@@ -164,9 +169,12 @@ def _foot(actions: Actions) -> QFrame:
     row = QHBoxLayout(foot)
     row.setContentsMargins(8, 6, 8, 6)
     row.setSpacing(4)
-    for name, words in (("choose_model", "Models"), ("settings", "Settings")):
+    for name, words in (
+        ("choose_model", translate("Sidebar", "Models")),
+        ("settings", translate("Sidebar", "Settings")),
+    ):
         button = action_button(actions, name)
-        button.setText(words)
+        plain.set_text(button, words)
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         button.setFixedHeight(36)
         row.addWidget(button)
@@ -182,7 +190,7 @@ def action_button(actions: Actions, name: str, size: int = 32) -> QToolButton:
     button.setIcon(action.icon())
     button.setIconSize(QSize(18, 18))
     button.setMinimumSize(size, size)
-    button.setAccessibleName(actions.text(name))
+    plain.set_name(button, actions.text(name))
     button.setEnabled(action.isEnabled())
     plain.set_tool_tip(button, actions.tip(name))
     button.clicked.connect(action.trigger)

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 from app import plain
 from app.chats import Chats
 from app.store.records import Conversation
+from app.words import translate
 
 ID = Qt.ItemDataRole.UserRole
 
@@ -24,18 +25,18 @@ class TrashDialog(QDialog):
     def __init__(self, chats: Chats, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("sheet")
-        self.setWindowTitle("Trash")
+        plain.set_title(self, translate("Trash", "Trash"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(480, 400)
         self._chats = chats
         self.list = QListWidget()
         self.list.setObjectName("trashList")
-        self.list.setAccessibleName("Chats in the trash")
+        plain.set_name(self.list, translate("Trash", "Chats in the trash"))
         self.list.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
-        self._empty = plain.Label("The trash is empty.", "muted")
-        self.restore = plain.Button("Take out again")
-        self.delete = plain.Button("Delete for good")
-        close = plain.Button("Close")
+        self._empty = plain.Label(translate("Trash", "The trash is empty."), "muted")
+        self.restore = plain.Button(translate("Trash", "Take out again"))
+        self.delete = plain.Button(translate("Trash", "Delete for good"))
+        close = plain.Button(translate("Trash", "Close"))
         buttons = QHBoxLayout()
         buttons.addWidget(self.restore)
         buttons.addWidget(self.delete)
@@ -44,8 +45,10 @@ class TrashDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 20, 24, 20)
         layout.setSpacing(12)
-        layout.addWidget(plain.Label("Trash", "heading"))
-        layout.addWidget(plain.Label("Chats are kept here for 30 days.", "muted"))
+        layout.addWidget(plain.Label(translate("Trash", "Trash"), "heading"))
+        layout.addWidget(
+            plain.Label(translate("Trash", "Chats are kept here for 30 days."), "muted")
+        )
         layout.addWidget(self._empty)
         layout.addWidget(self.list, 1)
         layout.addLayout(buttons)

@@ -6,6 +6,7 @@ from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from app import plain, theming
+from app.words import translate
 
 
 class VersionSwitch(QWidget):
@@ -15,8 +16,8 @@ class VersionSwitch(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.before = _button("left", "Show the version before")
-        self.next = _button("right", "Show the next version")
+        self.before = _button("left", translate("VersionSwitch", "Show the version before"))
+        self.next = _button("right", translate("VersionSwitch", "Show the next version"))
         self._which = plain.Label("", "secondary")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -30,7 +31,12 @@ class VersionSwitch(QWidget):
     def show_version(self, which: int, count: int) -> None:
         """From 1; of how many."""
         self._which.setText(f"{which} / {count}")
-        self._which.setAccessibleName(f"Version {which} of {count}")
+        plain.set_name(
+            self._which,
+            translate("VersionSwitch", "Version {which} of {count}").format(
+                which=which, count=count
+            ),
+        )
         self.before.setEnabled(which > 1)
         self.next.setEnabled(which < count)
         self.setVisible(count > 1)
@@ -41,6 +47,6 @@ def _button(icon: str, name: str) -> QToolButton:
     button.setIcon(theming.icon(icon))
     button.setIconSize(QSize(16, 16))
     button.setFixedSize(24, 24)
-    button.setAccessibleName(name)
+    plain.set_name(button, name)
     plain.set_tool_tip(button, name)
     return button

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import SignalInstance
+from PySide6.QtCore import QLocale, SignalInstance
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from app import language
 from app.chat import virtual_column
 from app.engine import Engine, EngineState
 from app.engine_client import EngineClient
@@ -46,6 +47,7 @@ def qapp_cls() -> type[QApplication]:
 def look(qapp: QApplication) -> Look:
     """The one look of the run. A second one would set style sheets against the first."""
     qapp.setQuitOnLastWindowClosed(False)
+    language.choose("en")
     made = Look(qapp)
     made.show(LIGHT)
     return made
@@ -59,10 +61,12 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def light(look: Look) -> Iterator[None]:
-    """Every test begins in the light theme, whatever the system's."""
+    """Every test begins in the light theme and in English, whatever the system's."""
     yield
     if theme() is not LIGHT:
         look.show(LIGHT)
+    if QLocale().language() is not QLocale.Language.English:
+        language.choose("en")
 
 
 @pytest.fixture
