@@ -16,9 +16,10 @@ from app.engine_client import EngineClient
 from app.folders import data_folder
 from app.only_window import OnlyWindow, raise_other
 from app.store.database import open_in_memory
-from app.store.store import Store, open_store
+from app.store.store import FILE, Store, open_store
 from app.theming import Look
 from app.uncaught import Uncaught
+from app.upgrade import upgrade
 from app.window import MainWindow
 from ground import places, private
 
@@ -70,6 +71,7 @@ def open_window(running: QApplication) -> MainWindow:
 def opened_store() -> tuple[Store, str]:
     """The user's chats and ""; or an empty store in memory, and why nothing will be saved."""
     try:
+        upgrade(data_folder() / FILE)
         return open_store(data_folder())
     except places.NoPlaceError as error:
         return Store(open_in_memory()), " ".join(error.args)

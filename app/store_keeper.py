@@ -54,7 +54,8 @@ class StoreKeeper(QObject):
         self.show_problem()
         trouble = self._store.trouble
         held = trouble is not None and trouble.passes
-        self._timer.setInterval(LOCKED_MS if held else CALM_MS)
+        forgets = trouble is None and self._store.forget_words()
+        self._timer.setInterval(LOCKED_MS if held or forgets else CALM_MS)
         if not held:
             self.free.emit()
 

@@ -27,6 +27,13 @@ INTERRUPTED: Final = Trouble(
 )
 
 
+WORDS_LEFT: Final = "words_left"
+"""The setting that says that the index still holds words of what was deleted for good."""
+
+MERGED_PAGES: Final = 16
+"""Pages of the index that are merged at once, which takes 5 ms."""
+
+
 @dataclass(frozen=True)
 class Moved:
     """Ids that changed because rows were copied into a database that had given them away."""
@@ -252,7 +259,7 @@ class Restoration(Change):
 
 @dataclass(frozen=True)
 class Purge(Change):
-    """Deletes for good a conversation that an earlier run hid."""
+    """Deletes for good a conversation that was hidden, and has the index forget its words."""
 
     conversation: int
 
@@ -266,6 +273,25 @@ class Purge(Change):
             "DELETE FROM conversations WHERE id = ? AND deleted_at IS NOT NULL",
             (self.conversation,),
         )
+        _merge(connection, -MERGED_PAGES)
+        SettingChange(WORDS_LEFT, "1").write(connection)
+
+
+@dataclass(frozen=True)
+class WordsForgotten(Change):
+    """Merges a part of the index of words: what a deletion left there goes when all is merged."""
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        before = connection.total_changes
+        _merge(connection, MERGED_PAGES)
+        if connection.total_changes - before < 2:  # as SQLite says that there is no more to do
+            SettingChange(WORDS_LEFT, "").write(connection)
+
+
+def _merge(connection: sqlite3.Connection, pages: int) -> None:
+    """`pages`: of the index, of 4 KB; negative to begin anew, with all of it."""
+    query = "INSERT INTO said_words (said_words, rank) VALUES ('merge', ?)"
+    connection.execute(query, (pages,))
 
 
 @dataclass(frozen=True)

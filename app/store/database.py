@@ -92,6 +92,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
         if least_in(_stamp_of(connection)) > VERSION:
             raise StoreError(
                 translate(
@@ -111,6 +112,17 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def is_older(path: Path) -> bool:
+    """Whether a database lies there that is to be brought to this version first."""
+    if not path.exists():
+        return False
+    try:
+        with contextlib.closing(open_to_read(path, "mode=ro")) as connection:
+            return 0 < version_of(connection) < VERSION
+    except sqlite3.Error:  # who opens it says why
+        return False
 
 
 def version_of(connection: sqlite3.Connection) -> int:

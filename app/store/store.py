@@ -13,6 +13,7 @@ import msgspec
 
 from app.store import chat_settings
 from app.store.changes import (
+    WORDS_LEFT,
     ChatSettingsChange,
     Deletion,
     Interruption,
@@ -26,6 +27,7 @@ from app.store.changes import (
     SettingChange,
     TitleChange,
     WaitingRemoval,
+    WordsForgotten,
     add_message,
     execute,
 )
@@ -162,6 +164,14 @@ class Store(Saving):
     def purge_conversation(self, conversation: int) -> None:
         """Deletes for good one that is in the trash."""
         self._change(Purge(conversation))
+
+    def forget_words(self) -> bool:
+        """Takes a part of what was deleted for good out of the index of words; whether there is
+        more to do."""
+        if not self.setting(WORDS_LEFT):
+            return False
+        self._change(WordsForgotten())
+        return True
 
     def restore_conversation(self, conversation: int) -> None:
         """Raises GoneError."""

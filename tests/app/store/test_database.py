@@ -325,6 +325,24 @@ def test_a_deleted_chat_is_in_the_trash_for_thirty_days(
     store.close()
 
 
+def test_of_what_is_deleted_for_good_no_word_is_left_in_the_file(tmp_path: Path) -> None:
+    store, _ = open_store(tmp_path)
+    chat = store.add_conversation("A secret")
+    for number in range(60):
+        store.add_prompt(chat, f"Quixotic number {number} was zymurgy")
+        other = store.add_conversation("Another")
+        store.add_prompt(other, f"Something else {number}")
+    store.delete_conversation(chat)
+    store.purge_conversation(chat)
+    while store.forget_words():
+        pass
+    store._db.execute("INSERT INTO said_words (said_words, rank) VALUES ('integrity-check', 1)")
+    store.close()
+    left = b"".join(path.read_bytes() for path in tmp_path.glob("hearth.sqlite3*")).lower()
+    assert b"something" in left
+    assert not [word for word in (b"secret", b"quixotic", b"uixotic", b"zymurgy") if word in left]
+
+
 def test_a_setting_is_replaced_and_has_a_default(store: Store) -> None:
     assert store.setting("flash", "auto") == "auto"
     store.set_setting("flash", "on")
