@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from engine import memory
+from engine.device import memory
 from engine.forward import various
 from engine.memory_plan import DEFAULT_CONTEXT
 from engine.prompt_graphs import Growing, Launching

@@ -16,8 +16,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from engine import memory
-from engine.capture import captured, registered
+from engine.device import memory
+from engine.device.cuda_graph import captured, registered
 from engine.errors import reason
 from engine.forward import last_logits
 from engine.kv_cache import KVCache

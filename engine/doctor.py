@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 import engine
-from engine import catalog, folders, log, nvml
+from engine import catalog, folders, log
+from engine.device import nvml
 from engine.errors import HearthError
 from engine.protocol import Gpu
 from ground import terminal
 
 if TYPE_CHECKING:
-    from engine.attention.facts import DeviceFacts
+    from engine.device.facts import DeviceFacts
 
 LOW_SPACE: Final = 5_000_000_000
 """Bytes free below which a model's download or conversion would soon fail."""
@@ -103,7 +104,7 @@ def _examine_attention(report: Report, gpus: tuple[Gpu, ...]) -> None:
     try:
         import torch
 
-        from engine.attention import facts
+        from engine.device import facts
     except (ImportError, OSError) as error:
         report.add("torch", f"cannot be imported: {error}")
         report.problems.append(f"torch cannot be imported, and no model runs. {_SET_UP_AGAIN}")
@@ -121,7 +122,7 @@ def _examine_attention(report: Report, gpus: tuple[Gpu, ...]) -> None:
 def _examine_choice(report: Report, current: DeviceFacts) -> None:
     """The kernel that a model of the Llama 3 kind would get; a model's own is told in its badge."""
     from engine.attention.choice import Shape, choose
-    from engine.attention.facts import native_dtype
+    from engine.device.facts import native_dtype
 
     shape = Shape(heads=32, kv_heads=8, head_size=128, dtype=native_dtype(current))
     choice = choose(current, shape, "auto")

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import torch
 
-from engine import memory
+from engine.device import memory
 
 CAPABILITY: Final = (9, 0)
 """Below it the processor has no such launch."""

@@ -20,7 +20,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from engine import memory
+from engine.device import memory
 
 BLOCK_BYTES: Final = 16 * 2**20
 """A power of two, to which torch rounds up what it pins."""

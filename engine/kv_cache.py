@@ -8,10 +8,10 @@ from functools import partial
 
 import torch
 
-from engine import memory
 from engine.attention import latent
 from engine.attention.kernels import KERNELS
 from engine.attention.step import Step
+from engine.device import memory
 from engine.kept_caches import KeptCaches, shared
 
 SHORTEST_VIEW = 256

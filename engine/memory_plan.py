@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from engine import memory
+from engine.device import memory
 from engine.errors import OutOfMemoryError, SettingError
 
 DEFAULT_CONTEXT: Final = 8192

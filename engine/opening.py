@@ -12,10 +12,11 @@ from typing import Final
 
 import torch
 
-from engine import catalog, memory, memory_plan, model_shape, runner
-from engine.attention import choice, facts, trial
+from engine import catalog, memory_plan, model_shape, runner
+from engine.attention import choice, trial
 from engine.attention.choice import Choice
-from engine.attention.facts import DeviceFacts
+from engine.device import facts, memory
+from engine.device.facts import DeviceFacts
 from engine.errors import OutOfMemoryError
 from engine.kv_cache import KVCache
 from engine.loading.checkpoint import Checkpoint

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from types import ModuleType
 
-from engine import memory
+from engine.device import memory
 from engine.errors import reason
 
 _log = logging.getLogger(__name__)

@@ -16,9 +16,9 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
-from engine import memory
 from engine.attention.kernels import KERNELS
-from engine.capture import captured
+from engine.device import memory
+from engine.device.cuda_graph import captured
 from engine.errors import reason
 from engine.forward import last_logits, various
 from engine.kv_cache import KVCache

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from engine import folders
-from engine.capture import captured
+from engine.device.cuda_graph import captured
 from ground import private
 
 LINEAR: Final = "linear"

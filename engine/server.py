@@ -17,7 +17,8 @@ from typing import BinaryIO, Final, NoReturn
 import psutil
 
 import engine
-from engine import catalog, folders, log, nvml, protocol, telemetry, watchdog, worker
+from engine import catalog, folders, log, protocol, telemetry, watchdog, worker
+from engine.device import nvml
 from engine.errors import StorageError
 from engine.faults import as_event
 from engine.outbox import Outbox

@@ -13,9 +13,10 @@ import msgspec
 import torch
 import transformers
 
-from engine import catalog, chunks, context, generation, memory, opening, thinking
-from engine.attention import choice, facts, probe, trial
+from engine import catalog, chunks, context, generation, opening, thinking
+from engine.attention import choice, probe, trial
 from engine.attention.choice import Choice
+from engine.device import facts, memory
 from engine.errors import HearthError, PromptError, reason
 from engine.forward import various
 from engine.loading.checkpoint import Checkpoint, end_texts

@@ -10,7 +10,7 @@ from typing import Final
 
 import psutil
 
-from engine import nvml
+from engine.device import nvml
 from engine.protocol import Device, Telemetry
 
 INTERVAL: Final = 0.5

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 
 from engine.attention import latent
-from engine.attention.facts import MINIMUM_CAPABILITY, DeviceFacts
 from engine.attention.latent import Latent
+from engine.device.facts import MINIMUM_CAPABILITY, DeviceFacts
 from engine.errors import AttentionError
 
 Requested = Literal["auto", "on", "off"]

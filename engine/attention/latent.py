@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.attention.kernels import KERNELS, LayerStep, Scoring, put
-from engine.onednn import of_many_rows
+from engine.device.onednn import of_many_rows
 
 KERNEL = "latents"
 """Of one token, masked by a length that is on the device."""

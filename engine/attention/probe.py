@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from engine import memory
 from engine.attention import latent
 from engine.attention.choice import Shape
 from engine.attention.kernels import KERNELS, LayerStep, Scoring
 from engine.attention.latent import Latent
+from engine.device import memory
 from engine.protocol import NOT_OBSERVED
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")

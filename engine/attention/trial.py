@@ -7,11 +7,11 @@ from typing import Final
 
 import torch
 
-from engine import memory
 from engine.attention import choice, probe
 from engine.attention.choice import Choice, Requested, Shape
-from engine.attention.facts import DeviceFacts
 from engine.attention.kernels import KERNELS
+from engine.device import memory
+from engine.device.facts import DeviceFacts
 from engine.errors import HearthError, reason
 
 PROMPT_TOKENS: Final = 37

@@ -11,9 +11,9 @@ import torch
 import transformers
 
 import engine
-from engine import nvml
-from engine.attention.facts import DeviceFacts
 from engine.bench.result import Machine
+from engine.device import nvml
+from engine.device.facts import DeviceFacts
 
 CPU_INFO: Final = Path("/proc/cpuinfo")
 

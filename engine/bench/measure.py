@@ -35,8 +35,8 @@ from engine.bench.settings import (
     Settings,
 )
 from engine.bench.subject import Subject
+from engine.device.memory import give_back, is_used_up
 from engine.errors import HearthError, reason
-from engine.memory import give_back, is_used_up
 
 FAULTS: Final = (RuntimeError, ValueError, ImportError, NotImplementedError, HearthError)
 """What a way that does not run here raises, out of memory on the CPU included."""

@@ -12,14 +12,14 @@ from typing import Final, TypeAlias
 import msgspec
 
 from engine import catalog
-from engine.attention import facts
 from engine.bench import machine, measure, peers, plot, report, settings, subject
 from engine.bench.measure import Started
 from engine.bench.result import Kernels, Measurement, Result, encoded, write
 from engine.bench.settings import Attention, LlamaBench, Settings
 from engine.bench.subject import Subject
+from engine.device import facts
+from engine.device.memory import give_back
 from engine.errors import CheckpointError, HearthError, SettingError, StorageError
-from engine.memory import give_back
 
 JSON, MARKDOWN, SVG = "bench.json", "bench.md", "bench.svg"
 Say: TypeAlias = Callable[[str], None]

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine import catalog, chunks, memory, model_shape
-from engine.attention import choice, facts, trial
+from engine import catalog, chunks, model_shape
+from engine.attention import choice, trial
 from engine.attention.choice import Choice, Requested
 from engine.bench import result
 from engine.bench.shapes import SHAPES, drawn
+from engine.device import facts, memory
 from engine.kv_cache import KVCache
 from engine.loading.assembly import assemble
 from engine.loading.checkpoint import Checkpoint

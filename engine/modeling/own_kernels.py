@@ -10,9 +10,10 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from engine import memory, row_tuning
+from engine import row_tuning
 from engine.attention.kernels import own_kernels
 from engine.attention.prologue import Norm
+from engine.device import memory
 from engine.errors import reason
 from engine.modeling.decoder import Decoder
 from engine.modeling.linear import Linear

@@ -21,9 +21,9 @@ from torch.nn import functional
 
 from engine.bench import reference
 from engine.bench.peers import generated
+from engine.device.onednn import onednn
 from engine.modeling.decoder import Decoder
 from engine.modeling.linear import Linear
-from engine.onednn import onednn
 from engine.protocol import Load
 from engine.session import Session
 

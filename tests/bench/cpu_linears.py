@@ -35,7 +35,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.onednn import onednn
+from engine.device.onednn import onednn
 
 SHAPES: Final = {
     "SmolLM2 query, output": (576, 576),

@@ -30,9 +30,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine import catalog
-from engine.attention import facts
 from engine.bench import reference
 from engine.decode_graph import DecodeGraphs
+from engine.device import facts
 from engine.loading.load import load
 from engine.protocol import Load
 from engine.runner import Runner

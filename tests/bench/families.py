@@ -26,8 +26,8 @@ import torch
 import transformers
 from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING
 
-from engine.attention import facts
 from engine.bench.peers import generated
+from engine.device import facts
 from engine.runner import Runner
 from engine.sampling import SamplingOptions
 from tests.engine.family_models import MODELS

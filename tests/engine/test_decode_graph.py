@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from engine import capture, decode_graph, memory
+from engine import decode_graph
 from engine.decode_graph import NO_ROOM, NOT_CAPTURABLE, Class, DecodeGraphs
+from engine.device import cuda_graph, memory
 from engine.sampling import Kind
 
 GREEDY, DRAWN = Kind(1, penalised=False), Kind(64, penalised=False)
@@ -65,7 +66,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
     monkeypatch.setattr(torch.cuda, "default_generators", ("torch's",))
     monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: Graph(made.known))
     monkeypatch.setattr(torch.cuda, "graph", made.graph)
-    monkeypatch.setattr(capture, "renew", made.renewed.append)
+    monkeypatch.setattr(cuda_graph, "renew", made.renewed.append)
     monkeypatch.setattr(decode_graph, "Slot", object)
     return made
 

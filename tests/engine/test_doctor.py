@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import torch
 
-from engine import catalog, doctor, folders, log, nvml
-from engine.attention import facts
-from engine.attention.facts import DeviceFacts
+from engine import catalog, doctor, folders, log
+from engine.device import facts, nvml
+from engine.device.facts import DeviceFacts
 from engine.doctor import Report
 from engine.protocol import Gpu
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine import memory, memory_plan, opening
+from engine import memory_plan, opening
+from engine.device import memory
 from engine.errors import OutOfMemoryError, SettingError
 from engine.memory_plan import Context, Needs
 from engine.protocol import Load

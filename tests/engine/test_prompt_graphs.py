@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import memory, prompt_graphs
+from engine import prompt_graphs
 from engine.attention import kernels
 from engine.attention.kernels import Kernel, LayerStep, Scoring
+from engine.device import memory
 from engine.kv_cache import KVCache
 from engine.prompt_graphs import Growing, Launching, PromptGraphs
 from engine.runner import Runner

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from engine.chunks import CHUNKS, settled
-from engine.onednn import onednn
+from engine.device.onednn import onednn
 
 needs_onednn = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]

@@ -19,9 +19,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from engine import chunks, memory, opening
+from engine import chunks, opening
 from engine.attention import probe
 from engine.decode_graph import NO_ROOM
+from engine.device import memory
 from engine.errors import OutOfMemoryError
 from engine.kv_cache import KVCache
 from engine.loading import assembly

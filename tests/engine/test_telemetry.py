@@ -12,7 +12,8 @@ import psutil
 import pynvml
 import pytest
 
-from engine import nvml, telemetry
+from engine import telemetry
+from engine.device import nvml
 from engine.protocol import Device, Telemetry
 from engine.telemetry import Meter, Rate
 

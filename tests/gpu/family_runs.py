@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 from engine import model_shape
-from engine.attention import facts, probe, trial
+from engine.attention import probe, trial
+from engine.device import facts
 from engine.kv_cache import KVCache
 from engine.modeling import own_kernels
 from engine.prompt_graphs import Growing, Launching

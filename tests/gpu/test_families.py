@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.attention import facts
+from engine.device import facts
 from engine.sampling import SamplingOptions
 from tests.engine.family_models import MODELS
 from tests.gpu.family_runs import CUDA, GpuModel, reply

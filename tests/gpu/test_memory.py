@@ -19,9 +19,9 @@ import pytest
 import torch
 
 from engine import decode_graph
-from engine.capture import captured
 from engine.chunks import CHUNKS
 from engine.decode_graph import NO_ROOM
+from engine.device.cuda_graph import captured
 from engine.errors import OutOfMemoryError
 from engine.kv_cache import KVCache
 from engine.protocol import Prefill

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from engine.attention.choice import Shape, choose, choose_decode
-from engine.attention.facts import DeviceFacts
 from engine.attention.kernels import KERNELS
 from engine.attention.latent import Latent
+from engine.device.facts import DeviceFacts
 from engine.errors import AttentionError
 
 H200 = DeviceFacts(

@@ -13,7 +13,7 @@ from engine.attention import latent, probe
 from engine.attention.choice import Shape
 from engine.attention.kernels import Scoring
 from engine.attention.latent import Latent
-from engine.onednn import onednn
+from engine.device.onednn import onednn
 
 CPU = torch.device("cpu")
 SHAPE = Shape(4, 4, 96, torch.float32, latent=Latent(rank=32, rotated=32, value=64))

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from engine.attention import kernels, latent, trial
 from engine.attention.choice import Shape
-from engine.attention.facts import DeviceFacts
 from engine.attention.latent import Latent
+from engine.device.facts import DeviceFacts
 from engine.errors import HearthError
 
 CPU = DeviceFacts("cpu", "CPU")

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from engine import cli
-from engine.attention import facts
-from engine.attention.facts import DeviceFacts
 from engine.bench import measure, peers, run, settings
 from engine.bench.result import OUT_OF_MEMORY, Result, Way, decoded
 from engine.bench.run import Wish
 from engine.bench.settings import LlamaBench, Settings
+from engine.device import facts
+from engine.device.facts import DeviceFacts
 from engine.errors import HearthError, SettingError
 from tests.engine import tiny
 
