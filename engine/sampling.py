@@ -7,7 +7,7 @@ a captured step serves whatever they are; what decides which operations run is i
 
 A GPU gives a search along one long row to few of its processors. The most probable tokens are
 therefore looked for in two stages: the maximum of each of many short stripes of the vocabulary,
-then among the stripes whose maxima are the largest. Where Triton runs, `sampling_kernels` does the
+then among the stripes whose maxima are the largest. Where Triton runs, `kernels/sampling.py` does the
 whole search and the draw in two launches.
 """
 
@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.errors import SettingError
-from engine.optional_kernels import tried
+from engine.kernels.available import tried
 
 FEWEST_CANDIDATES: Final = 64
 SHORTEST_STRIPE: Final = 8
@@ -165,13 +165,13 @@ class Sampler:
 
 @cache
 def kernels(vocabulary: int, device: torch.device, dtype: torch.dtype) -> ModuleType | None:
-    """engine.sampling_kernels, or None where they do not run: no Triton, no C compiler."""
+    """engine.kernels.sampling, or None where they do not run: no Triton, no C compiler."""
 
     def tried_out() -> ModuleType:
-        from engine import sampling_kernels
+        from engine.kernels import sampling
 
-        sampling_kernels.try_out(vocabulary, device, dtype)
-        return sampling_kernels
+        sampling.try_out(vocabulary, device, dtype)
+        return sampling
 
     return tried("sampling", tried_out)
 

@@ -18,9 +18,9 @@ import triton.language as tl
 from torch import Tensor
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
-from engine import early_launch
 from engine.attention.kernels import LayerStep, Scoring
-from engine.attention.prologue import Norm, Prologue
+from engine.kernels import dependent_launch
+from engine.kernels.prologue import Norm, Prologue
 
 FEWEST_ROWS = 16
 """Query heads of a KV head are filled up to what a tensor core takes."""
@@ -209,7 +209,7 @@ def flash_decode(
         SIZE=size, SPLITS=splits, SOFTCAP=scoring.softcap > 0,
         SINKS=scoring.sinks is not None, ROTATE=cosine is not None, NORM=left.norms is not None,
         BLOCK=32 if width > 128 else 64, WIDTH=width, ROWS=rows, num_warps=4,
-        num_stages=2, **early_launch.options(),
+        num_stages=2, **dependent_launch.options(),
     )  # fmt: skip
     return out
 

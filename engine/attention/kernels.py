@@ -4,7 +4,7 @@ Every kernel takes query [1, tokens, heads, head size], key and value [1, tokens
 size], a `LayerStep` and a `Scoring`, writes key and value into the layer's buffers and returns
 [1, tokens, heads, head size]. Query token i stands at position start + i and sees positions up to
 its own, the last `window` of them where a window is set. `flash_decode` also takes what was left to
-it to do to query and key (`engine.attention.prologue`).
+it to do to query and key (`engine.kernels.prologue`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from engine.attention.prologue import Prologue
-from engine.optional_kernels import tried
+from engine.kernels.available import tried
+from engine.kernels.prologue import Prologue
 
 EFFICIENT_OR_MATH = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
@@ -65,8 +65,8 @@ class Scoring:
 
 
 def append(step: LayerStep, key: Tensor, value: Tensor) -> None:
-    if key.is_cuda and (row_kernels := own_kernels()) is not None:
-        row_kernels.append(key, value, step.keys, step.values, step.positions)
+    if key.is_cuda and (gemv := own_kernels()) is not None:
+        gemv.append(key, value, step.keys, step.values, step.positions)
         return
     put(step.keys, key, step)
     put(step.values, value, step)
@@ -81,13 +81,13 @@ def put(buffer: Tensor, new: Tensor, step: LayerStep) -> None:
 
 @cache
 def own_kernels() -> ModuleType | None:
-    """engine.row_kernels, or None where they do not run: no Triton, no GPU, no C compiler."""
+    """engine.kernels.gemv, or None where they do not run: no Triton, no GPU, no C compiler."""
 
     def tried_out() -> ModuleType:
-        from engine import row_kernels
+        from engine.kernels import gemv
 
-        row_kernels.try_out()
-        return row_kernels
+        gemv.try_out()
+        return gemv
 
     return tried("Hearth's Triton", tried_out)
 

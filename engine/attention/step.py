@@ -8,7 +8,7 @@ from torch import Tensor
 
 from engine.attention import latent
 from engine.attention.kernels import KERNELS, LayerStep, Scoring
-from engine.attention.prologue import Prologue
+from engine.kernels.prologue import Prologue
 
 
 @dataclass(frozen=True)

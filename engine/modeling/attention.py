@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from engine.attention.kernels import Scoring
-from engine.attention.prologue import Prologue
 from engine.attention.step import Step
+from engine.kernels.prologue import Prologue
 from engine.modeling import norms, rope
 from engine.modeling.blueprint import Blueprint
 from engine.modeling.config import AttentionConfig
@@ -42,7 +42,7 @@ class AnyAttention(Protocol):
 
 class Attention:
     kernels: Any = None
-    """engine.row_kernels for the rotation, or None for torch's operators."""
+    """engine.kernels.gemv for the rotation, or None for torch's operators."""
 
     def __init__(
         self, blueprint: Blueprint, at: str, index: int, config: AttentionConfig, multiplier: float

@@ -138,7 +138,7 @@ class Decoder:
     # ------------------------------------------------------------------------ its weights
 
     def use(self, kernels: Any) -> None:
-        """engine.row_kernels for steps of one token and what surrounds products; None for torch's
+        """engine.kernels.gemv for steps of one token and what surrounds products; None for torch's
         operators."""
         self.kernels = kernels
         for part in self.parts():

@@ -80,7 +80,7 @@ class Linear:
     """The product of norm(x) and a weight, times a multiplier, plus a residual."""
 
     kernels: Any = None
-    """engine.row_kernels for products of one row, or None for torch's."""
+    """engine.kernels.gemv for products of one row, or None for torch's."""
 
     def __init__(self, weights: Dense, multiplier: float = 1.0) -> None:
         self.weights = weights

@@ -45,7 +45,7 @@ class GateUp:
     """activation(gate(x)) * up(x); the weight has the gate's rows first."""
 
     kernels: Any = None
-    """engine.row_kernels, or None for torch's operators."""
+    """engine.kernels.gemv, or None for torch's operators."""
 
     def __init__(self, weights: Dense, activation: tuple[str, Activation]) -> None:
         self.product = Linear(weights)

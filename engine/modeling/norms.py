@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.attention.prologue import Norm
+from engine.kernels.prologue import Norm
 from engine.modeling.blueprint import Blueprint, meta
 
 
@@ -17,7 +17,7 @@ class RMSNorm(Norm):
     """x / sqrt(mean of x squared + epsilon), times weight + offset (Zhang and Sennrich, 2019)."""
 
     kernels: Any = None
-    """engine.row_kernels, or None for torch's operators."""
+    """engine.kernels.gemv, or None for torch's operators."""
 
     def __call__(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """x [..., size]; `residual` of the same shape is added to the result."""

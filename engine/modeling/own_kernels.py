@@ -10,16 +10,16 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from engine import row_tuning
 from engine.attention.kernels import own_kernels
-from engine.attention.prologue import Norm
 from engine.device import memory
 from engine.errors import reason
+from engine.kernels import autotune
+from engine.kernels.autotune import GATE_UP, LINEAR, Shape
+from engine.kernels.prologue import Norm
 from engine.modeling.decoder import Decoder
 from engine.modeling.linear import Linear
 from engine.modeling.mlp import MLP, GateUp
 from engine.modeling.norms import RMSNorm
-from engine.row_tuning import GATE_UP, LINEAR, Shape
 
 HALVES: Final = (torch.bfloat16, torch.float16)
 
@@ -85,7 +85,7 @@ def tune(model: Decoder, kernels: Any) -> None:
         return kernels.linear(row, weight, None, norms.get(shape))
 
     with torch.inference_mode():
-        row_tuning.tune(weights, run)
+        autotune.tune(weights, run)
 
 
 def products(model: Decoder) -> Iterator[tuple[Shape, Tensor, Norm | None]]:

@@ -10,7 +10,7 @@ import pytest
 
 ENGINE = Path(__file__).parents[2] / "engine"
 FILES = sorted(ENGINE.rglob("*.py"))
-GLOBALS = {"early_launch.py": "_on"}
+GLOBALS = {"dependent_launch.py": "_on"}
 """What a module may set for the process: whether this GPU launches kernels early."""
 PATCHED = {"__class__", "forward"}
 

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from engine.optional_kernels import tried
+from engine.kernels.available import tried
 
 
 def failing(error: Exception) -> ModuleType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.attention.prologue import Norm
+from engine.kernels.prologue import Norm
 
 
 def draw(dtype: torch.dtype, *size: int) -> Tensor:

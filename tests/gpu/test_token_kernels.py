@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.attention.kernels import own_kernels
-from engine.attention.prologue import Norm
+from engine.kernels.prologue import Norm
 from tests.engine.modeling.test_own_kernels import ACTIVATIONS, halves_rotated
 from tests.gpu.kernel_checks import close, draw, rms_normed
 

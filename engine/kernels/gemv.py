@@ -2,8 +2,8 @@
 
 At one row a product reads each weight once and computes next to nothing, so that one program for
 each row of the weight, or for a few, with wide loads and sums in float32, reaches the memory's
-rate. What happens to tokens one by one is in `engine.token_kernels`, and here too, so that one
-module has all that a decoder computes with.
+rate. Kernels that treat each token by itself are in `engine.kernels.elementwise`, and named here
+too, so that one module has all that a decoder computes with.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import triton.language as tl
 from torch import Tensor
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
-from engine import early_launch, row_tuning
-from engine.attention.prologue import Norm
-from engine.row_tuning import GATE_UP, LINEAR, Blocks
-from engine.token_kernels import ACTIVATIONS, activated, append, gated, norm, rope, try_out
+from engine.kernels import autotune, dependent_launch
+from engine.kernels.autotune import GATE_UP, LINEAR, Blocks
+from engine.kernels.elementwise import ACTIVATIONS, activated, append, gated, norm, rope, try_out
+from engine.kernels.prologue import Norm
 
 __all__ = ["append", "gate_up", "gated", "linear", "norm", "rope", "try_out"]
 
@@ -122,7 +122,7 @@ def linear(
         x, weight, weight if bias is None else bias, norm_weight,
         weight if residual is None else residual, out, rows, columns, epsilon, offset,
         HAS_BIAS=bias is not None, NORM=before is not None, SUM=residual is not None,
-        ROWS=by.rows, BLOCK=by.columns, num_warps=by.warps, **early_launch.options(),
+        ROWS=by.rows, BLOCK=by.columns, num_warps=by.warps, **dependent_launch.options(),
     )  # fmt: skip
     return out
 
@@ -136,7 +136,7 @@ def gate_up(x: Tensor, weight: Tensor, activation: str, before: Norm | None = No
     _row_gate_up[(triton.cdiv(rows, by.rows),)](
         x, weight, norm_weight, out, rows, columns, epsilon, offset,
         ACTIVATION=ACTIVATIONS[activation], NORM=before is not None, ROWS=by.rows, BLOCK=by.columns,
-        num_warps=by.warps, **early_launch.options(),
+        num_warps=by.warps, **dependent_launch.options(),
     )  # fmt: skip
     return out
 
@@ -147,5 +147,5 @@ def _of(norm: Norm | None, instead: Tensor) -> tuple[Tensor, float, float]:
 
 def blocks(kind: str, rows: int, columns: int) -> Blocks:
     """As tuned on this machine, else what is seldom far from the best."""
-    tuned = row_tuning.TABLE.get((kind, rows, columns))
+    tuned = autotune.TABLE.get((kind, rows, columns))
     return tuned or Blocks(1, min(2048, max(256, triton.next_power_of_2(columns) // 2)), 4)

@@ -13,8 +13,8 @@ import triton.language as tl
 from torch import Tensor
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
-from engine import early_launch
-from engine.attention.prologue import Norm
+from engine.kernels import dependent_launch
+from engine.kernels.prologue import Norm
 
 ACTIVATIONS = {"silu": 0, "gelu_tanh": 1, "gelu": 2}
 FEW = 256
@@ -138,7 +138,7 @@ def norm(x: Tensor, by: Norm, residual: Tensor | None = None) -> Tensor:
     _norm[(triton.cdiv(rows, together),)](
         x, by.weight, x if residual is None else residual.contiguous(), out, rows, inner,
         outer_stride, inner_stride, columns, by.epsilon, by.offset, SUM=residual is not None,
-        ROWS=together, BLOCK=block, num_warps=warps, **early_launch.options(),
+        ROWS=together, BLOCK=block, num_warps=warps, **dependent_launch.options(),
     )  # fmt: skip
     return out
 
@@ -171,7 +171,7 @@ def rope(query: Tensor, key: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tens
         query, key, cosine, sine, query_out, key_out, heads, key_heads, blocks,
         query.stride(1), query.stride(2), key.stride(1), key.stride(2), cosine.stride(1),
         cosine.shape[-1] // 2, SIZE=size, HEADS=together, BLOCK=block,
-        num_warps=1 if tokens == 1 else 4, **early_launch.options(),
+        num_warps=1 if tokens == 1 else 4, **dependent_launch.options(),
     )  # fmt: skip
     return query_out.transpose(1, 2), key_out.transpose(1, 2)
 
@@ -183,7 +183,7 @@ def gated(both: Tensor, activation: str) -> Tensor:
     block = min(TOGETHER, triton.next_power_of_2(size))
     _gated[(both.numel() // (2 * size), triton.cdiv(size, block))](
         both.contiguous(), out, size, ACTIVATION=ACTIVATIONS[activation], BLOCK=block,
-        num_warps=4, **early_launch.options(),
+        num_warps=4, **dependent_launch.options(),
     )  # fmt: skip
     return out
 
@@ -201,13 +201,13 @@ def append(key: Tensor, value: Tensor, keys: Tensor, values: Tensor, positions: 
     block = min(TOGETHER, triton.next_power_of_2(size))
     _append[(tokens, triton.cdiv(size, block))](
         key, value, keys, values, positions, key.stride(1), value.stride(1), size, BLOCK=block,
-        num_warps=4, **early_launch.options(),
+        num_warps=4, **dependent_launch.options(),
     )  # fmt: skip
 
 
 def try_out() -> None:
     """Raises, in one of many ways, where Triton cannot compile and launch here."""
-    early_launch.find_out(_norm_of_ones)
+    dependent_launch.find_out(_norm_of_ones)
 
 
 def _norm_of_ones() -> None:

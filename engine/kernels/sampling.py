@@ -17,7 +17,7 @@ import triton.language as tl
 from torch import Tensor
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
-from engine import early_launch
+from engine.kernels import dependent_launch
 
 MOST_CANDIDATES = 128
 """More are more than one program should sort, and take it 10 s and longer to be compiled."""
@@ -181,7 +181,7 @@ def most_probable(logits: Tensor, token: Tensor) -> None:
     maxima = maxima_of(logits, levels, FAN_OF_ONE)
     _most_probable[(1,)](
         logits, maxima, token, *levels, FAN=FAN_OF_ONE, LEVELS=levels.above, num_warps=4,
-        **early_launch.options(),
+        **dependent_launch.options(),
     )  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def drawn(logits: Tensor, parameters: Tensor, noise: Tensor, token: Tensor) -> N
     maxima = maxima_of(logits, levels, FAN)
     _draw[(1,)](
         logits, maxima, noise, parameters, token, *levels,
-        COUNT=count, FAN=FAN, LEVELS=levels.above, num_warps=8, **early_launch.options(),
+        COUNT=count, FAN=FAN, LEVELS=levels.above, num_warps=8, **dependent_launch.options(),
     )  # fmt: skip
 
 
@@ -203,6 +203,6 @@ def maxima_of(logits: Tensor, levels: Levels, fan: int) -> Tensor:
     if levels.above:
         _maxima[(triton.cdiv(len(logits), block),)](
             logits, maxima, *levels, FAN=fan, LEVELS=levels.above, BLOCK=block, num_warps=4,
-            **early_launch.options(),
+            **dependent_launch.options(),
         )  # fmt: skip
     return maxima

@@ -1,0 +1,1 @@
+"""Hearth's Triton kernels, their block sizes, and whether they run here."""
