@@ -16,11 +16,11 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from engine.cache.kv_cache import KVCache
 from engine.device import memory
 from engine.device.cuda_graph import captured, registered
 from engine.errors import reason
 from engine.forward import last_logits
-from engine.kv_cache import KVCache
 from engine.modeling.decoder import Decoder
 from engine.sampling import Kind, Sampler
 

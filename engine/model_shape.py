@@ -11,8 +11,8 @@ import torch
 from engine.attention.choice import Shape
 from engine.attention.latent import Latent
 from engine.attention.shapes import LayerShape
+from engine.cache.kv_cache import CacheShape
 from engine.errors import UnsupportedError
-from engine.kv_cache import CacheShape
 
 
 @dataclass(frozen=True)

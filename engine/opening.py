@@ -15,10 +15,10 @@ import torch
 from engine import catalog, memory_plan, model_shape, runner
 from engine.attention import choice, trial
 from engine.attention.choice import Choice
+from engine.cache.kv_cache import KVCache
 from engine.device import facts, memory
 from engine.device.facts import DeviceFacts
 from engine.errors import OutOfMemoryError
-from engine.kv_cache import KVCache
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.load import load
 from engine.memory_plan import Context, Needs

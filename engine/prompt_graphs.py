@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from engine.attention.kernels import KERNELS
+from engine.cache.kv_cache import KVCache
 from engine.device import memory
 from engine.device.cuda_graph import captured
 from engine.errors import reason
 from engine.forward import last_logits, various
-from engine.kv_cache import KVCache
 from engine.modeling.decoder import Decoder
 
 SIZES: Final = (64, 256, 512)

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from engine import prompt_graphs
 from engine.attention.kernels import KERNELS
+from engine.cache.kv_cache import KVCache
 from engine.decode_graph import DecodeGraphs
 from engine.device.onednn import onednn
 from engine.forward import last_logits
-from engine.kv_cache import KVCache
 from engine.modeling import own_kernels
 from engine.modeling.decoder import Decoder
 from engine.modeling.rope import LongRope

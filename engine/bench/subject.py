@@ -14,8 +14,8 @@ from engine.attention import choice, trial
 from engine.attention.choice import Choice, Requested
 from engine.bench import result
 from engine.bench.shapes import SHAPES, drawn
+from engine.cache.kv_cache import KVCache
 from engine.device import facts, memory
-from engine.kv_cache import KVCache
 from engine.loading.assembly import assemble
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.load import load

@@ -18,9 +18,9 @@ from transformers import (
 )
 
 from engine import model_shape
+from engine.cache.kv_cache import KVCache
 from engine.errors import PromptError
 from engine.generation import End, GenerationOptions, Progress, generate
-from engine.kv_cache import KVCache
 from engine.runner import Runner
 from engine.sampling import SamplingOptions
 from tests.engine import tiny

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from engine import kept_caches
 from engine.attention import latent
+from engine.cache import kept_caches
+from engine.cache.kv_cache import CacheShape, KVCache
 from engine.device import memory
-from engine.kv_cache import CacheShape, KVCache
 
 BYTES_A_TOKEN = 2 * 2 * 3 * 8 * 4
 

@@ -9,8 +9,8 @@ import torch
 
 from engine import decode_graph, model_shape
 from engine.attention import latent
+from engine.cache.kv_cache import KVCache
 from engine.decode_graph import DecodeGraphs
-from engine.kv_cache import KVCache
 from engine.loading import load
 from engine.loading.checkpoint import Checkpoint
 from engine.runner import Runner

@@ -13,8 +13,8 @@ import torch
 
 from engine.bench import reference
 from engine.bench.peers import generated
+from engine.cache.kv_cache import KVCache
 from engine.generation import GenerationOptions, generate
-from engine.kv_cache import KVCache
 from engine.protocol import Finished, Generate, Load, Message, Sampling, Text
 from engine.runner import Runner
 from engine.sampling import SamplingOptions

@@ -21,10 +21,10 @@ from safetensors.torch import load_file
 
 from engine import chunks, opening
 from engine.attention import probe
+from engine.cache.kv_cache import KVCache
 from engine.decode_graph import NO_ROOM
 from engine.device import memory
 from engine.errors import OutOfMemoryError
-from engine.kv_cache import KVCache
 from engine.loading import assembly
 from engine.modeling.blueprint import Blueprint, Place
 from engine.modeling.decoder import Decoder, Layer

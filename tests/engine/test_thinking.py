@@ -13,8 +13,8 @@ from torch.nn import functional
 from transformers import PreTrainedTokenizerFast
 
 from engine import protocol
+from engine.cache.kv_cache import CacheShape, KVCache
 from engine.generation import End, GenerationOptions, generate
-from engine.kv_cache import CacheShape, KVCache
 from engine.loading.checkpoint import Checkpoint, GenerationDefaults, control_tokens, end_texts
 from engine.protocol import Finished, Generate, Message, Sampling, Text, Thinking
 from engine.runner import Runner

@@ -30,7 +30,7 @@ from transformers import (
 )
 
 from engine import model_shape
-from engine.kv_cache import KVCache
+from engine.cache.kv_cache import KVCache
 from engine.loading import assembly, families
 from engine.loading import load as loading
 from engine.loading.assembly import Assembled

@@ -14,8 +14,8 @@ import torch
 
 from engine import model_shape
 from engine.attention import probe, trial
+from engine.cache.kv_cache import KVCache
 from engine.device import facts
-from engine.kv_cache import KVCache
 from engine.modeling import own_kernels
 from engine.prompt_graphs import Growing, Launching
 from engine.runner import Runner, checked

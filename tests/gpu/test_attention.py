@@ -11,9 +11,9 @@ import torch
 from engine.attention import kernels, probe
 from engine.attention.choice import Shape, choose
 from engine.attention.kernels import LayerStep, Scoring
+from engine.cache.kv_cache import KVCache
 from engine.device import facts
 from engine.kernels.prologue import Norm, Prologue
-from engine.kv_cache import KVCache
 from engine.protocol import NOT_OBSERVED
 from engine.runner import Runner
 from tests.engine import tiny

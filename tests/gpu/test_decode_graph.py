@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.attention import probe
-from engine.kv_cache import KVCache
+from engine.cache.kv_cache import KVCache
 from engine.sampling import SamplingOptions
 from tests.engine import tiny
 from tests.engine.family_models import LONGROPE, MODELS

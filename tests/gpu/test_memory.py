@@ -19,11 +19,11 @@ import pytest
 import torch
 
 from engine import decode_graph
+from engine.cache.kv_cache import KVCache
 from engine.chunks import CHUNKS
 from engine.decode_graph import NO_ROOM
 from engine.device.cuda_graph import captured
 from engine.errors import OutOfMemoryError
-from engine.kv_cache import KVCache
 from engine.protocol import Prefill
 from engine.runner import Runner, checked
 from engine.sampling import SamplingOptions

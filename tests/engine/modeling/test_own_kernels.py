@@ -17,8 +17,8 @@ from torch.nn import functional
 from engine import model_shape, runner
 from engine.attention import kernels
 from engine.attention.kernels import Kernel, LayerStep, Scoring
+from engine.cache.kv_cache import KVCache
 from engine.kernels.prologue import Norm, Prologue
-from engine.kv_cache import KVCache
 from engine.modeling import own_kernels
 from engine.modeling.decoder import Decoder
 from engine.runner import Runner

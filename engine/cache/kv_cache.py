@@ -11,8 +11,8 @@ import torch
 from engine.attention import latent
 from engine.attention.kernels import KERNELS
 from engine.attention.step import Step
+from engine.cache.kept_caches import KeptCaches, shared
 from engine.device import memory
-from engine.kept_caches import KeptCaches, shared
 
 SHORTEST_VIEW = 256
 WORTH_KEEPING = 128

@@ -1,0 +1,1 @@
+"""Keys and values of what was read, and what is kept of conversations that were left."""
