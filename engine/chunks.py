@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from engine.device import memory
-from engine.forward import various
+from engine.execution.forward import various
+from engine.execution.prompt_graphs import Growing, Launching
+from engine.execution.runner import Runner
 from engine.memory_plan import DEFAULT_CONTEXT
-from engine.prompt_graphs import Growing, Launching
-from engine.runner import Runner
 
 CHUNKS: Final = (256, 512, 1024, 2048, 4096)
 MOST_SECONDS: Final = 0.095

@@ -9,8 +9,8 @@ from typing import Final
 
 from engine.detokenizer import Decode, Detokenizer, StopStrings, always
 from engine.errors import PromptError, SettingError
-from engine.runner import Runner
-from engine.sampling import SamplingOptions
+from engine.execution.runner import Runner
+from engine.execution.sampling import SamplingOptions
 from engine.thinking import Markers, Piece, Sections
 
 

@@ -12,20 +12,21 @@ from typing import Final
 
 import torch
 
-from engine import catalog, memory_plan, model_shape, runner
+from engine import catalog, memory_plan, model_shape
 from engine.attention import choice, trial
 from engine.attention.choice import Choice
 from engine.cache.kv_cache import KVCache
 from engine.device import facts, memory
 from engine.device.facts import DeviceFacts
 from engine.errors import OutOfMemoryError
+from engine.execution import runner
+from engine.execution.runner import Runner
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.load import load
 from engine.memory_plan import Context, Needs
 from engine.model_shape import ModelShape
 from engine.modeling import own_kernels
 from engine.protocol import Attention, Flash, Load
-from engine.runner import Runner
 
 DTYPES: Final = {
     "float32": torch.float32,

@@ -18,7 +18,8 @@ from engine.attention import choice, probe, trial
 from engine.attention.choice import Choice
 from engine.device import facts, memory
 from engine.errors import HearthError, PromptError, reason
-from engine.forward import various
+from engine.execution.forward import various
+from engine.execution.sampling import SamplingOptions
 from engine.loading.checkpoint import Checkpoint, end_texts
 from engine.loading.child import StoppedError
 from engine.loading.prompts import TIME_LIMIT
@@ -41,7 +42,6 @@ from engine.protocol import (
     Text,
     Thinking,
 )
-from engine.sampling import SamplingOptions
 
 _log = logging.getLogger(__name__)
 

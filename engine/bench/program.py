@@ -12,9 +12,9 @@ from engine.attention.choice import Choice, Requested
 from engine.bench.result import Kernels, Way
 from engine.bench.subject import Subject
 from engine.errors import HearthError
+from engine.execution.runner import Runner
+from engine.execution.sampling import SamplingOptions
 from engine.generation import End, GenerationOptions
-from engine.runner import Runner
-from engine.sampling import SamplingOptions
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from engine.bench import result
 from engine.bench.shapes import SHAPES, drawn
 from engine.cache.kv_cache import KVCache
 from engine.device import facts, memory
+from engine.execution.runner import Runner, checked
 from engine.loading.assembly import assemble
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.load import load
@@ -24,7 +25,6 @@ from engine.model_shape import ModelShape
 from engine.modeling import own_kernels
 from engine.modeling.decoder import Decoder
 from engine.modeling.rope import LongRope
-from engine.runner import Runner, checked
 
 
 @dataclass(frozen=True)

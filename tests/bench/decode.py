@@ -22,8 +22,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from engine.bench import subject
 from engine.bench.shapes import SHAPES
-from engine.runner import Runner
-from engine.sampling import SamplingOptions
+from engine.execution.runner import Runner
+from engine.execution.sampling import SamplingOptions
 
 WARM_UP: Final = 6
 PROFILED: Final = 5

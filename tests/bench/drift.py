@@ -31,12 +31,12 @@ from torch.nn import functional
 
 from engine import catalog
 from engine.bench import reference
-from engine.decode_graph import DecodeGraphs
 from engine.device import facts
+from engine.execution.decode_graphs import DecodeGraphs
+from engine.execution.runner import Runner
+from engine.execution.sampling import Kind
 from engine.loading.load import load
 from engine.protocol import Load
-from engine.runner import Runner
-from engine.sampling import Kind
 from engine.session import Session
 from tests.bench.gpu_path import free
 from tests.gpu.family_runs import cast

@@ -28,8 +28,8 @@ from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING
 
 from engine.bench.peers import generated
 from engine.device import facts
-from engine.runner import Runner
-from engine.sampling import SamplingOptions
+from engine.execution.runner import Runner
+from engine.execution.sampling import SamplingOptions
 from tests.engine.family_models import MODELS
 from tests.gpu.family_runs import CUDA, PROMPT, GpuModel, reply
 

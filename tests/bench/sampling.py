@@ -23,8 +23,8 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from engine import sampling
-from engine.sampling import Sampler, SamplingOptions
+from engine.execution import sampling
+from engine.execution.sampling import Sampler, SamplingOptions
 
 VOCABULARIES: Final = (32_000, 49_152, 128_256, 262_144)
 KINDS: Final = {

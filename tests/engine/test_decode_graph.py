@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from engine import decode_graph
-from engine.decode_graph import NO_ROOM, NOT_CAPTURABLE, Class, DecodeGraphs
 from engine.device import cuda_graph, memory
-from engine.sampling import Kind
+from engine.execution import decode_graphs
+from engine.execution.decode_graphs import NO_ROOM, NOT_CAPTURABLE, Class, DecodeGraphs
+from engine.execution.sampling import Kind
 
 GREEDY, DRAWN = Kind(1, penalised=False), Kind(64, penalised=False)
 
@@ -67,7 +67,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
     monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: Graph(made.known))
     monkeypatch.setattr(torch.cuda, "graph", made.graph)
     monkeypatch.setattr(cuda_graph, "renew", made.renewed.append)
-    monkeypatch.setattr(decode_graph, "Slot", object)
+    monkeypatch.setattr(decode_graphs, "Slot", object)
     return made
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.execution.runner import Runner
+from engine.execution.sampling import Sampler, SamplingOptions
 from engine.loading import families, load
 from engine.loading.checkpoint import Checkpoint
-from engine.runner import Runner
-from engine.sampling import Sampler, SamplingOptions
 from tests.engine import tiny
 from tests.engine.family_models import LONGROPE, MODELS
 

@@ -20,9 +20,9 @@ from transformers import (
 from engine import model_shape
 from engine.cache.kv_cache import KVCache
 from engine.errors import PromptError
+from engine.execution.runner import Runner
+from engine.execution.sampling import SamplingOptions
 from engine.generation import End, GenerationOptions, Progress, generate
-from engine.runner import Runner
-from engine.sampling import SamplingOptions
 from tests.engine import tiny
 
 CPU = torch.device("cpu")

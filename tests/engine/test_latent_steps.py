@@ -7,14 +7,15 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from engine import decode_graph, model_shape
+from engine import model_shape
 from engine.attention import latent
 from engine.cache.kv_cache import KVCache
-from engine.decode_graph import DecodeGraphs
+from engine.execution import decode_graphs
+from engine.execution.decode_graphs import DecodeGraphs
+from engine.execution.runner import Runner
+from engine.execution.sampling import Sampler, SamplingOptions
 from engine.loading import load
 from engine.loading.checkpoint import Checkpoint
-from engine.runner import Runner
-from engine.sampling import Sampler, SamplingOptions
 from tests.engine import tiny
 from tests.engine.family_models import MODELS
 
@@ -39,7 +40,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(autouse=True)
 def _no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode_graph, "Slot", object)
+    monkeypatch.setattr(decode_graphs, "Slot", object)
 
 
 def held(loaded: Checkpoint, *prompts: Sequence[int]) -> Runner:

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import prompt_graphs
 from engine.attention import kernels
 from engine.attention.kernels import Kernel, LayerStep, Scoring
 from engine.cache.kv_cache import KVCache
 from engine.device import memory
-from engine.prompt_graphs import Growing, Launching, PromptGraphs
-from engine.runner import Runner
+from engine.execution import prompt_graphs
+from engine.execution.prompt_graphs import Growing, Launching, PromptGraphs
+from engine.execution.runner import Runner
 from tests.engine import tiny
 
 CPU = torch.device("cpu")

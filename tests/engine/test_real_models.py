@@ -14,10 +14,10 @@ import torch
 from engine.bench import reference
 from engine.bench.peers import generated
 from engine.cache.kv_cache import KVCache
+from engine.execution.runner import Runner
+from engine.execution.sampling import SamplingOptions
 from engine.generation import GenerationOptions, generate
 from engine.protocol import Finished, Generate, Load, Message, Sampling, Text
-from engine.runner import Runner
-from engine.sampling import SamplingOptions
 from engine.session import Session
 
 NEW_TOKENS = 16

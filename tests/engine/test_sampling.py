@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from engine.errors import SettingError
-from engine.sampling import (
+from engine.execution.sampling import (
     FEWEST_CANDIDATES,
     Kind,
     Sampler,

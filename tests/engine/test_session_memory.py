@@ -22,13 +22,13 @@ from safetensors.torch import load_file
 from engine import chunks, opening
 from engine.attention import probe
 from engine.cache.kv_cache import KVCache
-from engine.decode_graph import NO_ROOM
 from engine.device import memory
 from engine.errors import OutOfMemoryError
+from engine.execution.decode_graphs import NO_ROOM
+from engine.execution.prompt_graphs import Launching
 from engine.loading import assembly
 from engine.modeling.blueprint import Blueprint, Place
 from engine.modeling.decoder import Decoder, Layer
-from engine.prompt_graphs import Launching
 from engine.protocol import Error, Event, Finished, Generate, Load, Loaded, Prefill
 from engine.session import Session, told
 from tests.engine import tiny

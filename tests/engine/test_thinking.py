@@ -14,11 +14,11 @@ from transformers import PreTrainedTokenizerFast
 
 from engine import protocol
 from engine.cache.kv_cache import CacheShape, KVCache
+from engine.execution.runner import Runner
+from engine.execution.sampling import SamplingOptions
 from engine.generation import End, GenerationOptions, generate
 from engine.loading.checkpoint import Checkpoint, GenerationDefaults, control_tokens, end_texts
 from engine.protocol import Finished, Generate, Message, Sampling, Text, Thinking
-from engine.runner import Runner
-from engine.sampling import SamplingOptions
 from engine.session import Session
 from engine.thinking import (
     LONE,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 import torch
 
-from engine.threads import TRIED_EVERY, Pace
+from engine.execution.cpu_threads import TRIED_EVERY, Pace
 
 QUIET = {4: 1.0, 2: 1.6}
 BUSY = {4: 50.0, 2: 1.7}

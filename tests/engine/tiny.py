@@ -31,6 +31,7 @@ from transformers import (
 
 from engine import model_shape
 from engine.cache.kv_cache import KVCache
+from engine.execution.runner import Runner
 from engine.loading import assembly, families
 from engine.loading import load as loading
 from engine.loading.assembly import Assembled
@@ -38,7 +39,6 @@ from engine.loading.checkpoint import Checkpoint
 from engine.loading.weights import Weight, copied
 from engine.model_shape import ModelShape
 from engine.modeling.decoder import Decoder
-from engine.runner import Runner
 
 CPU = torch.device("cpu")
 TRANSFORMERS_OWN = ("eager", "sdpa")

@@ -16,10 +16,10 @@ from engine import model_shape
 from engine.attention import probe, trial
 from engine.cache.kv_cache import KVCache
 from engine.device import facts
+from engine.execution.prompt_graphs import Growing, Launching
+from engine.execution.runner import Runner, checked
+from engine.execution.sampling import SamplingOptions
 from engine.modeling import own_kernels
-from engine.prompt_graphs import Growing, Launching
-from engine.runner import Runner, checked
-from engine.sampling import SamplingOptions
 from tests.engine import tiny
 
 CUDA = torch.device("cuda")

@@ -13,9 +13,9 @@ from engine.attention.choice import Shape, choose
 from engine.attention.kernels import LayerStep, Scoring
 from engine.cache.kv_cache import KVCache
 from engine.device import facts
+from engine.execution.runner import Runner
 from engine.kernels.prologue import Norm, Prologue
 from engine.protocol import NOT_OBSERVED
-from engine.runner import Runner
 from tests.engine import tiny
 from tests.engine.modeling.test_own_kernels import halves_rotated
 

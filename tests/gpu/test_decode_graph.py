@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.attention import probe
 from engine.cache.kv_cache import KVCache
-from engine.sampling import SamplingOptions
+from engine.execution.sampling import SamplingOptions
 from tests.engine import tiny
 from tests.engine.family_models import LONGROPE, MODELS
 from tests.gpu.family_runs import CUDA, GpuModel, reply

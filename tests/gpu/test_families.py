@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.device import facts
-from engine.sampling import SamplingOptions
+from engine.execution.sampling import SamplingOptions
 from tests.engine.family_models import MODELS
 from tests.gpu.family_runs import CUDA, GpuModel, reply
 

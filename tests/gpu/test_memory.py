@@ -18,15 +18,15 @@ import psutil
 import pytest
 import torch
 
-from engine import decode_graph
 from engine.cache.kv_cache import KVCache
 from engine.chunks import CHUNKS
-from engine.decode_graph import NO_ROOM
 from engine.device.cuda_graph import captured
 from engine.errors import OutOfMemoryError
+from engine.execution import decode_graphs
+from engine.execution.decode_graphs import NO_ROOM
+from engine.execution.runner import Runner, checked
+from engine.execution.sampling import SamplingOptions
 from engine.protocol import Prefill
-from engine.runner import Runner, checked
-from engine.sampling import SamplingOptions
 from tests.engine import tiny
 from tests.engine.driven import Driven, asking, driven, write_model
 from tests.engine.family_models import MODELS, Model
@@ -243,7 +243,7 @@ def test_a_capture_that_runs_out_is_told_and_decoding_goes_on(
                 raise
 
     with monkeypatch.context() as patched:
-        patched.setattr(decode_graph, "captured", without_room)
+        patched.setattr(decode_graphs, "captured", without_room)
         for _ in range(2):
             text, end = engine.reply(command)
             assert text == expected

@@ -9,7 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.sampling import Sampler, SamplingOptions, drawn, kernels, largest, most_probable
+from engine.execution.sampling import (
+    Sampler,
+    SamplingOptions,
+    drawn,
+    kernels,
+    largest,
+    most_probable,
+)
 
 CUDA = torch.device("cuda:0")
 GREEDY = SamplingOptions(temperature=0)

@@ -21,7 +21,7 @@ from engine.cache.kv_cache import KVCache
 from engine.device import memory
 from engine.device.cuda_graph import captured
 from engine.errors import reason
-from engine.forward import last_logits, various
+from engine.execution.forward import last_logits, various
 from engine.modeling.decoder import Decoder
 
 SIZES: Final = (64, 256, 512)

@@ -20,9 +20,9 @@ from engine.cache.kv_cache import KVCache
 from engine.device import memory
 from engine.device.cuda_graph import captured, registered
 from engine.errors import reason
-from engine.forward import last_logits
+from engine.execution.forward import last_logits
+from engine.execution.sampling import Kind, Sampler
 from engine.modeling.decoder import Decoder
-from engine.sampling import Kind, Sampler
 
 _log = logging.getLogger(__name__)
 

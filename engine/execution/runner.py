@@ -10,18 +10,18 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from engine import prompt_graphs
 from engine.attention.kernels import KERNELS
 from engine.cache.kv_cache import KVCache
-from engine.decode_graph import DecodeGraphs
 from engine.device.onednn import onednn
-from engine.forward import last_logits
+from engine.execution import prompt_graphs
+from engine.execution.cpu_threads import Pace
+from engine.execution.decode_graphs import DecodeGraphs
+from engine.execution.forward import last_logits
+from engine.execution.prompt_graphs import PromptGraphs
+from engine.execution.sampling import Sampler, SamplingOptions
 from engine.modeling import own_kernels
 from engine.modeling.decoder import Decoder
 from engine.modeling.rope import LongRope
-from engine.prompt_graphs import PromptGraphs
-from engine.sampling import Sampler, SamplingOptions
-from engine.threads import Pace
 
 CHUNK = {"cuda": 1024, "mps": 512, "cpu": 128}
 """Tokens a prefill step: large enough to fill the device, small enough to stop within.

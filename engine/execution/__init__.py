@@ -1,0 +1,1 @@
+"""Tokens in, tokens out: prefill in chunks, decode steps, graphs, sampling."""
