@@ -13,7 +13,7 @@ import msgspec
 import torch
 import transformers
 
-from engine import catalog, chunks, context, generation, opening, thinking
+from engine import catalog, chunks, opening
 from engine.attention import choice, probe, trial
 from engine.attention.choice import Choice
 from engine.device import facts, memory
@@ -42,6 +42,7 @@ from engine.protocol import (
     Text,
     Thinking,
 )
+from engine.reply import context, generation, thinking
 
 _log = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine import generation
 from engine.attention import probe
 from engine.attention.choice import Choice, Requested
 from engine.bench.result import Kernels, Way
@@ -14,7 +13,8 @@ from engine.bench.subject import Subject
 from engine.errors import HearthError
 from engine.execution.runner import Runner
 from engine.execution.sampling import SamplingOptions
-from engine.generation import End, GenerationOptions
+from engine.reply import generation
+from engine.reply.generation import End, GenerationOptions
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from app.store.database import open_in_memory
 from app.store.store import Store
 from app.theming import Look
 from app.window import MainWindow
-from engine import context, protocol
+from engine import protocol
 from engine.errors import PromptTooLongError
+from engine.reply import context
 from tests.app.chat.test_dialogue import Scripted
 from tests.app.stand_in import MODEL
 

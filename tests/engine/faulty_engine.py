@@ -30,7 +30,7 @@ from engine.protocol import (
     Text,
     Thinking,
 )
-from engine.thinking import Thought
+from engine.reply.thinking import Thought
 from engine.worker import unanswered
 
 FLOOD: Final = 200_000

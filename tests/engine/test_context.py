@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from engine import context
 from engine.errors import PromptError, PromptTooLongError
+from engine.reply import context
 
 SYSTEM = ("system", "be kind")  # 3 tokens
 LONG = " ".join(["word"] * 9)  # 10 tokens

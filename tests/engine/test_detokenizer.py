@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from engine.detokenizer import Detokenizer, StopStrings
+from engine.reply.detokenizer import Detokenizer, StopStrings
 
 
 def decode(ids: Sequence[int]) -> str:

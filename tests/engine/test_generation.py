@@ -22,7 +22,7 @@ from engine.cache.kv_cache import KVCache
 from engine.errors import PromptError
 from engine.execution.runner import Runner
 from engine.execution.sampling import SamplingOptions
-from engine.generation import End, GenerationOptions, Progress, generate
+from engine.reply.generation import End, GenerationOptions, Progress, generate
 from tests.engine import tiny
 
 CPU = torch.device("cpu")

@@ -16,8 +16,8 @@ from engine.bench.peers import generated
 from engine.cache.kv_cache import KVCache
 from engine.execution.runner import Runner
 from engine.execution.sampling import SamplingOptions
-from engine.generation import GenerationOptions, generate
 from engine.protocol import Finished, Generate, Load, Message, Sampling, Text
+from engine.reply.generation import GenerationOptions, generate
 from engine.session import Session
 
 NEW_TOKENS = 16

@@ -16,11 +16,10 @@ from engine import protocol
 from engine.cache.kv_cache import CacheShape, KVCache
 from engine.execution.runner import Runner
 from engine.execution.sampling import SamplingOptions
-from engine.generation import End, GenerationOptions, generate
 from engine.loading.checkpoint import Checkpoint, GenerationDefaults, control_tokens, end_texts
 from engine.protocol import Finished, Generate, Message, Sampling, Text, Thinking
-from engine.session import Session
-from engine.thinking import (
+from engine.reply.generation import End, GenerationOptions, generate
+from engine.reply.thinking import (
     LONE,
     MARKERS,
     TOKEN,
@@ -33,6 +32,7 @@ from engine.thinking import (
     may_come_alone,
     opened_by,
 )
+from engine.session import Session
 from tests.engine.prompting import prompts_of
 
 THINK = MARKERS[0]

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from operator import itemgetter
 from typing import Final
 
-from engine.detokenizer import overlap
+from engine.reply.detokenizer import overlap
 
 
 @dataclass(frozen=True)

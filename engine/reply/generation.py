@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from engine.detokenizer import Decode, Detokenizer, StopStrings, always
 from engine.errors import PromptError, SettingError
 from engine.execution.runner import Runner
 from engine.execution.sampling import SamplingOptions
-from engine.thinking import Markers, Piece, Sections
+from engine.reply.detokenizer import Decode, Detokenizer, StopStrings, always
+from engine.reply.thinking import Markers, Piece, Sections
 
 
 @dataclass(frozen=True)
