@@ -53,7 +53,7 @@ Result = TypeVar("Result")
 
 
 class Session(Protocol):
-    """What the worker needs of `engine.session.Session`; every call may raise HearthError."""
+    """What the worker needs of `engine.local.session.Session`; every call may raise HearthError."""
 
     def device(self) -> Device: ...
     def load(self, command: Load, progress: Callable[[str, int, int], None], /) -> Loaded: ...
@@ -67,7 +67,7 @@ class Session(Protocol):
 def open_session() -> Session:
     """The real one; imports torch. Raises HearthError when that fails."""
     try:
-        from engine.session import Session as TorchSession
+        from engine.local.session import Session as TorchSession
     except (ImportError, OSError) as error:
         _log.error("the engine's packages cannot be imported: %s", error)
         raise HearthError(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine import catalog, chunks, model_shape
+from engine import catalog
 from engine.attention import choice, trial
 from engine.attention.choice import Choice, Requested
 from engine.bench import result
@@ -21,7 +21,8 @@ from engine.loading.assembly import assemble
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.load import load
 from engine.loading.weights import Weight, copied
-from engine.model_shape import ModelShape
+from engine.local import chunk_size, model_shape
+from engine.local.model_shape import ModelShape
 from engine.modeling import own_kernels
 from engine.modeling.decoder import Decoder
 from engine.modeling.rope import LongRope
@@ -68,8 +69,8 @@ class Subject:
         ready = checked(self.model, cache, self.rope)
         if self.device.type == "cuda":
             free = memory.allowed_bytes()
-            launching = chunks.settle(ready, max(1, capacity - 1), free)
-            chunks.capture_prompts(ready, launching, free)
+            launching = chunk_size.settle(ready, max(1, capacity - 1), free)
+            chunk_size.capture_prompts(ready, launching, free)
         return ready
 
     def ids(self, tokens: Sequence[int]) -> Tensor:

@@ -26,7 +26,7 @@ from engine.modeling.rope import LongRope
 CHUNK = {"cuda": 1024, "mps": 512, "cpu": 128}
 """Tokens a prefill step: large enough to fill the device, small enough to stop within.
 
-On CUDA until chunks were measured (`engine.chunks`). Not paced by the clock from then on, so that
+On CUDA until chunks were measured (`engine.local.chunk_size`). Not paced by the clock from then on, so that
 the same prompt is computed in the same way for as long as the model is loaded.
 """
 CHECKED_TOKENS = 37
@@ -64,7 +64,7 @@ class Runner:
         # LongRoPE changes the frequencies that a captured forward would read.
         of_prompts = prompt_graphs.possible(cache) and rope is None
         self.prompts = PromptGraphs(model, cache) if of_prompts else None
-        """Empty until `engine.chunks` found which are worth it."""
+        """Empty until `engine.local.chunk_size` found which are worth it."""
         self._sampler: Sampler | None = None
         self.logits = torch.empty(0)
         """Logits [vocabulary] of the last token that `forward` ran, in the model's dtype."""

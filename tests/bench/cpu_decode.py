@@ -22,10 +22,10 @@ from torch.nn import functional
 from engine.bench import reference
 from engine.bench.peers import generated
 from engine.device.onednn import onednn
+from engine.local.session import Session
 from engine.modeling.decoder import Decoder
 from engine.modeling.linear import Linear
 from engine.protocol import Load
-from engine.session import Session
 
 MODEL = "smollm2-135m-instruct"
 PROMPT_TOKENS = 100

@@ -36,8 +36,8 @@ from engine.execution.decode_graphs import DecodeGraphs
 from engine.execution.runner import Runner
 from engine.execution.sampling import Kind
 from engine.loading.load import load
+from engine.local.session import Session
 from engine.protocol import Load
-from engine.session import Session
 from tests.bench.gpu_path import free
 from tests.gpu.family_runs import cast
 

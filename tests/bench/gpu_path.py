@@ -28,8 +28,8 @@ import transformers
 from engine.bench import reference
 from engine.bench.peers import generated
 from engine.loading.load import load
+from engine.local.session import Session
 from engine.protocol import Finished, Generate, Load, Message, Prefill, Sampling, Stop
-from engine.session import Session
 from tests.bench.next_turn import environment, text_of
 from tests.engine.engine_process import EngineProcess, running
 

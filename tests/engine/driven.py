@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from engine.local.session import Session
 from engine.protocol import (
     AttentionObserved,
     Count,
@@ -23,7 +24,6 @@ from engine.protocol import (
     Sampling,
     Text,
 )
-from engine.session import Session
 from engine.telemetry import Meter
 from engine.worker import Worker
 from tests.engine import tiny

@@ -110,7 +110,7 @@ def test_what_is_streamed_is_what_transformers_makes_of_the_whole(kind: str) -> 
     """Though control tokens, and ids that are no tokens, stand between words and in characters."""
     from transformers import PreTrainedTokenizerFast
 
-    from engine.session import text_tokens
+    from engine.local.session import text_tokens
 
     backend = KINDS[kind]()
     backend.add_special_tokens([AddedToken("<|a|>"), AddedToken("</s>"), AddedToken("[b]")])

@@ -17,11 +17,11 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from engine import model_shape
 from engine.cache.kv_cache import KVCache
 from engine.errors import PromptError
 from engine.execution.runner import Runner
 from engine.execution.sampling import SamplingOptions
+from engine.local import model_shape
 from engine.reply.generation import End, GenerationOptions, Progress, generate
 from tests.engine import tiny
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from engine import model_shape
 from engine.attention import latent
 from engine.cache.kv_cache import KVCache
 from engine.execution import decode_graphs
@@ -16,6 +15,7 @@ from engine.execution.runner import Runner
 from engine.execution.sampling import Sampler, SamplingOptions
 from engine.loading import load
 from engine.loading.checkpoint import Checkpoint
+from engine.local import model_shape
 from tests.engine import tiny
 from tests.engine.family_models import MODELS
 

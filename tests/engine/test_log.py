@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from engine import log
+from engine.local.session import Session
 from engine.protocol import Finished, Generate, Load, Message, Sampling
-from engine.session import Session
 from tests.engine import tiny
 
 ROOT = Path(__file__).parents[2]

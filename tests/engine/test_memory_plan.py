@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from engine import memory_plan, opening
 from engine.device import memory
 from engine.errors import OutOfMemoryError, SettingError
-from engine.memory_plan import Context, Needs
+from engine.local import memory_plan, open_model
+from engine.local.memory_plan import Context, Needs
+from engine.local.session import Session
 from engine.protocol import Load
-from engine.session import Session
 from tests.engine import tiny
 
 LIMITS = Context(bytes_per_token=1000, longest=32_768)
@@ -70,7 +70,7 @@ def test_nothing_is_read_from_a_model_whose_weights_do_not_fit(
         pytest.fail("the file was read")
 
     folder = tiny.write_folder(tmp_path / "tiny", tiny.model("llama"))
-    monkeypatch.setattr(opening, "load", read)
+    monkeypatch.setattr(open_model, "load", read)
     monkeypatch.setattr(memory, "free_bytes", lambda _: 1000)
     with pytest.raises(OutOfMemoryError, match=r"take about .* and 0 MB were free"):
         Session().load(Load(model=str(folder), dtype="float32"), lambda *_: None)

@@ -16,9 +16,9 @@ from engine.bench.peers import generated
 from engine.cache.kv_cache import KVCache
 from engine.execution.runner import Runner
 from engine.execution.sampling import SamplingOptions
+from engine.local.session import Session
 from engine.protocol import Finished, Generate, Load, Message, Sampling, Text
 from engine.reply.generation import GenerationOptions, generate
-from engine.session import Session
 
 NEW_TOKENS = 16
 TEXT = (

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from engine.chunks import CHUNKS, settled
 from engine.device.onednn import onednn
+from engine.local.chunk_size import CHUNKS, settled
 
 needs_onednn = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]

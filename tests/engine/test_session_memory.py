@@ -19,7 +19,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from engine import chunks, opening
 from engine.attention import probe
 from engine.cache.kv_cache import KVCache
 from engine.device import memory
@@ -27,10 +26,11 @@ from engine.errors import OutOfMemoryError
 from engine.execution.decode_graphs import NO_ROOM
 from engine.execution.prompt_graphs import Launching
 from engine.loading import assembly
+from engine.local import chunk_size, open_model
+from engine.local.session import Session, told
 from engine.modeling.blueprint import Blueprint, Place
 from engine.modeling.decoder import Decoder, Layer
 from engine.protocol import Error, Event, Finished, Generate, Load, Loaded, Prefill
-from engine.session import Session, told
 from tests.engine import tiny
 from tests.engine.driven import Driven, asking, driven, write_model
 from tests.engine.family_models import Model
@@ -143,7 +143,7 @@ def test_what_a_failed_load_had_taken_is_given_back(
         return plain(blueprint, model, *rest)
 
     monkeypatch.setattr(assembly, "_fill_state", noted)
-    monkeypatch.setattr(opening, "KVCache", lambda *_, **__: more_than_there_is())
+    monkeypatch.setattr(open_model, "KVCache", lambda *_, **__: more_than_there_is())
     with pytest.raises(OutOfMemoryError) as caught:
         Session().load(Load(model=str(folder), dtype="float32"), lambda *_: None)
     assert caught.value.detail
@@ -162,7 +162,7 @@ class SmallCache(KVCache):
 def test_the_usual_context_is_made_shorter_until_it_fits(
     engine: Driven, folder: Path, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "KVCache", SmallCache)
+    monkeypatch.setattr(open_model, "KVCache", SmallCache)
     found = engine.loaded(folder, None, "float32")
     assert found.context_length == 512
     assert found.notes == ("The context is 512 tokens: there is no memory for the usual 4,096.",)
@@ -172,7 +172,7 @@ def test_the_usual_context_is_made_shorter_until_it_fits(
 def test_a_context_that_was_asked_for_is_not_made_shorter_but_one_is_offered(
     engine: Driven, folder: Path, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "KVCache", SmallCache)
+    monkeypatch.setattr(open_model, "KVCache", SmallCache)
     error = engine.refused(folder, 4096, "float32")
     assert error.code == "memory"
     size = memory.said(4096 * BYTES_PER_TOKEN)
@@ -186,7 +186,7 @@ def test_a_context_that_was_asked_for_is_not_made_shorter_but_one_is_offered(
 def test_where_no_context_fits_none_is_offered(
     engine: Driven, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "KVCache", lambda *_, **__: more_than_there_is())
+    monkeypatch.setattr(open_model, "KVCache", lambda *_, **__: more_than_there_is())
     error = engine.refused(folder, None, "float32")
     assert (error.code, "context" in error.hint) == ("memory", False)
     assert not [event for event in engine.load(folder, None, "float32") if type(event) is Loaded]
@@ -232,7 +232,7 @@ class Prompts:
     def capture(self, launching: Launching, longest: int, end: int) -> None:
         assert launching.least == 0.02
         assert launching.per_token[:2] == pytest.approx([0.02 / longest] * 2, rel=0.01)
-        assert longest in chunks.CHUNKS
+        assert longest in chunk_size.CHUNKS
         assert end == 1024, "the context"
         self.calls.append("capture")
 
@@ -268,7 +268,7 @@ def test_on_a_gpu_chunks_are_settled_and_prompts_captured_unless_memory_is_short
     once = ["clear", "capture"]
     assert prompts.calls == ([*once, "clear", "clear"] if fails else once)
     assert observed[:3] == [0, first + 3, 0], "a chunk, a step behind one and others, two tokens"
-    assert runner.chunk in chunks.CHUNKS
+    assert runner.chunk in chunk_size.CHUNKS
     assert not runner.cache.tokens
     assert loaded.reply(asking(QUESTION))[0] == expected
 
@@ -295,11 +295,11 @@ def test_how_large_chunks_are_is_settled_by_one_that_is_run(
     runner.forward([1, 2, 3])
     monkeypatch.setattr(runner, "forward", counted)
     monkeypatch.setattr(runner, "chunk", 512)
-    chunks.settle(runner, runner.cache.capacity - 6, free=10**10)
+    chunk_size.settle(runner, runner.cache.capacity - 6, free=10**10)
     assert ran == [16, 16, 512, 512, 256, 256], "each once before it is timed"
     assert (runner.chunk, runner.chunk_bytes) == (256, 40_000 * 256)
     assert runner.cache.tokens == []
-    detail = opening.no_room(loaded.session._opened()).detail
+    detail = open_model.no_room(loaded.session._opened()).detail
     assert detail.endswith(" 256 tokens of a prompt, run at once, take about 10 MB.")
 
 

@@ -17,6 +17,7 @@ from engine.cache.kv_cache import CacheShape, KVCache
 from engine.execution.runner import Runner
 from engine.execution.sampling import SamplingOptions
 from engine.loading.checkpoint import Checkpoint, GenerationDefaults, control_tokens, end_texts
+from engine.local.session import Session
 from engine.protocol import Finished, Generate, Message, Sampling, Text, Thinking
 from engine.reply.generation import End, GenerationOptions, generate
 from engine.reply.thinking import (
@@ -32,7 +33,6 @@ from engine.reply.thinking import (
     may_come_alone,
     opened_by,
 )
-from engine.session import Session
 from tests.engine.prompting import prompts_of
 
 THINK = MARKERS[0]

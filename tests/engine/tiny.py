@@ -29,7 +29,6 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from engine import model_shape
 from engine.cache.kv_cache import KVCache
 from engine.execution.runner import Runner
 from engine.loading import assembly, families
@@ -37,7 +36,8 @@ from engine.loading import load as loading
 from engine.loading.assembly import Assembled
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.weights import Weight, copied
-from engine.model_shape import ModelShape
+from engine.local import model_shape
+from engine.local.model_shape import ModelShape
 from engine.modeling.decoder import Decoder
 
 CPU = torch.device("cpu")

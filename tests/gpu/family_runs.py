@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
-from engine import model_shape
 from engine.attention import probe, trial
 from engine.cache.kv_cache import KVCache
 from engine.device import facts
 from engine.execution.prompt_graphs import Growing, Launching
 from engine.execution.runner import Runner, checked
 from engine.execution.sampling import SamplingOptions
+from engine.local import model_shape
 from engine.modeling import own_kernels
 from tests.engine import tiny
 

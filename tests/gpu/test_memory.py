@@ -19,13 +19,13 @@ import pytest
 import torch
 
 from engine.cache.kv_cache import KVCache
-from engine.chunks import CHUNKS
 from engine.device.cuda_graph import captured
 from engine.errors import OutOfMemoryError
 from engine.execution import decode_graphs
 from engine.execution.decode_graphs import NO_ROOM
 from engine.execution.runner import Runner, checked
 from engine.execution.sampling import SamplingOptions
+from engine.local.chunk_size import CHUNKS
 from engine.protocol import Prefill
 from tests.engine import tiny
 from tests.engine.driven import Driven, asking, driven, write_model

@@ -199,15 +199,15 @@ ENDS: Final[dict[str, Callable[[Engine], None]]] = {
 def import_torch() -> None:
     import torch
 
+    import engine.local.session  # noqa: F401
     import engine.server
-    import engine.session  # noqa: F401
 
     torch.set_num_threads(1)
 
 
 def write_modules(model: Path, file: Path) -> None:
     """Names what is imported after a model was loaded and asked; in a process of its own."""
-    from engine.session import Session
+    from engine.local.session import Session
 
     session = Session()
     session.load(protocol.Load(model=str(model)), lambda *_: None)

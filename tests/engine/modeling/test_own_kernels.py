@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine import model_shape
 from engine.attention import kernels
 from engine.attention.kernels import Kernel, LayerStep, Scoring
 from engine.cache.kv_cache import KVCache
 from engine.execution import runner
 from engine.execution.runner import Runner
 from engine.kernels.prologue import Norm, Prologue
+from engine.local import model_shape
 from engine.modeling import own_kernels
 from engine.modeling.decoder import Decoder
 from tests.engine import tiny

@@ -12,7 +12,7 @@ from typing import Final
 
 import torch
 
-from engine import catalog, memory_plan, model_shape
+from engine import catalog
 from engine.attention import choice, trial
 from engine.attention.choice import Choice
 from engine.cache.kv_cache import KVCache
@@ -23,8 +23,9 @@ from engine.execution import runner
 from engine.execution.runner import Runner
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.load import load
-from engine.memory_plan import Context, Needs
-from engine.model_shape import ModelShape
+from engine.local import memory_plan, model_shape
+from engine.local.memory_plan import Context, Needs
+from engine.local.model_shape import ModelShape
 from engine.modeling import own_kernels
 from engine.protocol import Attention, Flash, Load
 

@@ -13,7 +13,7 @@ import msgspec
 import torch
 import transformers
 
-from engine import catalog, chunks, opening
+from engine import catalog
 from engine.attention import choice, probe, trial
 from engine.attention.choice import Choice
 from engine.device import facts, memory
@@ -23,7 +23,8 @@ from engine.execution.sampling import SamplingOptions
 from engine.loading.checkpoint import Checkpoint, end_texts
 from engine.loading.child import StoppedError
 from engine.loading.prompts import TIME_LIMIT
-from engine.opening import Open, no_room, notes
+from engine.local import chunk_size, open_model
+from engine.local.open_model import Open, no_room, notes
 from engine.protocol import (
     Attention,
     AttentionPhase,
@@ -83,7 +84,7 @@ class Session:
         begin = time.perf_counter()
         self.unload()
         try:
-            opened = self._open = opening.opened(self._facts, command, progress)
+            opened = self._open = open_model.opened(self._facts, command, progress)
         except HearthError as error:
             # A copy: what the error passed through holds the weights.
             failure = type(error)(error.detail, error.hint)
@@ -124,7 +125,9 @@ class Session:
         """
         opened = self._opened()
         first = opened.runner.chunk if self._on_gpu else trial.PROMPT_TOKENS
-        tries = ((first, True), (chunks.CHUNKS[0], False)) if self._on_gpu else ((first, False),)
+        tries = (
+            ((first, True), (chunk_size.CHUNKS[0], False)) if self._on_gpu else ((first, False),)
+        )
         for chunk, capture in tries:
             run = partial(self._probed, opened, chunk, capture=capture)
             opened.attention = memory.attempt(self._device, run)
@@ -150,7 +153,7 @@ class Session:
             prefill = probe.observe(partial(ready.forward, prompt))
             launching = None
             if self._on_gpu:
-                launching = chunks.settle(ready, longest, free)
+                launching = chunk_size.settle(ready, longest, free)
                 ready.forward(prompt)
             steps = ready.decode(SamplingOptions(temperature=0), (), lambda: False)
             seen = (prefill, probe.observe_step(steps))
@@ -158,7 +161,7 @@ class Session:
                 # After the step, which is captured too and has more need of the memory.
                 ready.cache.cut(0)
                 if capture:
-                    chunks.capture_prompts(ready, launching, free)
+                    chunk_size.capture_prompts(ready, launching, free)
                 few = probe.observe(partial(list, ready.prefill(prompt[:2])))
                 seen = (probe.both(seen[0], few), seen[1])
         finally:

@@ -14,7 +14,7 @@ from engine.device import memory
 from engine.execution.forward import various
 from engine.execution.prompt_graphs import Growing, Launching
 from engine.execution.runner import Runner
-from engine.memory_plan import DEFAULT_CONTEXT
+from engine.local.memory_plan import DEFAULT_CONTEXT
 
 CHUNKS: Final = (256, 512, 1024, 2048, 4096)
 MOST_SECONDS: Final = 0.095
