@@ -234,9 +234,9 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _models(options: argparse.Namespace) -> int:
-    from engine import catalog
+    from engine.catalog.listing import listing
 
-    models = catalog.scan()
+    models = listing.scan()
     if options.json:
         text = msgspec.json.encode(models).decode()
         print(terminal.json(text) if sys.stdout.isatty() else text)

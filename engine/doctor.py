@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 import engine
-from engine import catalog, folders, log
+from engine import folders, log
+from engine.catalog.listing import listing
 from engine.device import nvml
 from engine.errors import HearthError
 from engine.protocol import Gpu
@@ -188,7 +189,7 @@ def _examine_folders(report: Report) -> None:
 
 
 def _examine_models(report: Report) -> None:
-    models = catalog.scan()
+    models = listing.scan()
     usable = sum(not model.problem for model in models)
     report.add(
         "Models", f"{usable} of {len(models)} can be used (`python3 start.py models` lists them)"

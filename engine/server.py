@@ -17,12 +17,13 @@ from typing import BinaryIO, Final, NoReturn
 import psutil
 
 import engine
-from engine import catalog, folders, log, protocol, telemetry, watchdog, worker
+from engine import folders, log, protocol, telemetry, watchdog, worker
+from engine.catalog.listing import listing
+from engine.catalog.thread import Shelf
 from engine.device import nvml
 from engine.errors import StorageError
 from engine.faults import as_event
 from engine.outbox import Outbox
-from engine.shelf import Shelf
 from engine.telemetry import Meter
 from engine.worker import Session, Worker
 
@@ -70,7 +71,7 @@ def hello() -> protocol.Hello:
         cpu_count=os.cpu_count() or 1,
         ram_total_bytes=psutil.virtual_memory().total,
         gpus=nvml.gpus(),
-        default_model=catalog.default_model(),
+        default_model=listing.default_model(),
     )
 
 

@@ -11,12 +11,12 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from engine import catalog
 from engine.bench import machine, measure, peers, plot, report, settings, subject
 from engine.bench.measure import Started
 from engine.bench.result import Kernels, Measurement, Result, encoded, write
 from engine.bench.settings import Attention, LlamaBench, Settings
 from engine.bench.subject import Subject
+from engine.catalog.listing import listing
 from engine.device import facts
 from engine.device.memory import give_back
 from engine.errors import CheckpointError, HearthError, SettingError, StorageError
@@ -87,7 +87,7 @@ def run(wish: Wish, say: Say) -> int:
 
 
 def default_model() -> str:
-    model = catalog.default_model()
+    model = listing.default_model()
     if not model:
         raise CheckpointError(
             "There is no model on this computer.", "Name one with --model, or take --shape."
@@ -124,7 +124,7 @@ def llama_bench(wish: Wish, model: str) -> LlamaBench | None:
             raise SettingError(
                 f"There is no peer {peer!r}.", "Peers are generate and llama-bench=PATH."
             )
-        return settings.llama_bench(value, str(catalog.resolve(model)) if model else "")
+        return settings.llama_bench(value, str(listing.resolve(model)) if model else "")
     return None
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine import catalog
 from engine.attention import choice, trial
 from engine.attention.choice import Choice, Requested
 from engine.bench import result
 from engine.bench.shapes import SHAPES, drawn
 from engine.cache.kv_cache import KVCache
+from engine.catalog.listing import listing
 from engine.device import facts, memory
 from engine.execution.runner import Runner, checked
 from engine.loading.assembly import assemble
@@ -100,7 +100,7 @@ def of_model(model: str) -> Subject:
     """By id or path, loaded as any user's model. Raises what loading raises."""
     device, dtype = device_and_dtype()
     checkpoint = load(
-        catalog.resolve(model),
+        listing.resolve(model),
         device=device,
         dtype=dtype,
         progress=lambda *_: None,

@@ -12,10 +12,10 @@ from typing import Final
 
 import torch
 
-from engine import catalog
 from engine.attention import choice, trial
 from engine.attention.choice import Choice
 from engine.cache.kv_cache import KVCache
+from engine.catalog.listing import listing
 from engine.device import facts, memory
 from engine.device.facts import DeviceFacts
 from engine.errors import OutOfMemoryError
@@ -100,7 +100,7 @@ def dtype_of(here: DeviceFacts, command: Load) -> torch.dtype:
 
 def needs_of(command: Load, dtype: torch.dtype) -> Needs:
     """By the model's header."""
-    card = catalog.find(command.model)
+    card = listing.find(command.model)
     weights = card.parameters * dtype.itemsize or card.size_bytes
     return Needs(card.name, weights, choice.name_of(dtype))
 
@@ -113,7 +113,7 @@ def _loaded(
 ) -> Model:
     """Weights, and the kernels for them."""
     checkpoint = load(
-        catalog.resolve(command.model),
+        listing.resolve(command.model),
         device=torch.device(here.kind),
         dtype=dtype,
         progress=progress,

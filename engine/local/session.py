@@ -13,9 +13,9 @@ import msgspec
 import torch
 import transformers
 
-from engine import catalog
 from engine.attention import choice, probe, trial
 from engine.attention.choice import Choice
+from engine.catalog.listing import listing
 from engine.device import facts, memory
 from engine.errors import HearthError, PromptError, reason
 from engine.execution.forward import various
@@ -105,7 +105,7 @@ class Session:
             opened.choice.reason,
         )
         return Loaded(
-            model=catalog.find(command.model),
+            model=listing.find(command.model),
             device=self._facts.name,
             dtype=dtype,
             context_length=context,

@@ -29,8 +29,8 @@ import transformers
 from torch import Tensor
 from torch.nn import functional
 
-from engine import catalog
 from engine.bench import reference
+from engine.catalog.listing import listing
 from engine.device import facts
 from engine.execution.decode_graphs import DecodeGraphs
 from engine.execution.runner import Runner
@@ -198,7 +198,7 @@ def ratio(found: Tensor, plain: Tensor) -> dict[str, Any]:
 
 
 def measure(options: argparse.Namespace) -> Iterator[tuple[str, Any]]:
-    model = catalog.resolve(options.model)
+    model = listing.resolve(options.model)
     count, length = options.tokens, options.prefill + options.tokens
     checkpoint = opened(model)
     if options.ids:

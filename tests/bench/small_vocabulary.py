@@ -28,7 +28,7 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import catalog
+from engine.catalog.listing import listing
 from tests.bench.drift import TEXTS, ids_of, opened
 
 Bytes = NDArray[np.uint8]
@@ -153,7 +153,7 @@ def unpack(file: Path, folder: Path) -> None:
 
 
 def make(options: argparse.Namespace) -> dict[str, int]:
-    model = catalog.resolve(options.model)
+    model = listing.resolve(options.model)
     ids = ids_of(opened(model).tokenizer, options.text, options.tokens)
     reader = gguf.GGUFReader(model)
     kept = kept_tokens(reader, ids, options.vocabulary)

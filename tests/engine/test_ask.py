@@ -18,7 +18,8 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from engine import catalog, protocol
+from engine import protocol
+from engine.catalog.listing import listing
 from tests.engine.engine_process import EMBEDDED, ENVIRONMENT, LIMIT
 
 ENGINE = ("-P", "-m", "engine")
@@ -125,7 +126,7 @@ def test_json_is_the_engines_events_and_ends_with_the_statistics() -> None:
 
 
 def test_without_json_stdout_is_the_answer_alone() -> None:
-    path = catalog.find(EMBEDDED).path
+    path = listing.find(EMBEDDED).path
     asked = ask("-", "--model", path, "--temperature", "0", stdin=CAPITAL.encode())
     assert (asked.returncode, asked.stdout) == (0, b"The capital of France is Paris.\n")
     assert asked.stderr == b""

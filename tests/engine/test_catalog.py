@@ -11,11 +11,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from engine.catalog.listing.packaged import PACKAGED
 
-from engine import catalog, folders, imported, model_card
+from engine import folders
+from engine.catalog.listing import listing, model_card, user_models
 from engine.errors import CheckpointError, StorageError, UnsupportedError
 from engine.loading import families, gguf_header
-from engine.packaged import PACKAGED
 from engine.protocol import ModelInfo
 from tests.engine import tiny
 from tests.engine.nobody import open_folder, rights_of_nobody
@@ -37,19 +38,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def models(empty_home: Path) -> Path:
-    return catalog.models_folder()
+    return listing.models_folder()
 
 
 def others(cards: tuple[ModelInfo, ...] | None = None) -> list[ModelInfo]:
     """All but the packaged models."""
-    return [card for card in cards or catalog.scan() if card.source in ("imported", "folder")]
+    return [card for card in cards or listing.scan() if card.source in ("imported", "folder")]
 
 
 # ---------------------------------------------------------------------------- what is there
 
 
 def test_packaged_models_come_first(empty_home: Path) -> None:
-    smollm2, gemma = catalog.scan()
+    smollm2, gemma = listing.scan()
     assert (smollm2.id, smollm2.source) == ("smollm2-135m-instruct", "embedded")
     assert (gemma.id, gemma.source) == ("gemma-3-270m", "package")
     assert smollm2.problem == gemma.problem == ""
@@ -61,7 +62,7 @@ def test_packaged_models_come_first(empty_home: Path) -> None:
 
 
 def test_a_list_imports_neither_torch_nor_transformers(made: Path, empty_home: Path) -> None:
-    shutil.copytree(made, catalog.models_folder(), dirs_exist_ok=True)
+    shutil.copytree(made, listing.models_folder(), dirs_exist_ok=True)
     program = (
         "import sys\n"
         "from engine import catalog\n"
@@ -96,15 +97,15 @@ def test_models_of_one_name_in_two_folders_are_two(models: Path, made: Path) -> 
         shutil.copytree(made / "tiny", models / maker / "tiny")
     ids = [card.id for card in others()]
     assert ids == ["first/tiny", "second/tiny"]
-    assert [catalog.resolve(name) for name in ids] == [models / name for name in ids]
+    assert [listing.resolve(name) for name in ids] == [models / name for name in ids]
 
 
 def test_a_folder_named_as_a_packaged_model_is_not_taken_for_it(models: Path, made: Path) -> None:
     folder = models / "smollm2-135m-instruct"
     shutil.copytree(made / "tiny", folder)
     (card,) = others()
-    assert catalog.resolve(card.id) == folder
-    assert catalog.resolve("smollm2-135m-instruct") == PACKAGED[0].file()
+    assert listing.resolve(card.id) == folder
+    assert listing.resolve("smollm2-135m-instruct") == PACKAGED[0].file()
 
 
 def test_no_other_model_is_read_to_find_one(
@@ -120,8 +121,8 @@ def test_no_other_model_is_read_to_find_one(
         return of_card(card)
 
     monkeypatch.setattr(model_card, "read", recorded)
-    assert catalog.find("second").problem == ""
-    assert catalog.resolve("smollm2-135m-instruct") == PACKAGED[0].file()
+    assert listing.find("second").problem == ""
+    assert listing.resolve("smollm2-135m-instruct") == PACKAGED[0].file()
     assert read == ["second"]
 
 
@@ -136,7 +137,7 @@ def test_headers_of_many_megabytes_are_not_read_for_a_list(models: Path, made: P
 
 
 def test_default_is_the_embedded_model(empty_home: Path) -> None:
-    assert catalog.default_model() == "smollm2-135m-instruct"
+    assert listing.default_model() == "smollm2-135m-instruct"
 
 
 # ---------------------------------------------------------------------------- finding one
@@ -144,8 +145,8 @@ def test_default_is_the_embedded_model(empty_home: Path) -> None:
 
 def test_a_path_is_found_without_being_added(empty_home: Path, made: Path) -> None:
     for path in (made / "tiny", made / "tiny.gguf"):
-        assert catalog.find(str(path)).path == str(path)
-        assert catalog.resolve(str(path)) == path
+        assert listing.find(str(path)).path == str(path)
+        assert listing.resolve(str(path)) == path
     assert others() == []
 
 
@@ -153,7 +154,7 @@ def test_a_relative_path_is_found(
     empty_home: Path, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(made)
-    assert catalog.resolve("tiny.gguf") == made / "tiny.gguf"
+    assert listing.resolve("tiny.gguf") == made / "tiny.gguf"
 
 
 def test_a_path_in_the_home_folder_is_found(
@@ -161,16 +162,16 @@ def test_a_path_in_the_home_folder_is_found(
 ) -> None:
     monkeypatch.setenv("HOME", str(made))
     monkeypatch.setenv("USERPROFILE", str(made))
-    assert catalog.resolve("~/tiny.gguf") == made / "tiny.gguf"
+    assert listing.resolve("~/tiny.gguf") == made / "tiny.gguf"
 
 
 @pytest.mark.parametrize("text", ["none", "/none/at/all", "~nobody-here/x", "a\0b", "x" * 5000])
 def test_what_is_no_model_is_told_so(text: str, empty_home: Path) -> None:
     with pytest.raises(CheckpointError, match="no model or file named") as caught:
-        catalog.find(text)
+        listing.find(text)
     assert "start.py models" in caught.value.hint
     with pytest.raises(CheckpointError, match="no file or folder"):
-        catalog.add(text)
+        listing.add(text)
 
 
 # ---------------------------------------------------------------------------- adding and removing
@@ -178,32 +179,32 @@ def test_what_is_no_model_is_told_so(text: str, empty_home: Path) -> None:
 
 def test_added_models_are_listed_until_removed(empty_home: Path, made: Path) -> None:
     for name in ("tiny.gguf", "tiny"):
-        card = catalog.add(str(made / name))
+        card = listing.add(str(made / name))
         assert (card.id, card.source) == (str(made / name), "imported")
-    catalog.add(str(made / "tiny"))
+    listing.add(str(made / "tiny"))
     assert [card.path for card in others()] == [str(made / "tiny.gguf"), str(made / "tiny")]
-    catalog.remove(str(made / "tiny.gguf"))
-    catalog.remove("never added")
+    listing.remove(str(made / "tiny.gguf"))
+    listing.remove("never added")
     assert [card.path for card in others()] == [str(made / "tiny")]
     assert (made / "tiny.gguf").exists()
 
 
 def test_an_added_model_of_the_models_folder_is_listed_once(models: Path, made: Path) -> None:
     shutil.copy(made / "tiny.gguf", models)
-    catalog.add(str(models / "tiny.gguf"))
+    listing.add(str(models / "tiny.gguf"))
     assert [card.source for card in others()] == ["imported"]
 
 
 def test_what_cannot_be_used_is_not_added(empty_home: Path, tmp_path: Path) -> None:
     (tmp_path / "x.gguf").write_text("no model")
     with pytest.raises(CheckpointError, match="is not a GGUF file"):
-        catalog.add(str(tmp_path / "x.gguf"))
-    assert imported.paths() == []
+        listing.add(str(tmp_path / "x.gguf"))
+    assert user_models.paths() == []
 
 
 def test_an_added_model_that_is_gone_says_so(empty_home: Path, made: Path, tmp_path: Path) -> None:
     moved = Path(shutil.copy(made / "tiny.gguf", tmp_path / "moved.gguf"))
-    catalog.add(str(moved))
+    listing.add(str(moved))
     moved.unlink()
     (card,) = others()
     assert "There is no file" in card.problem
@@ -215,56 +216,56 @@ DAMAGED = (b"", b"{", b"[]", b'{"imported": "abc"}', b'{"imported": [1]}', b"\xf
 @pytest.mark.parametrize("content", DAMAGED, ids=lambda content: repr(content[:9]))
 def test_a_damaged_list_is_set_aside(content: bytes, empty_home: Path, made: Path) -> None:
     (folders.data() / "models.json").write_bytes(content)
-    assert len(catalog.scan()) == 2
+    assert len(listing.scan()) == 2
     assert (folders.data() / "models.damaged").read_bytes() == content
-    catalog.add(str(made / "tiny"))
+    listing.add(str(made / "tiny"))
     assert len(others()) == 1
 
 
 def test_a_list_that_cannot_be_read_hides_no_other_model(models: Path, made: Path) -> None:
     (folders.data() / "models.json").mkdir()
     shutil.copy(made / "tiny.gguf", models)
-    assert [card.source for card in catalog.scan()] == ["embedded", "package", "folder"]
+    assert [card.source for card in listing.scan()] == ["embedded", "package", "folder"]
     with pytest.raises(StorageError, match=r"models\.json cannot be read"):
-        catalog.add(str(made / "tiny"))
+        listing.add(str(made / "tiny"))
 
 
 def test_a_list_that_cannot_be_written_stays_as_it_was(empty_home: Path, made: Path) -> None:
-    catalog.add(str(made / "tiny"))
+    listing.add(str(made / "tiny"))
     (folders.data() / "models.new").mkdir()
     with pytest.raises(StorageError, match="cannot be written") as caught:
-        catalog.add(str(made / "tiny.gguf"))
+        listing.add(str(made / "tiny.gguf"))
     assert "permissions" in caught.value.hint
-    assert imported.paths() == [made / "tiny"]
+    assert user_models.paths() == [made / "tiny"]
 
 
 def test_a_models_folder_that_cannot_be_made_hides_no_other_model(
     empty_home: Path, made: Path
 ) -> None:
-    catalog.add(str(made / "tiny"))
+    listing.add(str(made / "tiny"))
     (folders.data() / "models").touch()
-    assert [card.source for card in catalog.scan()] == ["embedded", "package", "imported"]
+    assert [card.source for card in listing.scan()] == ["embedded", "package", "imported"]
     with pytest.raises(StorageError, match="cannot be made"):
-        catalog.models_folder()
+        listing.models_folder()
 
 
 def test_a_data_folder_that_cannot_be_made_hides_no_packaged_model(empty_home: Path) -> None:
     empty_home.touch()
-    assert [card.id for card in catalog.scan()] == ["smollm2-135m-instruct", "gemma-3-270m"]
+    assert [card.id for card in listing.scan()] == ["smollm2-135m-instruct", "gemma-3-270m"]
 
 
 def test_folders_without_rights_hide_no_other_model(
     open_folder: Path, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEARTH_HOME", str(open_folder))
-    shutil.copy(made / "tiny.gguf", catalog.models_folder() / "usable.gguf")
-    locked, closed = open_folder / "locked", catalog.models_folder() / "closed"
+    shutil.copy(made / "tiny.gguf", listing.models_folder() / "usable.gguf")
+    locked, closed = open_folder / "locked", listing.models_folder() / "closed"
     for folder in (locked, closed):
         shutil.copytree(made / "tiny", folder)
     shutil.copy(made / "tiny.gguf", locked / "inside.gguf")
-    catalog.add(str(locked))
-    catalog.add(str(locked / "inside.gguf"))
-    catalog.scan()
+    listing.add(str(locked))
+    listing.add(str(locked / "inside.gguf"))
+    listing.scan()
     for path in (open_folder, *open_folder.rglob("*")):
         path.chmod(0o777 if path.is_dir() else 0o666)
     locked.chmod(0)
@@ -347,7 +348,7 @@ def test_whatever_a_model_says_can_be_told_to_the_window(models: Path, made: Pat
     tiny.edit_json(folder / "config.json", max_position_embeddings=10**40)
     writer = tiny.gguf_writer(models / "named.gguf", "x" * 999_999)
     tiny.finish(writer)
-    encoded = msgspec.json.encode(catalog.scan())
+    encoded = msgspec.json.encode(listing.scan())
     assert len(encoded) < 10_000
     assert msgspec.json.decode(encoded, type=tuple[ModelInfo, ...])
     assert next(card for card in others() if card.id == "long").context_length == 0
@@ -366,16 +367,16 @@ def test_header_of_a_model_in_parts_is_checked_against_all_of_them(empty_home: P
     first = PACKAGED[1].paths()[0]
     with pytest.raises(CheckpointError, match="lies outside"):
         gguf_header.read(first)
-    card = next(card for card in catalog.scan() if card.id == "gemma-3-270m")
+    card = next(card for card in listing.scan() if card.id == "gemma-3-270m")
     assert card.problem == ""
 
 
 def test_cards_are_json(empty_home: Path) -> None:
-    cards = json.loads(msgspec.json.encode(catalog.scan()))
+    cards = json.loads(msgspec.json.encode(listing.scan()))
     assert [card["format"] for card in cards] == ["gguf", "gguf"]
 
 
 def test_unsupported_is_told_when_it_is_loaded_too(empty_home: Path, tmp_path: Path) -> None:
     tiny.finish(tiny.gguf_writer(tmp_path / "mamba.gguf", "mamba"))
     with pytest.raises(UnsupportedError, match="mamba"):
-        tiny.load(catalog.resolve(str(tmp_path / "mamba.gguf")))
+        tiny.load(listing.resolve(str(tmp_path / "mamba.gguf")))

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 import engine
-from engine import ask, catalog, cli, doctor
+from engine import ask, cli, doctor
+from engine.catalog.listing import listing
 from engine.protocol import Generate, Load, ModelInfo
 
 MODEL = ModelInfo(
@@ -184,7 +185,7 @@ def test_models_lists_the_embedded_one_first(
 def test_models_as_json_is_one_list(empty_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["models", "--json"]) == 0
     listed = msgspec.json.decode(capsys.readouterr().out, type=tuple[ModelInfo, ...])
-    assert listed == catalog.scan()
+    assert listed == listing.scan()
 
 
 def test_table_has_a_line_for_each_model_and_says_why_one_is_of_no_use() -> None:

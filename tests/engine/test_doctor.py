@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from engine import catalog, doctor, folders, log
+from engine import doctor, folders, log
+from engine.catalog.listing import listing
 from engine.device import facts, nvml
 from engine.device.facts import DeviceFacts
 from engine.doctor import Report
@@ -139,9 +140,9 @@ def test_a_folder_that_cannot_be_used(place: str, empty_home: Path) -> None:
 def test_no_model_that_can_be_used(
     empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalog, "PACKAGED", ())
+    monkeypatch.setattr(listing, "PACKAGED", ())
     assert "There is no model that can be used." in problem(doctor.examine())
-    (catalog.models_folder() / "broken.gguf").touch()
+    (listing.models_folder() / "broken.gguf").touch()
     report = doctor.examine()
     assert "There is no model that can be used." in problem(report)
     assert line(report, "Models").startswith("0 of 1 can be used")

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from engine.catalog.listing.packaged import MAKING, PACKAGED, Packaged
 
 from engine import folders
 from engine.errors import CheckpointError, StorageError
-from engine.packaged import MAKING, PACKAGED, Packaged
 
 PARTS = (b"GGUF first ", b"second ", b"third")
 

@@ -16,7 +16,8 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
-from engine import catalog, protocol
+from engine import protocol
+from engine.catalog.listing import listing
 from engine.protocol import (
     AttentionObserved,
     Error,
@@ -133,7 +134,7 @@ def no_gguf(folder: Path) -> Path:
 
 
 def truncated(folder: Path) -> Path:
-    cut = Path(catalog.find(EMBEDDED).path).read_bytes()[: 5 << 20]
+    cut = Path(listing.find(EMBEDDED).path).read_bytes()[: 5 << 20]
     (folder / "cut.gguf").write_bytes(cut)
     return folder / "cut.gguf"
 

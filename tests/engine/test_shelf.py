@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine import catalog
+from engine.catalog.listing import listing
+from engine.catalog.thread import Shelf
 from engine.protocol import AddModel, Error, Event, ListModels, Models, RemoveModel
-from engine.shelf import Shelf
 
 LIMIT = 10.0
 """Seconds after which a test that waits has failed."""
@@ -43,7 +43,7 @@ def test_added_model_is_listed_until_it_is_removed(
     shelf: Shelf, answers: queue.SimpleQueue[Event], tmp_path: Path
 ) -> None:
     added = tmp_path / "mine.gguf"
-    added.symlink_to(catalog.find("smollm2-135m-instruct").path)
+    added.symlink_to(listing.find("smollm2-135m-instruct").path)
     shelf.submit(AddModel(path=str(added)))
     assert str(added) in ids(answers.get(timeout=LIMIT))
     shelf.submit(RemoveModel(id=str(added)))
@@ -73,7 +73,7 @@ def test_unforeseen_fault_is_answered_and_the_thread_goes_on(
         raise KeyError("secret")
 
     with monkeypatch.context() as patch:
-        patch.setattr(catalog, "scan", scan)
+        patch.setattr(listing, "scan", scan)
         shelf.submit(ListModels())
         error = answers.get(timeout=LIMIT)
     assert isinstance(error, Error)

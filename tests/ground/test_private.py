@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from app.store.store import FILE, open_store
-from engine import folders, imported, log
+from engine import folders, log
+from engine.catalog.listing import user_models
 from engine.loading import gguf_conversion, gguf_families, gguf_header
 from ground import private
 from tests.engine import tiny
@@ -118,7 +119,7 @@ def test_chats_that_were_open_to_others_are_closed(tmp_path: Path) -> None:
 
 def test_the_list_of_models_and_conversions_are_private(empty_home: Path, tmp_path: Path) -> None:
     model = tiny.write_gguf(tmp_path / "tiny.gguf", tiny.model("llama"))
-    imported.add(model)
+    user_models.add(model)
     header = gguf_header.read(model)
     gguf_conversion.converted(header, gguf_families.of(header), lambda: None)
     assert len(list(empty_home.rglob("*"))) > 5

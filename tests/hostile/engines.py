@@ -239,10 +239,11 @@ def _serve(commands: int, events: int, home: Path) -> NoReturn:
             os.dup2(source, target)
         os.closerange(3, 256)
         os.environ["HEARTH_HOME"] = str(home)
-        from engine import catalog, server
+        from engine import server
+        from engine.catalog.listing import listing
 
         # The embedded model's vocabulary would be read three times for each input.
-        catalog.PACKAGED = ()  # type: ignore[assignment, attr-defined]
+        listing.PACKAGED = ()  # type: ignore[assignment, attr-defined]
         server.serve()
     except BaseException:  # noqa: BLE001 - a process that was forked must not go on as its parent
         import traceback

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from engine.catalog.listing.packaged import PACKAGED
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from engine.errors import PromptError
@@ -24,7 +25,6 @@ from engine.loading.checkpoint import Checkpoint, control_tokens
 from engine.loading.child import Child, ChildError
 from engine.loading.conversation import fold_system
 from engine.loading.prompts import Messages, Prompts
-from engine.packaged import PACKAGED
 from tests.engine import tiny
 from tests.engine.prompting import CONTEXT, prompts_of
 

@@ -12,7 +12,7 @@ import gguf
 import pytest
 import torch
 
-from engine import model_card
+from engine.catalog.listing import model_card
 from engine.errors import CheckpointError, UnsupportedError
 from engine.loading import families, gguf_config, gguf_families, gguf_header, gguf_weights
 from engine.loading import load as loading

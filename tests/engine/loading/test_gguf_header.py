@@ -13,11 +13,11 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
+from engine.catalog.listing.packaged import PACKAGED
 
 from engine.errors import CheckpointError, HearthError, UnsupportedError
 from engine.loading import gguf_header, gguf_types
 from engine.loading.gguf_header import LongArray
-from engine.packaged import PACKAGED
 from tests.engine import tiny
 
 SMOLLM2 = PACKAGED[0].file()

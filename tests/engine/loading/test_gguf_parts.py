@@ -11,7 +11,7 @@ import gguf
 import pytest
 import torch
 
-from engine import catalog
+from engine.catalog.listing import listing
 from engine.errors import CheckpointError
 from engine.loading import gguf_conversion, gguf_header, gguf_parts
 from engine.protocol import ModelInfo
@@ -104,11 +104,11 @@ def test_a_changed_file_is_another_model_to_the_cache(parts: list[Path]) -> None
 
 
 def listed() -> list[ModelInfo]:
-    return [card for card in catalog.scan() if card.source in ("imported", "folder")]
+    return [card for card in listing.scan() if card.source in ("imported", "folder")]
 
 
 def test_it_is_listed_once_with_the_size_of_all(empty_home: Path, whole: Path) -> None:
-    paths = split(whole, catalog.models_folder())
+    paths = split(whole, listing.models_folder())
     (card,) = listed()
     assert (card.name, card.problem) == ("tiny", "")
     assert card.path == str(paths[0])
@@ -118,16 +118,16 @@ def test_it_is_listed_once_with_the_size_of_all(empty_home: Path, whole: Path) -
 
 def test_adding_any_of_its_files_adds_it_once(empty_home: Path, parts: list[Path]) -> None:
     for path in reversed(parts):
-        assert catalog.add(str(path)).id == str(parts[0])
+        assert listing.add(str(path)).id == str(parts[0])
     assert [card.path for card in listed()] == [str(parts[0])]
-    assert catalog.resolve(str(parts[1])) == parts[0]
+    assert listing.resolve(str(parts[1])) == parts[0]
 
 
 @pytest.mark.parametrize("missing", range(COUNT))
 def test_it_is_listed_once_though_a_file_is_missing(
     missing: int, empty_home: Path, whole: Path
 ) -> None:
-    split(whole, catalog.models_folder())[missing].unlink()
+    split(whole, listing.models_folder())[missing].unlink()
     (card,) = listed()
     assert card.name == "tiny"
     assert card.problem == (
@@ -137,7 +137,7 @@ def test_it_is_listed_once_though_a_file_is_missing(
 
 
 def test_two_models_in_parts_are_two(empty_home: Path, whole: Path) -> None:
-    for path in split(whole, catalog.models_folder()):
+    for path in split(whole, listing.models_folder()):
         shutil.copy(path, path.with_name(path.name.replace("tiny", "other")))
     assert [card.name for card in listed()] == ["other", "tiny"]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engine.catalog.listing.packaged import PACKAGED
 from tokenizers import Regex, pre_tokenizers
 from transformers import AutoTokenizer
 from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
@@ -31,7 +32,6 @@ from engine.loading import (
 )
 from engine.loading.gguf_header import GGUFHeader
 from engine.loading.gguf_pretokenizers import PRE_TOKENIZERS
-from engine.packaged import PACKAGED
 from tests.engine import tiny
 
 SPACE = "\u2581"

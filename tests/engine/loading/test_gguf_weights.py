@@ -11,12 +11,12 @@ import gguf
 import numpy as np
 import pytest
 import torch
+from engine.catalog.listing.packaged import PACKAGED
 
 from engine.errors import UnsupportedError
 from engine.loading import gguf_config, gguf_families, gguf_header, gguf_types, gguf_weights
 from engine.loading.gguf_header import GGUFHeader
 from engine.loading.weights import Weight
-from engine.packaged import PACKAGED
 from tests.engine import tiny
 
 SMOLLM2 = PACKAGED[0].file()

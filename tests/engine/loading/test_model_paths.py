@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine import catalog
+from engine.catalog.listing import listing
 from engine.errors import CheckpointError
 from engine.loading import gguf_parts, model_paths
 from tests.engine import tiny
@@ -68,7 +68,7 @@ def test_of_several_models_none_is_chosen_and_all_are_named(
 ) -> None:
     for name in ("model-Q4_K_M.gguf", "deeper/model-Q8_0.gguf"):
         write(tmp_path / name)
-    for call in (catalog.find, catalog.add, catalog.resolve):
+    for call in (listing.find, listing.add, listing.resolve):
         with pytest.raises(CheckpointError) as caught:
             call(str(tmp_path))
         named = "'model-Q4_K_M.gguf', 'deeper/model-Q8_0.gguf'"
@@ -99,7 +99,7 @@ def test_a_folder_with_one_gguf_file_is_added_as_that_file(
     tmp_path: Path, empty_home: Path
 ) -> None:
     file = tiny.write_gguf(tmp_path / "publisher.gguf", tiny.model("llama"))
-    assert catalog.add(str(tmp_path)).path == str(file)
+    assert listing.add(str(tmp_path)).path == str(file)
 
 
 # ---------------------------------------------------------------------------- what is found

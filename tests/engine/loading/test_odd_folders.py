@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import Glm4MoeConfig, Glm4MoeForCausalLM
 
-from engine import model_card
+from engine.catalog.listing import model_card
 from engine.errors import HearthError
 from engine.loading import (
     added_tokens,

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from engine.catalog.listing.packaged import PACKAGED
 
 from engine.errors import CheckpointError
 from engine.loading import steady_file
-from engine.packaged import PACKAGED
 from engine.protocol import Error, Load, Loaded, Loading
 from tests.engine import tiny
 from tests.engine.engine_process import running

@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Callable
 
-from engine import catalog
+from engine.catalog.listing import listing
 from engine.faults import as_event, as_hearth_error, record
 from engine.protocol import AddModel, Event, ListModels, Models, RemoveModel
 
@@ -39,10 +39,10 @@ class Shelf:
     def _answer(self, command: ShelfCommand) -> Event:
         try:
             if isinstance(command, AddModel):
-                catalog.add(command.path)
+                listing.add(command.path)
             elif isinstance(command, RemoveModel):
-                catalog.remove(command.id)
-            return Models(models=catalog.scan())
+                listing.remove(command.id)
+            return Models(models=listing.scan())
         except Exception as error:  # noqa: BLE001 - becomes an error event
             record(error)
             return as_event(as_hearth_error(error))

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from engine import folders, imported, model_card
+from engine import folders
+from engine.catalog.listing import model_card, user_models
+from engine.catalog.listing.packaged import PACKAGED, Packaged
 from engine.errors import CheckpointError, HearthError, StorageError
 from engine.loading import gguf_parts, model_paths
-from engine.packaged import PACKAGED, Packaged
 from engine.protocol import ModelInfo
 from ground import private
 
@@ -59,13 +60,13 @@ def add(path: str) -> ModelInfo:
     card = model_card.read(_card(chosen, "imported", str(chosen)))
     if card.problem:
         raise CheckpointError(card.problem, "It was not added.")
-    imported.add(chosen)
+    user_models.add(chosen)
     return card
 
 
 def remove(id: str) -> None:  # noqa: A002 - as in ModelInfo
     """Forgets an imported model; its files stay."""
-    imported.remove(Path(id))
+    user_models.remove(Path(id))
 
 
 def default_model() -> str:
@@ -89,7 +90,7 @@ def models_folder() -> Path:
 def _unread() -> list[ModelInfo]:
     """The cards of all models as `model_card.read` fills them: with name and path alone."""
     carried = [_packaged_card(model) for model in PACKAGED if model.paths()]
-    added = _unless_unreadable(imported.paths)
+    added = _unless_unreadable(user_models.paths)
     found = [path for path in _unless_unreadable(_in_models_folder) if path not in added]
     return [
         *carried,

@@ -1,0 +1,1 @@
+"""Which models are here, told from their headers; torch is not needed."""
