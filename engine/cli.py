@@ -149,7 +149,7 @@ def _ask(options: argparse.Namespace) -> int:
 
 
 def _serve(_: argparse.Namespace) -> int:
-    from engine import server
+    from engine.process import server
 
     private.restrict_process()
     server.serve()

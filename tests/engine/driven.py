@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.local.session import Session
+from engine.process.telemetry import Meter
+from engine.process.worker import Worker
 from engine.protocol import (
     AttentionObserved,
     Count,
@@ -24,8 +26,6 @@ from engine.protocol import (
     Sampling,
     Text,
 )
-from engine.telemetry import Meter
-from engine.worker import Worker
 from tests.engine import tiny
 from tests.engine.family_models import Model
 

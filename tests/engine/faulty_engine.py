@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from engine import server
+from engine.process import server
+from engine.process.worker import unanswered
 from engine.protocol import (
     Attention,
     AttentionPhase,
@@ -31,7 +32,6 @@ from engine.protocol import (
     Thinking,
 )
 from engine.reply.thinking import Thought
-from engine.worker import unanswered
 
 FLOOD: Final = 200_000
 """Pieces of text, some 10 MB as events of their own."""

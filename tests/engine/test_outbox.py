@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import pytest
 
 from engine import protocol
-from engine.outbox import ROOM, Outbox
+from engine.process.outbox import ROOM, Outbox
+from engine.process.worker import unanswered
 from engine.protocol import AnyEvent, Event, Loading, Models, Prefill, Telemetry, Text, Thinking
-from engine.worker import unanswered
 
 LIMIT = 10.0
 """Seconds after which a test that waits has failed."""

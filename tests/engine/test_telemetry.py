@@ -12,10 +12,10 @@ import psutil
 import pynvml
 import pytest
 
-from engine import telemetry
 from engine.device import nvml
+from engine.process import telemetry
+from engine.process.telemetry import Meter, Rate
 from engine.protocol import Device, Telemetry
-from engine.telemetry import Meter, Rate
 
 LIMIT = 10.0
 """Seconds after which a test that waits has failed."""

@@ -15,6 +15,8 @@ from typing import cast
 import pytest
 
 from engine.errors import CheckpointError, HearthError, PromptError
+from engine.process.telemetry import Meter
+from engine.process.worker import Requests, Session, Work, Worker, unanswered
 from engine.protocol import (
     Attention,
     AttentionObserved,
@@ -36,8 +38,6 @@ from engine.protocol import (
     Unload,
     Unloaded,
 )
-from engine.telemetry import Meter
-from engine.worker import Requests, Session, Work, Worker, unanswered
 
 LIMIT = 10.0
 """Seconds after which a test that waits has failed."""

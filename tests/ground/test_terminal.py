@@ -16,8 +16,8 @@ from app import __main__ as window_program
 from engine import ask, cli, log
 from engine.doctor import Report
 from engine.errors import CheckpointError
+from engine.process.worker import unanswered
 from engine.protocol import Finished, ModelInfo, Text, Thinking
-from engine.worker import unanswered
 from ground import terminal
 from tests.engine.engine_process import ENVIRONMENT, LIMIT
 

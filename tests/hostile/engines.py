@@ -1,6 +1,6 @@
 """An engine process forked from one that has torch imported, and a watch on its time and memory.
 
-What runs in it is `engine.server.serve`, as in the process that the window starts; forking saves
+What runs in it is `engine.process.server.serve`, as in the process that the window starts; forking saves
 the seconds that the imports take. Linux only.
 """
 
@@ -200,7 +200,7 @@ def import_torch() -> None:
     import torch
 
     import engine.local.session  # noqa: F401
-    import engine.server
+    import engine.process.server
 
     torch.set_num_threads(1)
 
@@ -239,8 +239,8 @@ def _serve(commands: int, events: int, home: Path) -> NoReturn:
             os.dup2(source, target)
         os.closerange(3, 256)
         os.environ["HEARTH_HOME"] = str(home)
-        from engine import server
         from engine.catalog.listing import listing
+        from engine.process import server
 
         # The embedded model's vocabulary would be read three times for each input.
         listing.PACKAGED = ()  # type: ignore[assignment, attr-defined]

@@ -18,6 +18,7 @@ import msgspec
 
 from engine.errors import HearthError
 from engine.faults import DeviceFaultError, as_event, as_hearth_error, record
+from engine.process.telemetry import Meter
 from engine.protocol import (
     Attention,
     AttentionObserved,
@@ -39,7 +40,6 @@ from engine.protocol import (
     Unload,
     Unloaded,
 )
-from engine.telemetry import Meter
 
 _log = logging.getLogger(__name__)
 

@@ -17,15 +17,16 @@ from typing import BinaryIO, Final, NoReturn
 import psutil
 
 import engine
-from engine import folders, log, protocol, telemetry, watchdog, worker
+from engine import folders, log, protocol, watchdog
 from engine.catalog.listing import listing
 from engine.catalog.thread import Shelf
 from engine.device import nvml
 from engine.errors import StorageError
 from engine.faults import as_event
-from engine.outbox import Outbox
-from engine.telemetry import Meter
-from engine.worker import Session, Worker
+from engine.process import telemetry, worker
+from engine.process.outbox import Outbox
+from engine.process.telemetry import Meter
+from engine.process.worker import Session, Worker
 
 FIRST_LIST: Final = 0.3
 """Seconds that the engine thread lets the first list of models go before it imports torch."""

@@ -1,0 +1,1 @@
+"""The engine process: commands in, events out; the engine thread; telemetry."""
