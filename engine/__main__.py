@@ -3,7 +3,7 @@
 import sys
 import warnings
 
-from engine.cli import main
+from engine.command_line.cli import main
 
 if __name__ == "__main__":
     if "error" in sys.warnoptions:  # libraries warn of each other

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from engine import ask, cli
+from engine.command_line import ask, cli
 
 if __name__ == "__main__":
     ask.SERVE = ["-P", str(Path(__file__).with_name("faulty_engine.py"))]

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 import engine
-from engine import ask, cli, doctor
 from engine.catalog.listing import listing
+from engine.command_line import ask, cli, doctor
 from engine.protocol import Generate, Load, ModelInfo
 
 MODEL = ModelInfo(

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import torch
 
-from engine import doctor, folders, log
+from engine import folders, log
 from engine.catalog.listing import listing
+from engine.command_line import doctor
+from engine.command_line.doctor import Report
 from engine.device import facts, nvml
 from engine.device.facts import DeviceFacts
-from engine.doctor import Report
 from engine.protocol import Gpu
 
 ROOT = Path(__file__).parents[2]
@@ -220,6 +221,4 @@ def test_the_verb_on_this_machine(tmp_path: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
-VERB = (
-    "import sys; sys.path.insert(0, '.'); from engine.cli import main; sys.exit(main(['doctor']))"
-)
+VERB = "import sys; sys.path.insert(0, '.'); from engine.command_line.cli import main; sys.exit(main(['doctor']))"

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from app import __main__ as window_program
-from engine import ask, cli, log
-from engine.doctor import Report
+from engine import log
+from engine.command_line import ask, cli
+from engine.command_line.doctor import Report
 from engine.errors import CheckpointError
 from engine.process.worker import unanswered
 from engine.protocol import Finished, ModelInfo, Text, Thinking

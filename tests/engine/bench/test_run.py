@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine import cli
 from engine.bench import measure, peers, run, settings
 from engine.bench.result import OUT_OF_MEMORY, Result, Way, decoded
 from engine.bench.run import Wish
 from engine.bench.settings import LlamaBench, Settings
+from engine.command_line import cli
 from engine.device import facts
 from engine.device.facts import DeviceFacts
 from engine.errors import HearthError, SettingError

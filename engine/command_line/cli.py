@@ -14,9 +14,10 @@ from typing import Any, Final, TypeVar, get_args
 import msgspec
 
 import engine
-from engine import folders, prompt_text
+from engine import folders
 from engine.bench.settings import ATTENTIONS, NEW_TOKENS, ROUNDS
 from engine.bench.shapes import SHAPES
+from engine.command_line import prompt_text
 from engine.errors import HearthError
 from engine.protocol import Dtype, Flash, Generate, Load, Message, ModelInfo, Sampling
 from ground import environment, private, streams, terminal
@@ -118,7 +119,7 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
 
 
 def _ask(options: argparse.Namespace) -> int:
-    from engine import ask
+    from engine.command_line import ask
 
     prompt = _prompt(options.prompt)
     if not prompt.strip():
@@ -156,7 +157,7 @@ def _serve(_: argparse.Namespace) -> int:
 
 
 def _doctor(_: argparse.Namespace) -> int:
-    from engine import doctor
+    from engine.command_line import doctor
 
     return doctor.run()
 
