@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from engine.catalog.listing import listing
-from engine.faults import as_event, as_hearth_error, record
+from engine.error_events import as_event, as_hearth_error, record
 from engine.protocol import AddModel, Event, ListModels, Models, RemoveModel
 
 ShelfCommand = ListModels | AddModel | RemoveModel

@@ -21,8 +21,8 @@ from engine import folders, log, protocol, watchdog
 from engine.catalog.listing import listing
 from engine.catalog.thread import Shelf
 from engine.device import nvml
+from engine.error_events import as_event
 from engine.errors import StorageError
-from engine.faults import as_event
 from engine.process import telemetry, worker
 from engine.process.outbox import Outbox
 from engine.process.telemetry import Meter

@@ -16,8 +16,8 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
+from engine.error_events import DeviceFaultError, as_event, as_hearth_error, record
 from engine.errors import HearthError
-from engine.faults import DeviceFaultError, as_event, as_hearth_error, record
 from engine.process.telemetry import Meter
 from engine.protocol import (
     Attention,

@@ -7,9 +7,9 @@ import logging
 import pytest
 import torch
 
-from engine import errors, faults
+from engine import error_events, errors
+from engine.error_events import DeviceFaultError
 from engine.errors import HearthError, OutOfMemoryError, reason, shown
-from engine.faults import DeviceFaultError
 from engine.protocol import Error
 
 SECRET = "my secret prompt"  # noqa: S105
@@ -21,7 +21,7 @@ def subclasses(kind: type[HearthError]) -> list[type[HearthError]]:
 
 @pytest.mark.parametrize("kind", subclasses(HearthError))
 def test_every_error_has_a_title_and_a_hint(kind: type[HearthError]) -> None:
-    event = faults.as_event(kind("What happened."), request="r")
+    event = error_events.as_event(kind("What happened."), request="r")
     assert event == Error(
         title=kind.title,
         detail="What happened.",
@@ -55,7 +55,7 @@ def test_codes_are_distinct() -> None:
     ],
 )
 def test_what_was_raised_becomes_a_sentence(error: Exception, kind: type[HearthError]) -> None:
-    found = faults.as_hearth_error(error)
+    found = error_events.as_hearth_error(error)
     assert type(found) is kind
     assert found.detail.endswith(".")
     assert SECRET not in found.detail
@@ -63,13 +63,13 @@ def test_what_was_raised_becomes_a_sentence(error: Exception, kind: type[HearthE
 
 def test_an_error_for_a_person_stays_itself() -> None:
     error = errors.PromptError("Too long.")
-    assert faults.as_hearth_error(error) is error
+    assert error_events.as_hearth_error(error) is error
 
 
 def test_the_cpu_allocators_own_message_is_known() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60, dtype=torch.uint8)
-    assert isinstance(faults.as_hearth_error(caught.value), OutOfMemoryError)
+    assert isinstance(error_events.as_hearth_error(caught.value), OutOfMemoryError)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_no_text_of_a_prompt_is_logged(
     with pytest.raises(kind) as caught:
         raise kind(SECRET)
     with caplog.at_level(logging.DEBUG, logger="engine"):
-        faults.record(caught.value)
+        error_events.record(caught.value)
     assert kind.__name__ in caplog.text
     assert SECRET not in caplog.text
 
@@ -90,7 +90,7 @@ def test_where_a_fault_happened_is_logged(caplog: pytest.LogCaptureFixture) -> N
     with caplog.at_level(logging.DEBUG, logger="engine"):
         with pytest.raises(RuntimeError) as caught:
             torch.zeros(2, 3) @ torch.zeros(2, 3)
-        faults.record(caught.value)
+        error_events.record(caught.value)
     assert "cannot be multiplied" in caplog.text
     assert "test_where_a_fault_happened_is_logged" in caplog.text
 

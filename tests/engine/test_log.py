@@ -76,12 +76,12 @@ def test_no_word_of_a_conversation_is_logged(tmp_path: Path) -> None:
 
 def run(session: Session, command: Generate) -> None:
     """As the worker does: whatever is raised is recorded."""
-    from engine import faults
+    from engine import error_events
 
     try:
         list(session.generate(command, lambda: False))
     except Exception as error:  # noqa: BLE001
-        faults.record(error)
+        error_events.record(error)
 
 
 @pytest.mark.usefixtures("logging_set_up")
