@@ -12,7 +12,8 @@ from engine import folders
 from engine.catalog.listing import model_card, user_models
 from engine.catalog.listing.packaged import PACKAGED, Packaged
 from engine.errors import CheckpointError, HearthError, StorageError
-from engine.loading import gguf_parts, model_paths
+from engine.loading import model_paths
+from engine.loading.gguf import parts as gguf_parts
 from engine.protocol import ModelInfo
 from ground import private
 

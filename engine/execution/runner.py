@@ -26,8 +26,8 @@ from engine.modeling.rope import LongRope
 CHUNK = {"cuda": 1024, "mps": 512, "cpu": 128}
 """Tokens a prefill step: large enough to fill the device, small enough to stop within.
 
-On CUDA until chunks were measured (`engine.local.chunk_size`). Not paced by the clock from then on, so that
-the same prompt is computed in the same way for as long as the model is loaded.
+On CUDA until chunks were measured (`engine.local.chunk_size`). Not paced by the clock from then
+on, so that the same prompt is computed in the same way for as long as the model is loaded.
 """
 CHECKED_TOKENS = 37
 MOST_MOVED = 0.25

@@ -7,7 +7,7 @@ a captured step serves whatever they are; what decides which operations run is i
 
 A GPU gives a search along one long row to few of its processors. The most probable tokens are
 therefore looked for in two stages: the maximum of each of many short stripes of the vocabulary,
-then among the stripes whose maxima are the largest. Where Triton runs, `kernels/sampling.py` does the
+then among the stripes whose maxima are the largest. If Triton runs, `kernels/sampling.py` does the
 whole search and the draw in two launches.
 """
 

@@ -3,8 +3,8 @@
 Two launches instead of a dozen, whose time is mostly that of being launched. The first finds the
 maximum of each stripe of FAN logits, of each stripe of FAN of those maxima, and so on (many
 programs); the second goes down again from the few that are left. At each level it keeps the `count`
-largest, whose stripes hold the `count` largest of the level below: `engine.execution.sampling.largest` says
-why. One program would take longer to search all maxima of a single level.
+largest, whose stripes hold the `count` largest of the level below: `largest` of
+`engine.execution.sampling` says why. One program would take longer to search all maxima of a single level.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def most_probable(logits: Tensor, token: Tensor) -> None:
 
 
 def drawn(logits: Tensor, parameters: Tensor, noise: Tensor, token: Tensor) -> None:
-    """`engine.execution.sampling.drawn` into `token`, for a count of candidates that `sorts` is true of."""
+    """`drawn` of `engine.execution.sampling`, into `token`, for as many candidates as `sorts`."""
     logits, count = logits.contiguous(), len(noise)
     levels = levels_of(len(logits), count, FAN)
     maxima = maxima_of(logits, levels, FAN)

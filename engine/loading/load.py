@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 
 from engine.errors import CheckpointError
-from engine.loading import gguf_file, model_paths, safetensors_folder
+from engine.loading import model_paths, safetensors_folder
 from engine.loading.assembly import Progress
 from engine.loading.checkpoint import Checkpoint
+from engine.loading.gguf import file as gguf_file
 
 
 def load(

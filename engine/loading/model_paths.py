@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import CheckpointError, HearthError, shown
-from engine.loading import gguf_header, gguf_kinds, gguf_parts
+from engine.loading.gguf import header as gguf_header
+from engine.loading.gguf import kinds as gguf_kinds
+from engine.loading.gguf import parts as gguf_parts
 
 DEPTH: Final = 3
 """Folders below the one that is looked through: publisher/model/file, and the layout of

@@ -17,7 +17,7 @@ import msgspec
 from tokenizers import AddedToken, Regex, Tokenizer, normalizers
 
 from engine.loading import child_loop, sentencepiece_file, vocabulary
-from engine.loading.gguf_pretokenizers import PRE_TOKENIZERS
+from engine.loading.gguf.pretokenizers import PRE_TOKENIZERS
 from engine.loading.sentencepiece_file import MAX_PIECES, DamagedError, SentencePieceModel
 from engine.loading.vocabulary import (
     CONTROL,

@@ -16,7 +16,8 @@ from engine.catalog.listing.packaged import PACKAGED
 from engine import folders
 from engine.catalog.listing import listing, model_card, user_models
 from engine.errors import CheckpointError, StorageError, UnsupportedError
-from engine.loading import families, gguf_header
+from engine.loading import families
+from engine.loading.gguf import header as gguf_header
 from engine.protocol import ModelInfo
 from tests.engine import tiny
 from tests.engine.nobody import open_folder, rights_of_nobody

@@ -221,4 +221,7 @@ def test_the_verb_on_this_machine(tmp_path: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
-VERB = "import sys; sys.path.insert(0, '.'); from engine.command_line.cli import main; sys.exit(main(['doctor']))"
+VERB = (
+    "import sys; sys.path.insert(0, '.'); from engine.command_line.cli import main;"
+    "sys.exit(main(['doctor']))"
+)

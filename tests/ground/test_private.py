@@ -15,7 +15,9 @@ import pytest
 from app.store.store import FILE, open_store
 from engine import folders, log
 from engine.catalog.listing import user_models
-from engine.loading import gguf_conversion, gguf_families, gguf_header
+from engine.loading.gguf import conversion as gguf_conversion
+from engine.loading.gguf import families as gguf_families
+from engine.loading.gguf import header as gguf_header
 from ground import private
 from tests.engine import tiny
 from tests.engine.engine_process import ENVIRONMENT, LIMIT, SERVE

@@ -1,7 +1,7 @@
 """An engine process forked from one that has torch imported, and a watch on its time and memory.
 
-What runs in it is `engine.process.server.serve`, as in the process that the window starts; forking saves
-the seconds that the imports take. Linux only.
+It runs `engine.process.server.serve`, as the process that the window starts does; forking saves the
+seconds that the imports take. Linux only.
 """
 
 from __future__ import annotations
@@ -199,8 +199,8 @@ ENDS: Final[dict[str, Callable[[Engine], None]]] = {
 def import_torch() -> None:
     import torch
 
-    import engine.local.session  # noqa: F401
-    import engine.process.server
+    import engine.local.session
+    import engine.process.server  # noqa: F401
 
     torch.set_num_threads(1)
 

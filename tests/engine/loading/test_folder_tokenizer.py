@@ -18,13 +18,13 @@ from engine import folders
 from engine.errors import CheckpointError, HearthError, UnsupportedError
 from engine.loading import (
     folder_tokenizer,
-    gguf_header,
-    gguf_tokenizer,
     model_folder,
     safetensors_folder,
     sentencepiece_file,
     tokenizer_child,
 )
+from engine.loading.gguf import header as gguf_header
+from engine.loading.gguf import tokenizer as gguf_tokenizer
 from engine.loading.sentencepiece_file import DamagedError
 from engine.loading.vocabulary import VocabularyError
 from tests.engine import tiny

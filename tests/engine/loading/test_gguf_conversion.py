@@ -17,8 +17,10 @@ import pytest
 
 from engine import folders
 from engine.errors import StorageError
-from engine.loading import gguf_conversion, gguf_families, gguf_header
-from engine.loading.gguf_conversion import CONFIG, TOKENIZER, Conversion
+from engine.loading.gguf import conversion as gguf_conversion
+from engine.loading.gguf import families as gguf_families
+from engine.loading.gguf import header as gguf_header
+from engine.loading.gguf.conversion import CONFIG, TOKENIZER, Conversion
 from engine.loading.kept_conversions import KEPT, MAKING, MARKER
 from ground import private
 from tests.engine import tiny

@@ -14,10 +14,14 @@ import torch
 
 from engine.catalog.listing import model_card
 from engine.errors import CheckpointError, UnsupportedError
-from engine.loading import families, gguf_config, gguf_families, gguf_header, gguf_weights
+from engine.loading import families
 from engine.loading import load as loading
 from engine.loading.checkpoint import Checkpoint
-from engine.loading.gguf_families import GGUF
+from engine.loading.gguf import config as gguf_config
+from engine.loading.gguf import families as gguf_families
+from engine.loading.gguf import header as gguf_header
+from engine.loading.gguf import weights as gguf_weights
+from engine.loading.gguf.families import GGUF
 from engine.protocol import ModelInfo
 from tests.engine import gguf_models, tiny
 from tests.engine.family_models import (

@@ -16,8 +16,9 @@ import pytest
 from engine.catalog.listing.packaged import PACKAGED
 
 from engine.errors import CheckpointError, HearthError, UnsupportedError
-from engine.loading import gguf_header, gguf_types
-from engine.loading.gguf_header import LongArray
+from engine.loading.gguf import header as gguf_header
+from engine.loading.gguf import types as gguf_types
+from engine.loading.gguf.header import LongArray
 from tests.engine import tiny
 
 SMOLLM2 = PACKAGED[0].file()

@@ -12,17 +12,13 @@ import torch
 
 from engine.catalog.listing import model_card
 from engine.errors import CheckpointError
-from engine.loading import (
-    checkpoint,
-    gguf_config,
-    gguf_header,
-    gguf_pretokenizers,
-    gguf_tokenizer,
-    load,
-    vocabulary,
-)
+from engine.loading import checkpoint, load, vocabulary
 from engine.loading.checkpoint import Checkpoint
-from engine.loading.gguf_header import GGUFHeader
+from engine.loading.gguf import config as gguf_config
+from engine.loading.gguf import header as gguf_header
+from engine.loading.gguf import pretokenizers as gguf_pretokenizers
+from engine.loading.gguf import tokenizer as gguf_tokenizer
+from engine.loading.gguf.header import GGUFHeader
 from engine.protocol import ModelInfo
 from tests.engine import tiny
 

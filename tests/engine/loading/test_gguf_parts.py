@@ -13,7 +13,9 @@ import torch
 
 from engine.catalog.listing import listing
 from engine.errors import CheckpointError
-from engine.loading import gguf_conversion, gguf_header, gguf_parts
+from engine.loading.gguf import conversion as gguf_conversion
+from engine.loading.gguf import header as gguf_header
+from engine.loading.gguf import parts as gguf_parts
 from engine.protocol import ModelInfo
 from tests.engine import tiny
 

@@ -22,16 +22,14 @@ from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 from transformers.models.qwen3_5.tokenization_qwen3_5 import Qwen3_5Tokenizer
 
 from engine.errors import CheckpointError, UnsupportedError
-from engine.loading import (
-    gguf_conversion,
-    gguf_families,
-    gguf_file,
-    gguf_header,
-    gguf_pretokenizers,
-    gguf_tokenizer,
-)
-from engine.loading.gguf_header import GGUFHeader
-from engine.loading.gguf_pretokenizers import PRE_TOKENIZERS
+from engine.loading.gguf import conversion as gguf_conversion
+from engine.loading.gguf import families as gguf_families
+from engine.loading.gguf import file as gguf_file
+from engine.loading.gguf import header as gguf_header
+from engine.loading.gguf import pretokenizers as gguf_pretokenizers
+from engine.loading.gguf import tokenizer as gguf_tokenizer
+from engine.loading.gguf.header import GGUFHeader
+from engine.loading.gguf.pretokenizers import PRE_TOKENIZERS
 from tests.engine import tiny
 
 SPACE = "\u2581"

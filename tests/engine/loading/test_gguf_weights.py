@@ -14,8 +14,12 @@ import torch
 from engine.catalog.listing.packaged import PACKAGED
 
 from engine.errors import UnsupportedError
-from engine.loading import gguf_config, gguf_families, gguf_header, gguf_types, gguf_weights
-from engine.loading.gguf_header import GGUFHeader
+from engine.loading.gguf import config as gguf_config
+from engine.loading.gguf import families as gguf_families
+from engine.loading.gguf import header as gguf_header
+from engine.loading.gguf import types as gguf_types
+from engine.loading.gguf import weights as gguf_weights
+from engine.loading.gguf.header import GGUFHeader
 from engine.loading.weights import Weight
 from tests.engine import tiny
 

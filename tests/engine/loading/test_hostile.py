@@ -24,14 +24,10 @@ from safetensors.torch import load_file, save_file
 
 from engine.catalog.listing import model_card
 from engine.errors import REASON, CheckpointError, HearthError, PromptError, UnsupportedError
-from engine.loading import (
-    config_gate,
-    families,
-    gguf_header,
-    prompts,
-)
+from engine.loading import config_gate, families, prompts
 from engine.loading.chat_template import ChatTemplate, TemplateError
 from engine.loading.child import Child, ChildError
+from engine.loading.gguf import header as gguf_header
 from engine.loading.model_folder import INDEX
 from engine.loading.weights import Extremes
 from engine.protocol import ModelInfo

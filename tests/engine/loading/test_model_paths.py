@@ -10,7 +10,8 @@ import pytest
 
 from engine.catalog.listing import listing
 from engine.errors import CheckpointError
-from engine.loading import gguf_parts, model_paths
+from engine.loading import model_paths
+from engine.loading.gguf import parts as gguf_parts
 from tests.engine import tiny
 
 PARTS = ("big-00001-of-00002", "big-00002-of-00002")

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine import folders
-from engine.loading import gguf_config, gguf_pretokenizers, kept_conversions
+from engine.loading import kept_conversions
 from engine.loading.families import Config
-from engine.loading.gguf_families import GGUF
-from engine.loading.gguf_header import GGUFHeader
+from engine.loading.gguf import config as gguf_config
+from engine.loading.gguf import pretokenizers as gguf_pretokenizers
+from engine.loading.gguf.families import GGUF
+from engine.loading.gguf.header import GGUFHeader
 
 VERSION: Final = 7
 """Raised when a conversion comes out differently, so that older ones are made again."""
@@ -52,7 +54,7 @@ def key(paths: Iterable[Path]) -> str:
 
 
 def _made(header: GGUFHeader, row: GGUF) -> dict[str, bytes]:
-    from engine.loading import gguf_tokenizer
+    from engine.loading.gguf import tokenizer as gguf_tokenizer
 
     config = gguf_config.settings(header, row)
     tokenizer = gguf_tokenizer.tokenizer(header)

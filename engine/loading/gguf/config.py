@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from engine.errors import CheckpointError, UnsupportedError, shown
 from engine.loading.families import Config
-from engine.loading.gguf_families import GGUF, size, without
-from engine.loading.gguf_header import GGUFHeader, LongArray, LongText
+from engine.loading.gguf.families import GGUF, size, without
+from engine.loading.gguf.header import GGUFHeader, LongArray, LongText
 
 VOCABULARY: Final = "tokenizer.ggml.tokens"
 REQUIRED: Final = {
@@ -266,7 +266,7 @@ def _scaling(header: GGUFHeader, row: GGUF, found: Config) -> Config:
 
 
 def _longrope(header: GGUFHeader) -> Config:
-    from engine.loading.gguf_weights import values  # torch and numpy, at loading only
+    from engine.loading.gguf.weights import values  # torch and numpy, at loading only
 
     rope: Config = {"rope_type": "longrope"}
     rope["original_max_position_embeddings"] = size(header, "rope.scaling.original_context_length")

@@ -9,16 +9,7 @@ from typing import Any
 import torch
 
 from engine.errors import CheckpointError, shown
-from engine.loading import (
-    gguf_config,
-    gguf_families,
-    gguf_kinds,
-    gguf_parts,
-    gguf_pretokenizers,
-    gguf_types,
-    gguf_weights,
-    prompts,
-)
+from engine.loading import prompts
 from engine.loading.assembly import Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
@@ -28,8 +19,15 @@ from engine.loading.checkpoint import (
     end_tokens,
     sensible,
 )
-from engine.loading.gguf_conversion import Conversion, converted
-from engine.loading.gguf_header import GGUFHeader
+from engine.loading.gguf import config as gguf_config
+from engine.loading.gguf import families as gguf_families
+from engine.loading.gguf import kinds as gguf_kinds
+from engine.loading.gguf import parts as gguf_parts
+from engine.loading.gguf import pretokenizers as gguf_pretokenizers
+from engine.loading.gguf import types as gguf_types
+from engine.loading.gguf import weights as gguf_weights
+from engine.loading.gguf.conversion import Conversion, converted
+from engine.loading.gguf.header import GGUFHeader
 from engine.modeling.decoder import Decoder
 
 

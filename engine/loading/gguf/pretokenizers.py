@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from engine.errors import CheckpointError, UnsupportedError, shown
-from engine.loading.gguf_config import VOCABULARY, flag, token_id
-from engine.loading.gguf_header import GGUFHeader, LongArray
+from engine.loading.gguf.config import VOCABULARY, flag, token_id
+from engine.loading.gguf.header import GGUFHeader, LongArray
 
 BYTE_LEVEL: Final = "gpt2"
 SENTENCEPIECE: Final = "llama"

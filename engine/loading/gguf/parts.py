@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import CheckpointError, shown
-from engine.loading import gguf_header
-from engine.loading.gguf_header import GGUFHeader, TensorInfo
+from engine.loading.gguf import header as gguf_header
+from engine.loading.gguf.header import GGUFHeader, TensorInfo
 
 _NAME: Final = re.compile(
     r"(?P<model>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.gguf)",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from engine.errors import CheckpointError, UnsupportedError
 from engine.loading import families
 from engine.loading.families import Config, Family
-from engine.loading.gguf_header import GGUFHeader, LongArray
+from engine.loading.gguf.header import GGUFHeader, LongArray
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.errors import HearthError, UnsupportedError, shown
-from engine.loading.gguf_header import GGUFHeader
+from engine.loading.gguf.header import GGUFHeader
 
 BESIDE: Final = "Choose the file of the language model itself; it often lies beside this one."
 QUANTISED: Final = "Choose one of the models that were quantised with it."

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 
 from engine.errors import CheckpointError, UnsupportedError, shown
 from engine.loading import pickle_files, steady_file
-from engine.loading.gguf_types import TENSOR_TYPES, TensorType
+from engine.loading.gguf.types import TENSOR_TYPES, TensorType
 from engine.loading.steady_file import SteadyFile, Version
 
 MAGIC: Final = b"GGUF"
