@@ -10,7 +10,6 @@ from typing import Final, Literal
 import msgspec
 
 from engine.errors import SHOWN, HearthError
-from engine.loading import folder_tokenizer, model_folder
 from engine.loading.gguf import config as gguf_config
 from engine.loading.gguf import families as gguf_families
 from engine.loading.gguf import kinds as gguf_kinds
@@ -19,6 +18,7 @@ from engine.loading.gguf import pretokenizers as gguf_pretokenizers
 from engine.loading.gguf import types as gguf_types
 from engine.loading.gguf.header import GGUFHeader
 from engine.loading.gguf.types import FILE_TYPES
+from engine.loading.safetensors import folder_tokenizer, model_folder
 from engine.protocol import ModelInfo
 
 MAX_HEADERS: Final = 6_000_000

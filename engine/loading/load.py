@@ -7,10 +7,11 @@ from pathlib import Path
 import torch
 
 from engine.errors import CheckpointError
-from engine.loading import model_paths, safetensors_folder
+from engine.loading import model_paths
 from engine.loading.assembly import Progress
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.gguf import file as gguf_file
+from engine.loading.safetensors import folder as safetensors_folder
 
 
 def load(

@@ -16,15 +16,11 @@ from transformers import GPT2Tokenizer, LlamaTokenizer, Qwen2Tokenizer
 
 from engine import folders
 from engine.errors import CheckpointError, HearthError, UnsupportedError
-from engine.loading import (
-    folder_tokenizer,
-    model_folder,
-    safetensors_folder,
-    sentencepiece_file,
-    tokenizer_child,
-)
+from engine.loading import sentencepiece_file, tokenizer_child
 from engine.loading.gguf import header as gguf_header
 from engine.loading.gguf import tokenizer as gguf_tokenizer
+from engine.loading.safetensors import folder as safetensors_folder
+from engine.loading.safetensors import folder_tokenizer, model_folder
 from engine.loading.sentencepiece_file import DamagedError
 from engine.loading.vocabulary import VocabularyError
 from tests.engine import tiny

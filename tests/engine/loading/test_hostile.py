@@ -28,7 +28,7 @@ from engine.loading import config_gate, families, prompts
 from engine.loading.chat_template import ChatTemplate, TemplateError
 from engine.loading.child import Child, ChildError
 from engine.loading.gguf import header as gguf_header
-from engine.loading.model_folder import INDEX
+from engine.loading.safetensors.model_folder import INDEX
 from engine.loading.weights import Extremes
 from engine.protocol import ModelInfo
 from tests.engine import tiny

@@ -15,15 +15,10 @@ from transformers import Glm4MoeConfig, Glm4MoeForCausalLM
 
 from engine.catalog.listing import model_card
 from engine.errors import HearthError
-from engine.loading import (
-    added_tokens,
-    assembly,
-    folder_tokenizer,
-    model_folder,
-    model_paths,
-    safetensors_folder,
-)
+from engine.loading import assembly, model_paths
 from engine.loading.assembly import Assembled
+from engine.loading.safetensors import added_tokens, folder_tokenizer, model_folder
+from engine.loading.safetensors import folder as safetensors_folder
 from engine.protocol import ModelInfo
 from tests.engine import tiny
 from tests.engine.tiny import edit_json, write_json

@@ -17,8 +17,9 @@ from safetensors.torch import load_file, save_file
 
 from engine.errors import CheckpointError, HearthError, UnsupportedError
 from engine.execution.sampling import SamplingOptions
-from engine.loading import checkpoint, model_folder
-from engine.loading.model_folder import INDEX
+from engine.loading import checkpoint
+from engine.loading.safetensors import model_folder
+from engine.loading.safetensors.model_folder import INDEX
 from tests.engine import tiny
 from tests.engine.tiny import edit_json, load, write_json
 

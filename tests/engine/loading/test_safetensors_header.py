@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from engine.errors import CheckpointError, HearthError, UnsupportedError
-from engine.loading import safetensors_header
+from engine.loading.safetensors import header as safetensors_header
 
 TWO: dict[str, Any] = {
     "one": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},

@@ -16,14 +16,7 @@ import torch
 from tokenizers import Tokenizer
 
 from engine.errors import CheckpointError, HearthError, reason, shown
-from engine.loading import (
-    added_tokens,
-    folder_tokenizer,
-    model_folder,
-    prompts,
-    renaming,
-    steady_file,
-)
+from engine.loading import prompts, steady_file
 from engine.loading.assembly import Assembled, Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
@@ -33,9 +26,10 @@ from engine.loading.checkpoint import (
     end_tokens,
     sensible,
 )
-from engine.loading.folder_tokenizer import TokenizerFile
-from engine.loading.model_folder import ModelFolder
-from engine.loading.tensor_reading import Reader
+from engine.loading.safetensors import added_tokens, folder_tokenizer, model_folder, renaming
+from engine.loading.safetensors.folder_tokenizer import TokenizerFile
+from engine.loading.safetensors.model_folder import ModelFolder
+from engine.loading.safetensors.tensor_reading import Reader
 from engine.loading.weights import Weight
 
 LAYER: Final = re.compile(r"^model\.layers\.(\d{1,9})\.")

@@ -19,9 +19,10 @@ from typing import Any, Final
 import msgspec
 
 from engine.errors import CheckpointError, UnsupportedError, shown
-from engine.loading import families, pickle_files, safetensors_header
+from engine.loading import families, pickle_files
 from engine.loading.families import Config, Family
-from engine.loading.safetensors_header import Header, StoredTensor
+from engine.loading.safetensors import header as safetensors_header
+from engine.loading.safetensors.header import Header, StoredTensor
 
 MAX_FILE: Final = 64_000_000
 """Bytes; the largest tokenizer.json of the supported families has 34 million."""

@@ -7,7 +7,7 @@ from typing import Final
 import torch
 
 from engine.errors import UnsupportedError
-from engine.loading.safetensors_header import StoredTensor
+from engine.loading.safetensors.header import StoredTensor
 from engine.loading.steady_file import SteadyFile
 from engine.loading.weights import Fill
 

@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from engine import folders
 from engine.errors import CheckpointError, HearthError, UnsupportedError, reason
-from engine.loading import kept_conversions, model_folder, sentencepiece_file
+from engine.loading import kept_conversions, sentencepiece_file
 from engine.loading.child import Child, ChildError
-from engine.loading.model_folder import ModelFolder
+from engine.loading.safetensors import model_folder
+from engine.loading.safetensors.model_folder import ModelFolder
 
 VERSION: Final = 1
 """Raised when a conversion comes out differently, so that older ones are made again."""
