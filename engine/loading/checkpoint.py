@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.loading.prompts import Prompts
+from engine.loading.sandbox.prompts import Prompts
 from engine.modeling.decoder import Decoder
 from engine.modeling.rope import LongRope
 

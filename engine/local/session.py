@@ -21,8 +21,8 @@ from engine.errors import HearthError, PromptError, reason
 from engine.execution.forward import various
 from engine.execution.sampling import SamplingOptions
 from engine.loading.checkpoint import Checkpoint, end_texts
-from engine.loading.child import StoppedError
-from engine.loading.prompts import TIME_LIMIT
+from engine.loading.sandbox.child import StoppedError
+from engine.loading.sandbox.prompts import TIME_LIMIT
 from engine.local import chunk_size, open_model
 from engine.local.open_model import Open, no_room, notes
 from engine.protocol import (

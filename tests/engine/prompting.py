@@ -8,9 +8,9 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from engine.loading.child import AnswerError, never
-from engine.loading.prompt_child import Prompter
-from engine.loading.prompts import Prompts
+from engine.loading.sandbox.child import AnswerError, never
+from engine.loading.sandbox.prompt_child import Prompter
+from engine.loading.sandbox.prompts import Prompts
 
 CONTEXT = 100_000
 """Tokens, more than any prompt of a test has."""

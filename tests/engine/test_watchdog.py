@@ -117,7 +117,7 @@ def test_the_child_of_a_killed_process_ends_with_it() -> None:
     """The child runs a template that does not end; the program that asked for it is killed."""
     request = {"template": LOOP, "messages": []}
     program = (
-        "from engine.loading.child import Child\n"
+        "from engine.loading.sandbox.child import Child\n"
         "child = Child('tests.engine.loading.template_program', start_limit=30)\n"
         f"child.ask({ {**request, 'template': ''} }, 30); print(flush=True)\n"
         f"child.ask({request}, 30)"

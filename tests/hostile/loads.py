@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import HearthError
-from engine.loading import prompts
+from engine.loading.sandbox import prompts
 from tests.engine import tiny
 from tests.hostile import bases, inputs
 from tests.hostile.bases import Bases

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from engine.errors import CheckpointError, shown
-from engine.loading import prompts
 from engine.loading.assembly import Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
@@ -28,6 +27,7 @@ from engine.loading.gguf import types as gguf_types
 from engine.loading.gguf import weights as gguf_weights
 from engine.loading.gguf.conversion import Conversion, converted
 from engine.loading.gguf.header import GGUFHeader
+from engine.loading.sandbox import prompts
 from engine.modeling.decoder import Decoder
 
 

@@ -13,13 +13,13 @@ from typing import Final
 from tokenizers import AddedToken, Tokenizer, processors
 
 from engine.errors import CheckpointError, UnsupportedError
-from engine.loading import vocabulary
 from engine.loading.gguf import config as gguf_config
 from engine.loading.gguf import pretokenizers as gguf_pretokenizers
 from engine.loading.gguf.config import ANGLED, VOCABULARY, embedding_rows, flag, token_id
 from engine.loading.gguf.header import GGUFHeader
 from engine.loading.gguf.pretokenizers import BYTE_LEVEL, SENTENCEPIECE
-from engine.loading.vocabulary import (
+from engine.loading.sandbox import vocabulary
+from engine.loading.sandbox.vocabulary import (
     CONTROL,
     INSTRUCTION,
     MARKS,

@@ -12,9 +12,9 @@ from typing import Any, Final
 from tokenizers import AddedToken, Tokenizer
 
 from engine.errors import CheckpointError, shown
-from engine.loading import encoding
 from engine.loading.families import Config
 from engine.loading.safetensors import model_folder
+from engine.loading.sandbox import encoding
 
 NAMED: Final = (
     "bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token",

@@ -16,7 +16,7 @@ import torch
 from tokenizers import Tokenizer
 
 from engine.errors import CheckpointError, HearthError, reason, shown
-from engine.loading import prompts, steady_file
+from engine.loading import steady_file
 from engine.loading.assembly import Assembled, Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
@@ -30,6 +30,7 @@ from engine.loading.safetensors import added_tokens, folder_tokenizer, model_fol
 from engine.loading.safetensors.folder_tokenizer import TokenizerFile
 from engine.loading.safetensors.model_folder import ModelFolder
 from engine.loading.safetensors.tensor_reading import Reader
+from engine.loading.sandbox import prompts
 from engine.loading.weights import Weight
 
 LAYER: Final = re.compile(r"^model\.layers\.(\d{1,9})\.")

@@ -14,10 +14,11 @@ from typing import Any, Final
 
 from engine import folders
 from engine.errors import CheckpointError, HearthError, UnsupportedError, reason
-from engine.loading import kept_conversions, sentencepiece_file
-from engine.loading.child import Child, ChildError
+from engine.loading import kept_conversions
 from engine.loading.safetensors import model_folder
 from engine.loading.safetensors.model_folder import ModelFolder
+from engine.loading.sandbox import sentencepiece_file
+from engine.loading.sandbox.child import Child, ChildError
 
 VERSION: Final = 1
 """Raised when a conversion comes out differently, so that older ones are made again."""
@@ -113,7 +114,7 @@ def of(folder: ModelFolder, begin: Callable[[], None]) -> TokenizerFile:
 
 def _made(source: _Source) -> dict[str, bytes]:
     name = source.files[0].name
-    child = Child("engine.loading.tokenizer_child", start_limit=START_LIMIT)
+    child = Child("engine.loading.sandbox.tokenizer_child", start_limit=START_LIMIT)
     try:
         child.open()
         answer = child.ask(source.request, CONVERTING_LIMIT, most=MAX_ANSWER)

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any
 
-from engine.loading import child_loop
+from engine.loading.sandbox import child_loop
 
 
 def answer(request: Any) -> None:

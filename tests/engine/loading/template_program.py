@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.loading import child_loop, prompt_child
-from engine.loading.chat_template import ChatTemplate
+from engine.loading.sandbox import child_loop, prompt_child
+from engine.loading.sandbox.chat_template import ChatTemplate
 
 
 def answer(request: dict[str, Any] | None) -> str:

@@ -19,16 +19,16 @@ from engine.catalog.listing.packaged import PACKAGED
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from engine.errors import PromptError
-from engine.loading import prompts
-from engine.loading.chat_template import ChatTemplate, TemplateError
 from engine.loading.checkpoint import Checkpoint, control_tokens
-from engine.loading.child import Child, ChildError
-from engine.loading.conversation import fold_system
 from engine.loading.gguf import conversion as gguf_conversion
 from engine.loading.gguf import families as gguf_families
 from engine.loading.gguf import file as gguf_file
 from engine.loading.gguf import header as gguf_header
-from engine.loading.prompts import Messages, Prompts
+from engine.loading.sandbox import prompts
+from engine.loading.sandbox.chat_template import ChatTemplate, TemplateError
+from engine.loading.sandbox.child import Child, ChildError
+from engine.loading.sandbox.conversation import fold_system
+from engine.loading.sandbox.prompts import Messages, Prompts
 from tests.engine import tiny
 from tests.engine.prompting import CONTEXT, prompts_of
 

@@ -16,8 +16,8 @@ from transformers.utils.chat_template_utils import render_jinja_template
 
 from engine.errors import PromptError
 from engine.loading.checkpoint import control_tokens, end_tokens
-from engine.loading.conversation import alternate, fold_system
-from engine.loading.prompts import Messages, Prompts
+from engine.loading.sandbox.conversation import alternate, fold_system
+from engine.loading.sandbox.prompts import Messages, Prompts
 from tests.engine import tiny
 from tests.engine.prompting import CONTEXT, prompts_of
 

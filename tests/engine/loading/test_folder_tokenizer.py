@@ -16,13 +16,13 @@ from transformers import GPT2Tokenizer, LlamaTokenizer, Qwen2Tokenizer
 
 from engine import folders
 from engine.errors import CheckpointError, HearthError, UnsupportedError
-from engine.loading import sentencepiece_file, tokenizer_child
 from engine.loading.gguf import header as gguf_header
 from engine.loading.gguf import tokenizer as gguf_tokenizer
 from engine.loading.safetensors import folder as safetensors_folder
 from engine.loading.safetensors import folder_tokenizer, model_folder
-from engine.loading.sentencepiece_file import DamagedError
-from engine.loading.vocabulary import VocabularyError
+from engine.loading.sandbox import sentencepiece_file, tokenizer_child
+from engine.loading.sandbox.sentencepiece_file import DamagedError
+from engine.loading.sandbox.vocabulary import VocabularyError
 from tests.engine import tiny
 from tests.engine.tiny import edit_json
 

@@ -12,13 +12,14 @@ import torch
 
 from engine.catalog.listing import model_card
 from engine.errors import CheckpointError
-from engine.loading import checkpoint, load, vocabulary
+from engine.loading import checkpoint, load
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.gguf import config as gguf_config
 from engine.loading.gguf import header as gguf_header
 from engine.loading.gguf import pretokenizers as gguf_pretokenizers
 from engine.loading.gguf import tokenizer as gguf_tokenizer
 from engine.loading.gguf.header import GGUFHeader
+from engine.loading.sandbox import vocabulary
 from engine.protocol import ModelInfo
 from tests.engine import tiny
 

@@ -24,11 +24,12 @@ from safetensors.torch import load_file, save_file
 
 from engine.catalog.listing import model_card
 from engine.errors import REASON, CheckpointError, HearthError, PromptError, UnsupportedError
-from engine.loading import config_gate, families, prompts
-from engine.loading.chat_template import ChatTemplate, TemplateError
-from engine.loading.child import Child, ChildError
+from engine.loading import config_gate, families
 from engine.loading.gguf import header as gguf_header
 from engine.loading.safetensors.model_folder import INDEX
+from engine.loading.sandbox import prompts
+from engine.loading.sandbox.chat_template import ChatTemplate, TemplateError
+from engine.loading.sandbox.child import Child, ChildError
 from engine.loading.weights import Extremes
 from engine.protocol import ModelInfo
 from tests.engine import tiny

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from engine.errors import CheckpointError, PromptError
-from engine.loading import encoding, prompts
 from engine.loading.checkpoint import TAG, control_tokens
-from engine.loading.child import (
+from engine.loading.sandbox import encoding, prompts
+from engine.loading.sandbox.child import (
     Child,
     ChildError,
     LateError,
@@ -21,8 +21,8 @@ from engine.loading.child import (
     StoppedError,
     never,
 )
-from engine.loading.encoding import Finder
-from engine.loading.prompts import Messages, Prompts
+from engine.loading.sandbox.encoding import Finder
+from engine.loading.sandbox.prompts import Messages, Prompts
 from tests.engine import tiny
 from tests.engine.prompting import CONTEXT, prompts_of
 

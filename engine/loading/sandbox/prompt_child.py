@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from tokenizers import Tokenizer
 
-from engine.loading import child_loop, conversation, encoding
-from engine.loading.chat_template import ChatTemplate, TemplateError
-from engine.loading.encoding import Encoder
+from engine.loading.sandbox import child_loop, conversation, encoding
+from engine.loading.sandbox.chat_template import ChatTemplate, TemplateError
+from engine.loading.sandbox.encoding import Encoder
 
 OPENING: Final = 8
 """Seconds of computing in which a tokenizer.json is read; Gemma's 33 MB take two."""

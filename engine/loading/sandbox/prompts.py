@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import CheckpointError, PromptError, PromptTooLongError, reason
-from engine.loading.chat_template import MAX_TEXT
-from engine.loading.child import (
+from engine.loading.sandbox.chat_template import MAX_TEXT
+from engine.loading.sandbox.child import (
     AnswerError,
     Child,
     ChildError,
@@ -20,7 +20,7 @@ from engine.loading.child import (
     StartError,
     never,
 )
-from engine.loading.encoding import COUNTED, FIELDS
+from engine.loading.sandbox.encoding import COUNTED, FIELDS
 
 TIME_LIMIT: Final = 10.0
 """Seconds for one prompt, and for the child to start again if it must; ordinary ones take 20 ms."""
@@ -118,7 +118,7 @@ class Prompts:
 
 def child_of(file: Path) -> Child:
     """A process for the prompts of the model with this tokenizer.json; not started yet."""
-    return Child("engine.loading.prompt_child", str(file), start_limit=START_LIMIT)
+    return Child("engine.loading.sandbox.prompt_child", str(file), start_limit=START_LIMIT)
 
 
 def check(child: Child, name: str) -> None:

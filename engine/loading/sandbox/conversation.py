@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from engine.loading.chat_template import ChatTemplate, TemplateError
+from engine.loading.sandbox.chat_template import ChatTemplate, TemplateError
 
 Messages = Sequence[tuple[str, str]]
 """(role, content) of each message."""

@@ -16,10 +16,10 @@ from typing import Any, Final
 import msgspec
 from tokenizers import AddedToken, Regex, Tokenizer, normalizers
 
-from engine.loading import child_loop, sentencepiece_file, vocabulary
 from engine.loading.gguf.pretokenizers import PRE_TOKENIZERS
-from engine.loading.sentencepiece_file import MAX_PIECES, DamagedError, SentencePieceModel
-from engine.loading.vocabulary import (
+from engine.loading.sandbox import child_loop, sentencepiece_file, vocabulary
+from engine.loading.sandbox.sentencepiece_file import MAX_PIECES, DamagedError, SentencePieceModel
+from engine.loading.sandbox.vocabulary import (
     CONTROL,
     INSTRUCTION,
     MARKS,
