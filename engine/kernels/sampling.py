@@ -4,7 +4,8 @@ Two launches instead of a dozen, whose time is mostly that of being launched. Th
 maximum of each stripe of FAN logits, of each stripe of FAN of those maxima, and so on (many
 programs); the second goes down again from the few that are left. At each level it keeps the `count`
 largest, whose stripes hold the `count` largest of the level below: `largest` of
-`engine.execution.sampling` says why. One program would take longer to search all maxima of a single level.
+`engine.execution.sampling` says why. One program would take longer to search all maxima of a single
+level.
 """
 
 from __future__ import annotations

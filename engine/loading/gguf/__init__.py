@@ -1,1 +1,4 @@
-"""GGUF files: header, config, weights, vocabulary. Imports nothing: the catalog reads headers before torch is there."""
+"""GGUF files: header, config, weights, vocabulary.
+
+Imports nothing: the catalog reads headers through this package before torch is there.
+"""

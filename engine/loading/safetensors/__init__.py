@@ -1,1 +1,4 @@
-"""Folders with config.json and safetensors files. Imports nothing: the catalog reads headers before torch is there."""
+"""Folders with config.json and safetensors files.
+
+Imports nothing: the catalog reads headers through this package before torch is there.
+"""
