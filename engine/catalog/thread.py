@@ -10,21 +10,21 @@ from engine.catalog.listing import listing
 from engine.error_events import as_event, as_hearth_error, record
 from engine.protocol import AddModel, Event, ListModels, Models, RemoveModel
 
-ShelfCommand = ListModels | AddModel | RemoveModel
+CatalogCommand = ListModels | AddModel | RemoveModel
 
 
-class Shelf:
+class CatalogThread:
     """Answers each command with `Models`, or with `Error`."""
 
     def __init__(self, put: Callable[[Event], None]) -> None:
         self._put = put
-        self._commands: queue.SimpleQueue[ShelfCommand] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[CatalogCommand] = queue.SimpleQueue()
         self._listed = threading.Event()
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="shelf", daemon=True).start()
+        threading.Thread(target=self._run, name="catalog", daemon=True).start()
 
-    def submit(self, command: ShelfCommand) -> None:
+    def submit(self, command: CatalogCommand) -> None:
         self._commands.put(command)
 
     def wait_for_list(self, timeout: float) -> None:
@@ -36,7 +36,7 @@ class Shelf:
             self._put(self._answer(self._commands.get()))
             self._listed.set()
 
-    def _answer(self, command: ShelfCommand) -> Event:
+    def _answer(self, command: CatalogCommand) -> Event:
         try:
             if isinstance(command, AddModel):
                 listing.add(command.path)

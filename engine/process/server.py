@@ -19,7 +19,7 @@ import psutil
 import engine
 from engine import folders, log, protocol, watchdog
 from engine.catalog.listing import listing
-from engine.catalog.thread import Shelf
+from engine.catalog.thread import CatalogThread
 from engine.device import nvml
 from engine.error_events import as_event
 from engine.errors import StorageError
@@ -84,7 +84,7 @@ class Server:
     ) -> None:
         self._commands = commands
         self._outbox = Outbox(events, on_broken=leave)
-        self._shelf = Shelf(self._outbox.put)
+        self._catalog = CatalogThread(self._outbox.put)
         self._meter = Meter()
         self._worker = Worker(self._outbox.put, self._meter, self._fail, open_session)
 
@@ -100,9 +100,9 @@ class Server:
         self._outbox.start()
         self._outbox.put(hello())
         self._check_data_folder()
-        self._shelf.submit(protocol.ListModels())
-        self._shelf.start()
-        self._shelf.wait_for_list(FIRST_LIST)
+        self._catalog.submit(protocol.ListModels())
+        self._catalog.start()
+        self._catalog.wait_for_list(FIRST_LIST)
         self._worker.start()
         telemetry.start(self._meter, self._outbox.put)
 
@@ -131,7 +131,7 @@ class Server:
                 self._outbox.flush(LAST_WORDS)
                 leave()
             case _:
-                self._shelf.submit(command)
+                self._catalog.submit(command)
 
     def _fail(self) -> None:
         """After a fault of the device this process is of no more use."""

@@ -16,8 +16,8 @@ from typing import Any, Final
 import msgspec
 from tokenizers import AddedToken, Regex, Tokenizer, normalizers
 
-from engine.loading.gguf.pretokenizers import PRE_TOKENIZERS
 from engine.loading.sandbox import child_loop, sentencepiece_file, vocabulary
+from engine.loading.sandbox.pretokenizers import PRE_TOKENIZERS
 from engine.loading.sandbox.sentencepiece_file import MAX_PIECES, DamagedError, SentencePieceModel
 from engine.loading.sandbox.vocabulary import (
     CONTROL,

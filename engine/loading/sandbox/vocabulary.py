@@ -20,7 +20,7 @@ from tokenizers import (
 )
 
 from engine.errors import shown
-from engine.loading.gguf.pretokenizers import PreTokenizer
+from engine.loading.sandbox.pretokenizers import PreTokenizer
 
 NORMAL: Final = 1
 UNKNOWN: Final = 2

@@ -29,7 +29,7 @@ from engine.loading.gguf import header as gguf_header
 from engine.loading.gguf import pretokenizers as gguf_pretokenizers
 from engine.loading.gguf import tokenizer as gguf_tokenizer
 from engine.loading.gguf.header import GGUFHeader
-from engine.loading.gguf.pretokenizers import PRE_TOKENIZERS
+from engine.loading.sandbox.pretokenizers import PRE_TOKENIZERS
 from tests.engine import tiny
 
 SPACE = "\u2581"
