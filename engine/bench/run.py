@@ -16,7 +16,7 @@ from engine.bench.measure import Started
 from engine.bench.result import Kernels, Measurement, Result, encoded, write
 from engine.bench.settings import Attention, LlamaBench, Settings
 from engine.bench.subject import Subject
-from engine.catalog.listing import listing
+from engine.catalog import listing
 from engine.device import facts
 from engine.device.memory import give_back
 from engine.errors import CheckpointError, HearthError, SettingError, StorageError

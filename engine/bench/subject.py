@@ -14,7 +14,7 @@ from engine.attention.choice import Choice, Requested
 from engine.bench import result
 from engine.bench.shapes import SHAPES, drawn
 from engine.cache.kv_cache import KVCache
-from engine.catalog.listing import listing
+from engine.catalog import listing
 from engine.device import facts, memory
 from engine.execution.runner import Runner, checked
 from engine.loading.assembly import assemble

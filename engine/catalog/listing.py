@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from engine import folders
-from engine.catalog.listing import model_card, user_models
-from engine.catalog.listing.packaged import PACKAGED, Packaged
+from engine.catalog import model_card, user_models
+from engine.catalog.packaged import PACKAGED, Packaged
 from engine.errors import CheckpointError, HearthError, StorageError
 from engine.loading import model_paths
 from engine.loading.gguf import parts as gguf_parts

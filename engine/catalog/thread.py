@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Callable
 
-from engine.catalog.listing import listing
+from engine.catalog import listing
 from engine.error_events import as_event, as_hearth_error, record
 from engine.protocol import AddModel, Event, ListModels, Models, RemoveModel
 

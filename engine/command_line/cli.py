@@ -235,7 +235,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _models(options: argparse.Namespace) -> int:
-    from engine.catalog.listing import listing
+    from engine.catalog import listing
 
     models = listing.scan()
     if options.json:

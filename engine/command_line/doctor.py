@@ -16,7 +16,7 @@ import psutil
 
 import engine
 from engine import folders, log
-from engine.catalog.listing import listing
+from engine.catalog import listing
 from engine.device import nvml
 from engine.errors import HearthError
 from engine.protocol import Gpu

@@ -15,7 +15,7 @@ import torch
 from engine.attention import choice, trial
 from engine.attention.choice import Choice
 from engine.cache.kv_cache import KVCache
-from engine.catalog.listing import listing
+from engine.catalog import listing
 from engine.device import facts, memory
 from engine.device.facts import DeviceFacts
 from engine.errors import OutOfMemoryError

@@ -15,7 +15,7 @@ import transformers
 
 from engine.attention import choice, probe, trial
 from engine.attention.choice import Choice
-from engine.catalog.listing import listing
+from engine.catalog import listing
 from engine.device import facts, memory
 from engine.errors import HearthError, PromptError, reason
 from engine.execution.forward import various

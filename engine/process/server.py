@@ -18,7 +18,7 @@ import psutil
 
 import engine
 from engine import folders, log, protocol, watchdog
-from engine.catalog.listing import listing
+from engine.catalog import listing
 from engine.catalog.thread import CatalogThread
 from engine.device import nvml
 from engine.error_events import as_event

@@ -1,4 +1,4 @@
-"""A few of the kills of `tests/bench/kills.py`."""
+"""A few of the kills of `tests/programs/kills.py`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.bench import kills
+from tests.programs import kills
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no signals")
 

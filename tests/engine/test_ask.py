@@ -19,7 +19,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine import protocol
-from engine.catalog.listing import listing
+from engine.catalog import listing
 from tests.engine.engine_process import EMBEDDED, ENVIRONMENT, LIMIT
 
 ENGINE = ("-P", "-m", "engine")

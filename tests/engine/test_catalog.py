@@ -11,10 +11,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from engine.catalog.listing.packaged import PACKAGED
 
 from engine import folders
-from engine.catalog.listing import listing, model_card, user_models
+from engine.catalog import listing, model_card, user_models
+from engine.catalog.packaged import PACKAGED
 from engine.errors import CheckpointError, StorageError, UnsupportedError
 from engine.loading import families
 from engine.loading.gguf import header as gguf_header

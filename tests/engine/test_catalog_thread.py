@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.catalog.listing import listing
+from engine.catalog import listing
 from engine.catalog.thread import CatalogThread
 from engine.protocol import AddModel, Error, Event, ListModels, Models, RemoveModel
 

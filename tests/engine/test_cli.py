@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 import engine
-from engine.catalog.listing import listing
+from engine.catalog import listing
 from engine.command_line import ask, cli, doctor
 from engine.protocol import Generate, Load, ModelInfo
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from engine import folders, log
-from engine.catalog.listing import listing
+from engine.catalog import listing
 from engine.command_line import doctor
 from engine.command_line.doctor import Report
 from engine.device import facts, nvml

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from engine.catalog.listing.packaged import MAKING, PACKAGED, Packaged
 
 from engine import folders
+from engine.catalog.packaged import MAKING, PACKAGED, Packaged
 from engine.errors import CheckpointError, StorageError
 
 PARTS = (b"GGUF first ", b"second ", b"third")

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
 from engine import protocol
-from engine.catalog.listing import listing
+from engine.catalog import listing
 from engine.protocol import (
     AttentionObserved,
     Error,

@@ -14,7 +14,7 @@ import pytest
 
 from app.store.store import FILE, open_store
 from engine import folders, log
-from engine.catalog.listing import user_models
+from engine.catalog import user_models
 from engine.loading.gguf import conversion as gguf_conversion
 from engine.loading.gguf import families as gguf_families
 from engine.loading.gguf import header as gguf_header

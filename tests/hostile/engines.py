@@ -239,7 +239,7 @@ def _serve(commands: int, events: int, home: Path) -> NoReturn:
             os.dup2(source, target)
         os.closerange(3, 256)
         os.environ["HEARTH_HOME"] = str(home)
-        from engine.catalog.listing import listing
+        from engine.catalog import listing
         from engine.process import server
 
         # The embedded model's vocabulary would be read three times for each input.

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from engine.catalog.listing.packaged import PACKAGED
 from transformers.utils.chat_template_utils import render_jinja_template
 
+from engine.catalog.packaged import PACKAGED
 from engine.errors import PromptError
 from engine.loading.checkpoint import Checkpoint, control_tokens
 from engine.loading.gguf import conversion as gguf_conversion

@@ -12,7 +12,7 @@ import gguf
 import pytest
 import torch
 
-from engine.catalog.listing import model_card
+from engine.catalog import model_card
 from engine.errors import CheckpointError, UnsupportedError
 from engine.loading import families
 from engine.loading import load as loading

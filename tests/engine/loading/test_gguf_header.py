@@ -13,8 +13,8 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
-from engine.catalog.listing.packaged import PACKAGED
 
+from engine.catalog.packaged import PACKAGED
 from engine.errors import CheckpointError, HearthError, UnsupportedError
 from engine.loading.gguf import header as gguf_header
 from engine.loading.gguf import types as gguf_types

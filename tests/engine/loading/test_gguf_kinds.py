@@ -9,7 +9,7 @@ import pytest
 import torch
 from gguf import PoolingType
 
-from engine.catalog.listing import model_card
+from engine.catalog import model_card
 from engine.errors import UnsupportedError
 from engine.loading import load
 from engine.protocol import ModelInfo

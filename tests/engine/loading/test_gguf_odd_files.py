@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine.catalog.listing import model_card
+from engine.catalog import model_card
 from engine.errors import CheckpointError
 from engine.loading import checkpoint, load
 from engine.loading.checkpoint import Checkpoint

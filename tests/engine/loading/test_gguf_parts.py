@@ -11,7 +11,7 @@ import gguf
 import pytest
 import torch
 
-from engine.catalog.listing import listing
+from engine.catalog import listing
 from engine.errors import CheckpointError
 from engine.loading.gguf import conversion as gguf_conversion
 from engine.loading.gguf import header as gguf_header

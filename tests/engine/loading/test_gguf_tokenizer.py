@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine.catalog.listing.packaged import PACKAGED
 from tokenizers import Regex, pre_tokenizers
 from transformers import AutoTokenizer
 from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
@@ -21,6 +20,7 @@ from transformers.models.gpt_neox.tokenization_gpt_neox import GPTNeoXTokenizer
 from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 from transformers.models.qwen3_5.tokenization_qwen3_5 import Qwen3_5Tokenizer
 
+from engine.catalog.packaged import PACKAGED
 from engine.errors import CheckpointError, UnsupportedError
 from engine.loading.gguf import conversion as gguf_conversion
 from engine.loading.gguf import families as gguf_families

@@ -11,8 +11,8 @@ import gguf
 import numpy as np
 import pytest
 import torch
-from engine.catalog.listing.packaged import PACKAGED
 
+from engine.catalog.packaged import PACKAGED
 from engine.errors import UnsupportedError
 from engine.loading.gguf import config as gguf_config
 from engine.loading.gguf import families as gguf_families

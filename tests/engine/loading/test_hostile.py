@@ -22,7 +22,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from engine.catalog.listing import model_card
+from engine.catalog import model_card
 from engine.errors import REASON, CheckpointError, HearthError, PromptError, UnsupportedError
 from engine.loading import config_gate, families
 from engine.loading.gguf import header as gguf_header

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.catalog.listing import listing
+from engine.catalog import listing
 from engine.errors import CheckpointError
 from engine.loading import model_paths
 from engine.loading.gguf import parts as gguf_parts

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import Glm4MoeConfig, Glm4MoeForCausalLM
 
-from engine.catalog.listing import model_card
+from engine.catalog import model_card
 from engine.errors import HearthError
 from engine.loading import assembly, model_paths
 from engine.loading.assembly import Assembled

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engine.catalog.listing.packaged import PACKAGED
 
+from engine.catalog.packaged import PACKAGED
 from engine.errors import CheckpointError
 from engine.loading import steady_file
 from engine.protocol import Error, Load, Loaded, Loading

@@ -1,6 +1,6 @@
 """Writes a checkpoint of a known shape with random weights, for measuring; its text is noise.
 
-python -m tests.bench.make_checkpoint llama-3.1-8b --tokenizer FOLDER --out FOLDER
+python -m tests.programs.make_checkpoint llama-3.1-8b --tokenizer FOLDER --out FOLDER
 
 FOLDER of the tokenizer holds tokenizer.json and tokenizer_config.json of any real model whose
 vocabulary is no larger than the shape's.

@@ -1,8 +1,8 @@
 """A real checkpoint made small enough to be carried, for a text that is known before.
 
-python -m tests.bench.small_vocabulary --model MODEL [--text FILE ...] [--tokens 2512]
+python -m tests.programs.small_vocabulary --model MODEL [--text FILE ...] [--tokens 2512]
     [--vocabulary 1536] --out FILE.npz
-python -m tests.bench.small_vocabulary --unpack FILE.npz --out FOLDER
+python -m tests.programs.small_vocabulary --unpack FILE.npz --out FOLDER
 
 MODEL is a GGUF file with byte-level BPE whose output is tied to its embedding, or an id of one. The
 embedding keeps the rows of the text's tokens, of the special ones, and of the lowest ids up to
@@ -11,7 +11,7 @@ as it is, to the last bit. Probabilities are then those of the model among the t
 
 What is written is no GGUF file but one packed without loss: Q4_1's numbers compress where blocks of
 like scales stand together. Unpacked, there are small.gguf and ids.json, which
-`python -m tests.bench.drift --model FOLDER/small.gguf --ids FOLDER/ids.json` takes.
+`python -m tests.programs.drift --model FOLDER/small.gguf --ids FOLDER/ids.json` takes.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.catalog.listing import listing
-from tests.bench.drift import TEXTS, ids_of, opened
+from engine.catalog import listing
+from tests.programs.drift import TEXTS, ids_of, opened
 
 Bytes = NDArray[np.uint8]
 EMBEDDING: Final = "token_embd.weight"

@@ -1,6 +1,6 @@
 """Decoding alone, by the steps that replies use, and where each microsecond of one goes.
 
-python -m tests.bench.decode --shape llama-3.1-8b [--contexts 512,7000] [--new-tokens 100]
+python -m tests.programs.decode --shape llama-3.1-8b [--contexts 512,7000] [--new-tokens 100]
     [--rounds 3] --out FOLDER
 
 Random weights on the GPU, no engine process, no detokenizer: tokens/s of greedy replies and of

@@ -1,6 +1,6 @@
 """Time to first token of a long first turn, of the next one on its history, and on coming back.
 
-python -m tests.bench.next_turn [--model MODEL] [--history-tokens 1500] [--rounds 5]
+python -m tests.programs.next_turn [--model MODEL] [--history-tokens 1500] [--rounds 5]
 
 By the engine process, as the window has it. Each round is a conversation of two turns; then the
 conversation of the round before goes on. A second passes before each change of conversation, in

@@ -1,6 +1,6 @@
 """Microseconds of a draw within a CUDA graph, as decode steps have it.
 
-python -m tests.bench.sampling --out FOLDER
+python -m tests.programs.sampling --out FOLDER
 
 For each vocabulary and each kind of sampling: Hearth's kernels, torch's operations in two stages,
 and torch's operations with one topk (or argmax) over the whole row. A graph holds DRAWS draws one

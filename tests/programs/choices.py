@@ -1,6 +1,6 @@
 """Measurements behind decisions on the GPU: attention and experts of one token, latents.
 
-python -m tests.bench.choices --out FOLDER
+python -m tests.programs.choices --out FOLDER
 
 Decode: the flash kernels at several contexts and head sizes, microseconds a layer. Experts:
 transformers' grouped product against gathering the active experts' weights, one row, in

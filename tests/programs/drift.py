@@ -1,6 +1,6 @@
 """How far bfloat16 takes a real checkpoint from float32, in Hearth and in transformers.
 
-python -m tests.bench.drift --model MODEL [--text FILE ... | --ids FILE.json] [--tokens 2000]
+python -m tests.programs.drift --model MODEL [--text FILE ... | --ids FILE.json] [--tokens 2000]
     [--prefill 512] --out FOLDER
 
 MODEL is an id of `hearth models`, a folder or a GGUF file. Behind a prompt of `--prefill` tokens
@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.bench import reference
-from engine.catalog.listing import listing
+from engine.catalog import listing
 from engine.device import facts
 from engine.execution.decode_graphs import DecodeGraphs
 from engine.execution.runner import Runner
@@ -38,8 +38,8 @@ from engine.execution.sampling import Kind
 from engine.loading.load import load
 from engine.local.session import Session
 from engine.protocol import Load
-from tests.bench.gpu_path import free
 from tests.gpu.family_runs import cast
+from tests.programs.gpu_path import free
 
 REPOSITORY: Final = Path(__file__).parents[2]
 TEXTS: Final = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))

@@ -1,6 +1,6 @@
 """How soon the window is there, and how long it ever keeps one waiting.
 
-`python -P tests/bench/window.py [RUNS]`: each run is a fresh process of the real window with the
+`python -P tests/programs/window.py [RUNS]`: each run is a fresh process of the real window with the
 real engine and SmolLM2. From process start: ms to the first paint. From there through the load and
 300 streamed tokens: gaps of the event loop, which is what a hand on the mouse feels. A timer of
 1 ms notes when it runs; a gap is the time between two such notes, beyond the timer's own interval.

@@ -1,6 +1,6 @@
 """A checkpoint on the GPU, by the way that a prompt of the window goes, against transformers.
 
-python -m tests.bench.gpu_path --model FOLDER [--rounds 3] [--prompt-tokens 512] [--new-tokens 128]
+python -m tests.programs.gpu_path --model FOLDER [--rounds 3] [--prompt-tokens 512] [--new-tokens 128]
 
 Prints one JSON object a part: `ask` (engine process, events and detokenizer included) with the
 kernels observed, `generate()` with each attention that runs here, the error of the logits against
@@ -30,8 +30,8 @@ from engine.bench.peers import generated
 from engine.loading.load import load
 from engine.local.session import Session
 from engine.protocol import Finished, Generate, Load, Message, Prefill, Sampling, Stop
-from tests.bench.next_turn import environment, text_of
 from tests.engine.engine_process import EngineProcess, running
+from tests.programs.next_turn import environment, text_of
 
 ENGINE: Final = [sys.executable, "-P", "-m", "engine"]
 DECODED: Final = 16

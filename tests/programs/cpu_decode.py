@@ -2,7 +2,7 @@
 
 The linears are measured twice: as torch runs them unasked, and by the path that Hearth takes.
 
-python -m tests.bench.cpu_decode [--threads 2] [--rounds 5]
+python -m tests.programs.cpu_decode [--threads 2] [--rounds 5]
 
 All run interleaved in one process on the same weights; prints tokens/s as JSON, with medians.
 """

@@ -1,6 +1,6 @@
 """How a long reply streams, how soon a long chat is there, and how it scrolls.
 
-`python -P tests/bench/reading.py [stream] [open] [scroll]`, each in a process of its own, offscreen
+`python -P tests/programs/reading.py [stream] [open] [scroll]`, each in a process of its own, offscreen
 unless DISPLAY is set:
 
 - stream: a reply of 100,000 characters with code, tables and formulas at 300 tokens/s, four

@@ -1,6 +1,6 @@
 """Every family on the GPU in the widths of published models, four layers of it, random weights.
 
-python -m tests.bench.families --out FOLDER [--only NAME ...] [--new-tokens 48] [--rounds 3]
+python -m tests.programs.families --out FOLDER [--only NAME ...] [--new-tokens 48] [--rounds 3]
 
 For each kernel that Hearth chooses here, with the flash-attn package and as if it were not there:
 what was observed in prefill and decode, the error of the logits against eager float32 beside that

@@ -1,6 +1,6 @@
 """Kills the window, the engine or both at random moments, and looks at what is left.
 
-`python -m tests.bench.kills [COUNT] [SEED]`, by default 100 kills and seed 1. SIGKILL; the real
+`python -m tests.programs.kills [COUNT] [SEED]`, by default 100 kills and seed 1. SIGKILL; the real
 window class (offscreen), the real engine, SmolLM2. Each kill is a line: where it hit, and what was
 wrong, if anything. Right is: every prompt is kept; of the reply at most the last second is lost,
 and nothing if the window lives; the database is whole; two seconds later no process is left; the

@@ -1,6 +1,6 @@
 """Linear layers of one row on the CPU: what each of torch's ways to multiply reads a second.
 
-python -m tests.bench.cpu_linears [--threads 1,2] [--rounds 7] [--patience 20]
+python -m tests.programs.cpu_linears [--threads 1,2] [--rounds 7] [--patience 20]
     [--kinds NAME ...] [--shapes NAME ...] --out FOLDER
 
 Distinct weights, more than caches hold, one after another, for the linear layers of SmolLM2 135M
