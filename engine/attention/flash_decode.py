@@ -18,7 +18,7 @@ import triton.language as tl
 from torch import Tensor
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
-from engine.attention.kernels import LayerStep, Scoring
+from engine.attention.layer_step import LayerStep, Scoring
 from engine.kernels import dependent_launch
 from engine.kernels.prologue import Norm, Prologue
 

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -21,47 +20,11 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from engine.kernels.available import tried
+from engine.attention.layer_step import LayerStep, Scoring
+from engine.kernels.available import own_kernels
 from engine.kernels.prologue import Prologue
 
 EFFICIENT_OR_MATH = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
-
-
-@dataclass(frozen=True)
-class LayerStep:
-    """One layer's part of a step: its buffers and where the step's tokens go."""
-
-    keys: Tensor
-    """[1, positions, KV heads, head size], of which the first `start` are held."""
-    values: Tensor
-    start: int
-    lengths: Tensor
-    """int32 [1] on the device: `start`, for kernels that read it there."""
-    after: Tensor | None
-    """int32 [1] on the device: `start` and the step's tokens; where `torch_flash` reads that."""
-    positions: Tensor
-    """int64 [tokens] on the device."""
-    on_device: bool = False
-    """Whether the host does not know `start`."""
-
-    def held_behind(self, tokens: int) -> tuple[Tensor, Tensor]:
-        """What is held once so many tokens were appended."""
-        end = self.start + tokens
-        return self.keys[:, :end], self.values[:, :end]
-
-
-@dataclass
-class Scoring:
-    """What becomes of query times key before and in the softmax."""
-
-    scale: float
-    window: int = 0
-    """Positions that a token sees, its own included; 0 is all."""
-    softcap: float = 0.0
-    """Scores are bounded to softcap * tanh(score / softcap); 0 is not (Gemma 2)."""
-    sinks: Tensor | None = None
-    """[heads]: a score of each head's own that takes its share of the softmax and adds no value
-    (Xiao and others, Efficient streaming language models with attention sinks, 2023; gpt-oss)."""
 
 
 def append(step: LayerStep, key: Tensor, value: Tensor) -> None:
@@ -77,19 +40,6 @@ def put(buffer: Tensor, new: Tensor, step: LayerStep) -> None:
         buffer.index_copy_(1, step.positions, new)
     else:
         buffer.narrow(1, step.start, new.shape[1]).copy_(new)
-
-
-@cache
-def own_kernels() -> ModuleType | None:
-    """engine.kernels.gemv, or None where they do not run: no Triton, no GPU, no C compiler."""
-
-    def tried_out() -> ModuleType:
-        from engine.kernels import gemv
-
-        gemv.try_out()
-        return gemv
-
-    return tried("Hearth's Triton", tried_out)
 
 
 def flash_attn(

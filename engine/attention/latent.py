@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.attention.kernels import KERNELS, LayerStep, Scoring, put
+from engine.attention.kernels import KERNELS, put
+from engine.attention.layer_step import LayerStep, Scoring
 from engine.device.onednn import of_many_rows
 
 KERNEL = "latents"

@@ -21,8 +21,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from engine.attention import latent
 from engine.attention.choice import Shape
-from engine.attention.kernels import KERNELS, LayerStep, Scoring
+from engine.attention.kernels import KERNELS
 from engine.attention.latent import Latent
+from engine.attention.layer_step import LayerStep, Scoring
 from engine.device import memory
 from engine.protocol import NOT_OBSERVED
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from engine.attention import latent
-from engine.attention.kernels import KERNELS, LayerStep, Scoring
+from engine.attention.kernels import KERNELS
+from engine.attention.layer_step import LayerStep, Scoring
 from engine.kernels.prologue import Prologue
 
 

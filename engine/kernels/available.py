@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import cache
 from types import ModuleType
 
 from engine.device import memory
@@ -25,3 +26,16 @@ def tried(name: str, tried_out: Callable[[], ModuleType]) -> ModuleType | None:
             raise
         _log.info("%s kernels are not used: %s", name, reason(error))
         return None
+
+
+@cache
+def own_kernels() -> ModuleType | None:
+    """engine.kernels.gemv, or None where they do not run: no Triton, no GPU, no C compiler."""
+
+    def tried_out() -> ModuleType:
+        from engine.kernels import gemv
+
+        gemv.try_out()
+        return gemv
+
+    return tried("Hearth's Triton", tried_out)

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 import torch
 from torch import Tensor
 
-from engine.attention.kernels import Scoring
+from engine.attention.layer_step import Scoring
 from engine.attention.step import Step
 from engine.kernels.prologue import Prologue
 from engine.modeling import norms, rope

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.attention.kernels import Scoring
+from engine.attention.layer_step import Scoring
 from engine.attention.step import Step
 from engine.modeling import norms, rope
 from engine.modeling.blueprint import Blueprint

@@ -10,11 +10,11 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from engine.attention.kernels import own_kernels
 from engine.device import memory
 from engine.errors import reason
 from engine.kernels import autotune
 from engine.kernels.autotune import GATE_UP, LINEAR, Shape
+from engine.kernels.available import own_kernels
 from engine.kernels.prologue import Norm
 from engine.modeling.decoder import Decoder
 from engine.modeling.linear import Linear

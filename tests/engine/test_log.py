@@ -41,7 +41,8 @@ def test_a_load_is_one_line_with_architecture_and_flash(tmp_path: Path) -> None:
     path = tiny.write_gguf(tmp_path / "tiny.gguf", tiny.model("gemma2"))
     session.load(Load(model=str(path), dtype="float32"), lambda *_: None)
     (line,) = [line for line in log.path().read_text("utf-8").splitlines() if "loaded" in line]
-    for part in ("INFO engine.session", "architecture=gemma2", "use_flash_attn=False", "reason="):
+    source = "INFO engine.local.session"
+    for part in (source, "architecture=gemma2", "use_flash_attn=False", "reason="):
         assert part in line
     assert "kernel=" in line
     assert "dtype=float32" in line

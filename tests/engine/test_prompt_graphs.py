@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from engine.attention import kernels
-from engine.attention.kernels import Kernel, LayerStep, Scoring
+from engine.attention.kernels import Kernel
+from engine.attention.layer_step import LayerStep, Scoring
 from engine.cache.kv_cache import KVCache
 from engine.device import memory
 from engine.execution import prompt_graphs

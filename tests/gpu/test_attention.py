@@ -10,7 +10,7 @@ import torch
 
 from engine.attention import kernels, probe
 from engine.attention.choice import Shape, choose
-from engine.attention.kernels import LayerStep, Scoring
+from engine.attention.layer_step import LayerStep, Scoring
 from engine.cache.kv_cache import KVCache
 from engine.device import facts
 from engine.execution.runner import Runner

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.attention.kernels import own_kernels
+from engine.kernels.available import own_kernels
 from engine.kernels.prologue import Norm
 from tests.engine.modeling.test_own_kernels import ACTIVATIONS, halves_rotated
 from tests.gpu.kernel_checks import close, draw, rms_normed

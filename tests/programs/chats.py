@@ -1,8 +1,8 @@
 """How long the window takes with many chats: to start, to open a long one, to list them again.
 
-`python -m tests.programs.chats [CHATS] [MESSAGES]`, by default 5,000 chats of four messages, and one
-of 1,000. The real window, offscreen, in a process of its own, without an engine. ms; in brackets
-those of the processor, which other programs change less.
+`python -m tests.programs.chats [CHATS] [MESSAGES]`, by default 5,000 chats of four messages, and
+one of 1,000. The real window, offscreen, in a process of its own, without an engine. ms; in
+brackets those of the processor, which other programs change less.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ from transformers.integrations.moe import (
     grouped_mm_experts_forward,
 )
 
-from engine.attention.kernels import KERNELS, LayerStep, Scoring, torch_flash
+from engine.attention.kernels import KERNELS, torch_flash
+from engine.attention.layer_step import LayerStep, Scoring
 
 CUDA: Final = torch.device("cuda")
 MIXTURES: Final = {

@@ -1,6 +1,7 @@
 """A checkpoint on the GPU, by the way that a prompt of the window goes, against transformers.
 
-python -m tests.programs.gpu_path --model FOLDER [--rounds 3] [--prompt-tokens 512] [--new-tokens 128]
+python -m tests.programs.gpu_path --model FOLDER [--rounds 3] [--prompt-tokens 512]
+    [--new-tokens 128]
 
 Prints one JSON object a part: `ask` (engine process, events and detokenizer included) with the
 kernels observed, `generate()` with each attention that runs here, the error of the logits against

@@ -1,7 +1,7 @@
 """How a long reply streams, how soon a long chat is there, and how it scrolls.
 
-`python -P tests/programs/reading.py [stream] [open] [scroll]`, each in a process of its own, offscreen
-unless DISPLAY is set:
+`python -P tests/programs/reading.py [stream] [open] [scroll]`, each in a process of its own,
+offscreen unless DISPLAY is set:
 
 - stream: a reply of 100,000 characters with code, tables and formulas at 300 tokens/s, four
   characters each. Gaps of the event loop, as a timer of 1 ms sees them. Goals: 16 ms at the 95th

@@ -1,8 +1,8 @@
 """How long a search over many messages takes, on a connection of its own.
 
-`python -m tests.programs.search [MESSAGES]`, by default 100,000 in 5,000 chats. Prints for each query
-how many hits it has, the median and longest of 20 runs, ms, and the median of the processor's time,
-which other programs change less; before them what the index costs.
+`python -m tests.programs.search [MESSAGES]`, by default 100,000 in 5,000 chats. Prints for each
+query how many hits it has, the median and longest of 20 runs, ms, and the median of the processor's
+time, which other programs change less; before them what the index costs.
 """
 
 from __future__ import annotations

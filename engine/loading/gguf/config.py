@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from engine.errors import CheckpointError, UnsupportedError, shown
 from engine.loading.families import Config
-from engine.loading.gguf.families import GGUF, size, without
+from engine.loading.gguf.families import BLOCK, FACTORS, GGUF, size, without
 from engine.loading.gguf.header import GGUFHeader, LongArray, LongText
 
 VOCABULARY: Final = "tokenizer.ggml.tokens"
@@ -19,17 +19,11 @@ REQUIRED: Final = {
     "num_attention_heads": "attention.head_count",
     "max_position_embeddings": "context_length",
 }
-BLOCK: Final = re.compile(r"blk\.(\d{1,9})\.")
 LINEAR: Final = (None, "linear")
 """llama.cpp takes a factor without a word on its use for linear."""
 UNSCALED: Final = "none"
 YARN: Final = "yarn"
 LONGROPE: Final = "longrope"
-FACTORS: Final = {
-    "short_factor": "rope_factors_short.weight",
-    "long_factor": "rope_factors_long.weight",
-}
-"""LongRoPE's, which are no settings in GGUF but tensors."""
 BETAS: Final = {"beta_fast": "yarn_beta_fast", "beta_slow": "yarn_beta_slow"}
 MAX_TEMPLATE: Final = 1_000_000
 """Characters; gpt-oss's, one of the longest, has 17,000."""

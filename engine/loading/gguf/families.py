@@ -6,6 +6,7 @@ file means where it says nothing. Imports neither torch nor transformers: the ca
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -24,6 +25,13 @@ Told: TypeAlias = Callable[[GGUFHeader], bool]
 Sizes: TypeAlias = Callable[[GGUFHeader, Config], Config]
 Shape: TypeAlias = tuple[int, ...]
 
+BLOCK: Final = re.compile(r"blk\.(\d{1,9})\.")
+"""The beginning of the name of a layer's tensor."""
+FACTORS: Final = {
+    "short_factor": "rope_factors_short.weight",
+    "long_factor": "rope_factors_long.weight",
+}
+"""The tensors that hold LongRoPE's factors, by their settings in a config.json."""
 HEAD_SIZE_OF_GEMMA: Final = 256
 """Gemma's GGUF files of the first conversions leave it unsaid."""
 LAYERS_OF_GEMMA_27B: Final = (46, 62)

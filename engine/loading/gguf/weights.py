@@ -19,8 +19,7 @@ from engine.errors import CheckpointError, UnsupportedError, shown
 from engine.loading import steady_file
 from engine.loading.families import Config
 from engine.loading.gguf import types as gguf_types
-from engine.loading.gguf.config import BLOCK, FACTORS
-from engine.loading.gguf.families import GGUF, Part, Rows
+from engine.loading.gguf.families import BLOCK, FACTORS, GGUF, Part, Rows
 from engine.loading.gguf.header import GGUFHeader, TensorInfo
 from engine.loading.weights import View, Weight, copied, whole
 

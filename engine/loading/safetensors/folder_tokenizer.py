@@ -41,7 +41,7 @@ CONVERTING_LIMIT: Final = 120.0
 MAX_ANSWER: Final = 200_000_000
 """Bytes; Gemma's tokenizer.json has 34 million, and more once it is quoted."""
 BY_CLASS: Final = {"Qwen2Tokenizer": "qwen2", "CodeGenTokenizer": "phi-2"}
-"""How text is cut, by tokenizer_config.json's tokenizer_class: rows of `sandbox/pretokenizers.py`."""
+"""A row of the pre-tokenizers, by tokenizer_config.json's tokenizer_class."""
 BY_FAMILY: Final = {
     "qwen2": "qwen2",
     "qwen2_moe": "qwen2",

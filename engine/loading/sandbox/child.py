@@ -19,10 +19,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import engine
 from engine import watchdog
 from engine.errors import reason
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(engine.__file__).parents[1]
 NO_WINDOW: Final = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 """Or Windows would open a console: the engine has none of its own."""
 POLL: Final = 0.02

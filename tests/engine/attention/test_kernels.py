@@ -10,7 +10,8 @@ import torch
 
 from engine.attention import probe
 from engine.attention.choice import Shape
-from engine.attention.kernels import KERNELS, Kernel, LayerStep, Scoring, bounds, sunk
+from engine.attention.kernels import KERNELS, Kernel, bounds, sunk
+from engine.attention.layer_step import LayerStep, Scoring
 from engine.protocol import NOT_OBSERVED
 
 CPU = torch.device("cpu")

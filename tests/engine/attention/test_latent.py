@@ -11,8 +11,8 @@ from torch.overrides import TorchFunctionMode
 
 from engine.attention import latent, probe
 from engine.attention.choice import Shape
-from engine.attention.kernels import Scoring
 from engine.attention.latent import Latent
+from engine.attention.layer_step import Scoring
 from engine.device.onednn import onednn
 
 CPU = torch.device("cpu")

@@ -9,6 +9,7 @@ from torch import Tensor
 from engine.attention import kernels, latent, trial
 from engine.attention.choice import Shape
 from engine.attention.latent import Latent
+from engine.attention.layer_step import LayerStep, Scoring
 from engine.device.facts import DeviceFacts
 from engine.errors import HearthError
 
@@ -19,9 +20,7 @@ SHAPE = Shape(4, 2, 64, torch.float32, windows=(0, 16))
 def no_number(tokens: int, window: int) -> kernels.Kernel:
     """SDPA that returns NaN for so many tokens and that window."""
 
-    def run(
-        query: Tensor, key: Tensor, value: Tensor, step: kernels.LayerStep, scoring: kernels.Scoring
-    ) -> Tensor:
+    def run(query: Tensor, key: Tensor, value: Tensor, step: LayerStep, scoring: Scoring) -> Tensor:
         out = kernels.sdpa(query, key, value, step, scoring)
         spoilt = query.shape[1] == tokens and scoring.window == window
         return out * torch.nan if spoilt else out

@@ -20,6 +20,7 @@ from engine.loading.gguf import pretokenizers as gguf_pretokenizers
 from engine.loading.gguf import tokenizer as gguf_tokenizer
 from engine.loading.gguf.header import GGUFHeader
 from engine.loading.sandbox import vocabulary
+from engine.loading.sandbox.pretokenizers import PRE_TOKENIZERS
 from engine.protocol import ModelInfo
 from tests.engine import tiny
 
@@ -309,7 +310,7 @@ def test_an_architecture_tells_how_text_is_cut(
 ) -> None:
     change = without("pre") if said is None else put("pre", said)
     header = byte_level(tmp_path, change, architecture)
-    assert gguf_pretokenizers.of(header) == gguf_pretokenizers.PRE_TOKENIZERS[row]
+    assert gguf_pretokenizers.of(header) == PRE_TOKENIZERS[row]
     assert gguf_pretokenizers.notes(header) == ()
 
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.attention import kernels
-from engine.attention.kernels import Kernel, LayerStep, Scoring
+from engine.attention.kernels import Kernel
+from engine.attention.layer_step import LayerStep, Scoring
 from engine.cache.kv_cache import KVCache
 from engine.execution import runner
 from engine.execution.runner import Runner
