@@ -167,7 +167,7 @@ def test_what_the_engines_libraries_write_reaches_a_terminal_spelled(tmp_path: P
     """Past Python's streams, as a panic in Rust does."""
     program = tmp_path / "ask.py"
     program.write_text(
-        "import sys\nfrom engine import ask, cli\n"
+        "import sys\nfrom engine.command_line import ask, cli\n"
         f"ask.SERVE = ['-c', {f'import os; os.write(2, {EVIL.encode()!r})'!r}]\n"
         "sys.exit(cli.main(['ask', 'Hi']))\n"
     )

@@ -368,7 +368,7 @@ def test_child_whose_answer_nobody_reads_ends_without_a_word() -> None:
 
 
 def test_child_imports_no_torch() -> None:
-    program = "import sys, engine.loading.prompt_child; print(*sys.modules)"
+    program = "import sys, engine.loading.sandbox.prompt_child; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT
     )
