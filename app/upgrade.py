@@ -9,18 +9,20 @@ from PySide6.QtCore import QEventLoop, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
-from app import plain, theming
+from app import language, plain, theming
 from app.background import Background
 from app.store.database import is_older, open_database
+from app.words import translate
 
 SIZE: Final = QSize(440, 150)
 
 QUIET_MS: Final = 300
 """In which it may be done without a word."""
 
-WORDS: Final = (
+WORDS: Final = translate(
+    "Upgrade",
     "Your chats are being brought to this version of Hearth. A copy of them is made first. This "
-    "happens once."
+    "happens once.",
 )
 
 
@@ -34,17 +36,17 @@ class UpgradeNotice(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setWindowTitle("Hearth")
         self.setWindowIcon(theming.icon("flame", "accent"))
-        self.setAccessibleName(WORDS)
+        plain.set_name(self, WORDS)
         self.setFixedSize(SIZE)
         self.is_done = False
         busy = QProgressBar()
         busy.setRange(0, 0)
         busy.setTextVisible(False)
-        busy.setAccessibleName("Working")
+        plain.set_name(busy, translate("Upgrade", "Working"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 20, 24, 20)
         layout.setSpacing(12)
-        layout.addWidget(plain.Label("One moment", "heading"))
+        layout.addWidget(plain.Label(translate("Upgrade", "One moment"), "heading"))
         layout.addWidget(plain.Label(WORDS, "muted", wraps=True))
         layout.addWidget(busy)
 
@@ -57,6 +59,7 @@ def upgrade(path: Path) -> None:
     whoever opens it says why."""
     if not is_older(path):
         return
+    language.choose("")  # the system's, as the chosen one is in the database
     notice, loop, worker = UpgradeNotice(), QEventLoop(), Background()
     shows = QTimer(singleShot=True, interval=QUIET_MS)
     shows.timeout.connect(notice.show)

@@ -2191,6 +2191,21 @@
     </message>
 </context>
 <context>
+    <name>Upgrade</name>
+    <message>
+        <source>Your chats are being brought to this version of Hearth. A copy of them is made first. This happens once.</source>
+        <translation>Ihre Chats werden auf diese Version von Hearth gebracht. Zuvor wird eine Kopie von ihnen gemacht. Das geschieht einmal.</translation>
+    </message>
+    <message>
+        <source>Working</source>
+        <translation>Arbeitet</translation>
+    </message>
+    <message>
+        <source>One moment</source>
+        <translation>Einen Augenblick</translation>
+    </message>
+</context>
+<context>
     <name>Verdict</name>
     <message>
         <source>Checking attention</source>
