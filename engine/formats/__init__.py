@@ -1,0 +1,1 @@
+"""How weights are held in blocks of small integers that share a scale."""

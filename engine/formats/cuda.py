@@ -1,0 +1,209 @@
+"""The CUDA kernels of weights in blocks (kernels.cu), for each mixture of formats."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from engine import nvrtc
+from engine.formats.codes import GROUP
+from engine.formats.format import Format
+
+SOURCE: Final = Path(__file__).with_name("kernels.cu")
+ELEMENTS: Final = {torch.bfloat16: 0, torch.float16: 1}
+ACTIVATIONS: Final = {"silu": 0, "gelu_tanh": 1, "gelu": 2}
+MOST_PARTS: Final = 3
+SHARED_A_GROUP: Final = 80
+"""Bytes of shared memory that a group of a row of x takes."""
+
+
+class Shape(NamedTuple):
+    """How the work of a product is shared out."""
+
+    rows: int
+    """Of the weight, that a warp computes at a time; even if they are gate and up."""
+    warps: int
+    """A block of threads."""
+    ahead: int
+    """Groups of a row that a lane loads before it computes."""
+    blocks: int
+    """Blocks of threads that a multiprocessor is to hold at the same time."""
+
+
+class Planes(NamedTuple):
+    """A part of a weight: rows in one format."""
+
+    form: Format
+    planes: tuple[Tensor, ...]
+    rows: int
+    """Of one expert, if there are several."""
+    begin: int
+    """Its first row in the weight."""
+
+
+class Norm(NamedTuple):
+    weight: Tensor
+    epsilon: float
+    offset: float
+
+
+class _Part(ctypes.Structure):
+    _fields_ = (("planes", ctypes.c_void_p * 4), ("rows", ctypes.c_int), ("begin", ctypes.c_int))
+
+
+class _Call(ctypes.Structure):
+    _fields_ = (
+        ("parts", _Part * MOST_PARTS),
+        *((name, ctypes.c_void_p) for name in ("x", "norm", "bias", "residual", "out", "experts")),
+        *((name, ctypes.c_int64) for name in ("x_stride", "out_stride")),
+        *(
+            (name, ctypes.c_int)
+            for name in (
+                "columns",
+                "rows",
+                "blocks0",
+                "blocks1",
+                "repeats",
+                "tokens",
+                "activation",
+            )
+        ),
+        ("epsilon", ctypes.c_float),
+        ("offset", ctypes.c_float),
+    )
+
+
+@functools.cache
+def _source() -> bytes:
+    return SOURCE.read_bytes()
+
+
+def type_of(form: Format) -> str:
+    """The type of kernels.cu that reads a format."""
+    return f"Format<Codes{form.bits},{form.cuda},{form.scales.cuda}>"
+
+
+def product_defines(
+    forms: Sequence[Format], shape: Shape, tokens: int, dtype: torch.dtype
+) -> tuple[str, ...]:
+    types = (f"F{i}={type_of(form)}" for i, form in enumerate(forms))
+    sizes = f"PER_WARP={shape.rows}", f"WARPS={shape.warps}", f"AHEAD={shape.ahead}"
+    return (
+        "GEMV",
+        f"ELEMENT={ELEMENTS[dtype]}",
+        *types,
+        *sizes,
+        f"BLOCKS={shape.blocks}",
+        f"TOKENS={tokens}",
+    )
+
+
+@functools.cache
+def _product_kernel(
+    names: tuple[Format, ...], shape: Shape, tokens: int, dtype: torch.dtype, device: torch.device
+) -> nvrtc.Kernel:
+    return nvrtc.compiled(_source(), "gemv", product_defines(names, shape, tokens, dtype), device)
+
+
+@functools.cache
+def _values_kernel(form: Format, dtype: torch.dtype, device: torch.device) -> nvrtc.Kernel:
+    defines = ("VALUES", f"ELEMENT={ELEMENTS[dtype]}", f"F0={type_of(form)}")
+    return nvrtc.compiled(_source(), "values", defines, device)
+
+
+@functools.cache
+def _multiprocessors(device: torch.device) -> int:
+    return int(torch.cuda.get_device_properties(device).multi_processor_count)
+
+
+def _part(part: Planes) -> _Part:
+    pointers = [plane.data_ptr() for plane in part.planes]
+    return _Part((*pointers, *(None for _ in range(4 - len(pointers)))), part.rows, part.begin)
+
+
+def _address(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()
+
+
+def rounded_tokens(tokens: int) -> int:
+    """The rows of x that a kernel is compiled for: the next power of two."""
+    return 1 << (tokens - 1).bit_length()
+
+
+def product(
+    x: Tensor,
+    parts: Sequence[Planes],
+    out: Tensor,
+    shape: Shape,
+    *,
+    norm: Norm | None = None,
+    bias: Tensor | None = None,
+    residual: Tensor | None = None,
+    activation: str = "",
+    experts: Tensor | None = None,
+) -> None:
+    """out = norm(x) times the weight, plus bias and residual, or the activated gate times up.
+
+    x [tokens, columns], out and residual [tokens, rows], bias [rows]; with `activation` the first
+    half of the rows are gates, and out has half as many. With `experts` int64 [slots] the parts
+    hold several weights, x is [slots or 1, columns] and out [slots, rows]. All in x's dtype.
+    """
+    columns, tokens = x.shape[-1], x.shape[0]
+    slots = 1 if experts is None else experts.shape[0]
+    count = 1 if experts is not None else tokens
+    compiled_for = rounded_tokens(count)
+    forms = tuple(part.form for part in parts)
+    kernel = _product_kernel(forms, shape, compiled_for, x.dtype, x.device)
+    shared = columns // GROUP * SHARED_A_GROUP * compiled_for
+    threads = shape.warps * 32
+    kernel.allow_shared(shared)
+    rows_a_warp = shape.rows // 2 if activation else shape.rows
+    of_parts = [part.rows // (2 if activation else 1) for part in parts]
+    warps = [-(-rows // (rows_a_warp * shape.warps)) for rows in of_parts]
+    at_once = _multiprocessors(x.device) * shape.blocks
+    repeats = max(1, -(-sum(warps) * slots // at_once))
+    blocks = [-(-one // repeats) for one in warps]
+    call = _Call(
+        parts=tuple(_part(part) for part in parts),
+        x=x.data_ptr(),
+        norm=_address(norm and norm.weight),
+        bias=_address(bias),
+        residual=_address(residual),
+        out=out.data_ptr(),
+        experts=_address(experts),
+        x_stride=0 if experts is not None and tokens == 1 else x.stride(0),
+        out_stride=out.stride(0),
+        columns=columns,
+        rows=sum(part.rows for part in parts),
+        blocks0=blocks[0],
+        blocks1=sum(blocks[:2]),
+        repeats=repeats,
+        tokens=count,
+        activation=ACTIVATIONS[activation] if activation else -1,
+        epsilon=norm.epsilon if norm else 0.0,
+        offset=norm.offset if norm else 0.0,
+    )
+    kernel.launch((sum(blocks), slots), threads, shared, call)
+
+
+def values(part: Planes, out: Tensor, ids: Tensor | None = None) -> None:
+    """out [rows, columns], in bfloat16 or float16: the values of the part's rows, or of the rows
+    `ids` int64 of it."""
+    groups = out.shape[1] // GROUP
+    kernel = _values_kernel(part.form, out.dtype, out.device)
+    threads = 256
+    grid = -(-out.shape[0] * groups // threads)
+    arguments = (
+        _part(part),
+        ctypes.c_void_p(out.data_ptr()),
+        ctypes.c_void_p(_address(ids)),
+        ctypes.c_int64(out.shape[0]),
+        ctypes.c_int(groups),
+    )
+    kernel.launch((grid, 1), threads, 0, *arguments)
