@@ -10,7 +10,7 @@ import ctypes
 import functools
 import hashlib
 import logging
-import sys
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -86,9 +86,7 @@ class Kernel:
     ) -> None:
         """On torch's current stream. `arguments` are ctypes values or structures."""
         driver = _driver()
-        pointers = (ctypes.c_void_p * len(arguments))(
-            *(ctypes.addressof(one) for one in arguments)
-        )
+        pointers = (ctypes.c_void_p * len(arguments))(*(ctypes.addressof(one) for one in arguments))
         launch = _Launch(
             (*grid, 1),
             (threads, 1, 1),
@@ -97,9 +95,7 @@ class Kernel:
             self._attributes,
             self._count,
         )
-        check(
-            driver, driver.cuLaunchKernelEx(ctypes.byref(launch), self._function, pointers, None)
-        )
+        check(driver, driver.cuLaunchKernelEx(ctypes.byref(launch), self._function, pointers, None))
 
 
 def compiled(source: bytes, name: str, defines: Sequence[str], device: torch.device) -> Kernel:
@@ -107,24 +103,41 @@ def compiled(source: bytes, name: str, defines: Sequence[str], device: torch.dev
 
     Raises CudaError if the source does not compile or the module does not load.
     """
-    capability = torch.cuda.get_device_capability(device)
-    options = [
-        f"--gpu-architecture=sm_{capability[0]}{capability[1]}",
-        "--std=c++17",
-        *(f"-D{define}" for define in defines),
-    ]
-    file = _file(source, options)
-    programmatic = capability >= PROGRAMMATIC_FROM
+    programmatic = torch.cuda.get_device_capability(device) >= PROGRAMMATIC_FROM
+    options = _options(defines, device)
     try:
-        return Kernel(_loaded(file.read_bytes(), name), programmatic=programmatic)
-    except (OSError, CudaError):  # not there yet, or damaged: it is made again
-        image = _compile(source, options)
+        function = _loaded(image(source, defines, device), name)
+    except CudaError:  # a file of the cache that is damaged is made again
+        function = _loaded(_kept(_file(source, options), _compile(source, options)), name)
+    return Kernel(function, programmatic=programmatic)
+
+
+def image(source: bytes, defines: Sequence[str], device: torch.device) -> bytes:
+    """The module, compiled or taken from the user's cache; threads may compile side by side.
+
+    Raises CudaError if the source does not compile.
+    """
+    options = _options(defines, device)
+    file = _file(source, options)
+    try:
+        return file.read_bytes()
+    except OSError:
+        return _kept(file, _compile(source, options))
+
+
+def _options(defines: Sequence[str], device: torch.device) -> list[str]:
+    major, minor = torch.cuda.get_device_capability(device)
+    given = (f"-D{define}" for define in defines)
+    return [f"--gpu-architecture=sm_{major}{minor}", "--std=c++17", *given]
+
+
+def _kept(file: Path, image: bytes) -> bytes:
     try:
         private.make_folder(file.parent)
         private.write(file, image)
     except OSError as error:
         _log.warning("a compiled kernel is not kept: %s", error)
-    return Kernel(_loaded(image, name), programmatic=programmatic)
+    return image
 
 
 def _file(source: bytes, options: Sequence[str]) -> Path:
@@ -187,7 +200,7 @@ def _version() -> str:
 
 @functools.cache
 def _driver() -> Any:
-    if sys.platform == "win32":
+    if os.name == "nt":
         return ctypes.CDLL("nvcuda.dll")
     return ctypes.CDLL("libcuda.so.1")
 
@@ -197,7 +210,7 @@ def _nvrtc() -> Any:
     """The library that came with torch. Raises CudaError if there is none."""
     major = (torch.version.cuda or "").partition(".")[0]
     try:
-        if sys.platform != "win32":
+        if os.name != "nt":
             return ctypes.CDLL(f"libnvrtc.so.{major}")  # loaded by torch already
         beside = Path(torch.__file__).parent / "lib"
         return ctypes.CDLL(str(next(iter(sorted(beside.glob(f"nvrtc64_{major}*_0.dll"))))))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from engine import nvrtc
+from engine.attention.prologue import Norm
 from engine.formats.codes import GROUP
 from engine.formats.format import Format
 
@@ -35,6 +37,42 @@ class Shape(NamedTuple):
     blocks: int
     """Blocks of threads that a multiprocessor is to hold at the same time."""
 
+    def units(self, rows: int) -> int:
+        """Blocks of threads for so many rows of a result, if each warp takes its rows once."""
+        return -(-rows // (self.rows * self.warps))
+
+
+SHAPES: Final = (Shape(2, 8, 2, 2), Shape(2, 8, 2, 3), Shape(2, 4, 2, 4))
+SHAPES_OF_BYTES: Final = (Shape(2, 8, 2, 2), Shape(2, 8, 1, 3))
+"""Best of 17 on an H200 for the products of 1B and 8B models; the others are for codes of less than
+8 bits."""
+TOGETHER: Final = (4, 2, 1)
+"""Rows of x in one launch: from eight on the sums wait for each other."""
+MANY: Final = 8
+"""Times that all multiprocessors are filled, from which small blocks even out best."""
+
+
+def shape_for(forms: Sequence[Format], rows: int, multiprocessors: int) -> Shape:
+    """The shape that leaves the fewest multiprocessors idle; `rows` are a warp's, all in all."""
+    shapes = SHAPES_OF_BYTES if all(form.bits == 8 for form in forms) else SHAPES
+    if rows >= MANY * multiprocessors * shapes[-1].blocks * shapes[-1].warps * shapes[-1].rows:
+        return shapes[-1] if shapes is SHAPES else shapes[0]
+
+    def busy(shape: Shape) -> float:
+        at_once = multiprocessors * shape.blocks
+        turns = -(-shape.units(rows) // at_once)
+        return shape.units(rows) / (turns * at_once)
+
+    return max(shapes[:2], key=busy)
+
+
+class Wanted(NamedTuple):
+    """A product that will be computed."""
+
+    forms: tuple[Format, ...]
+    rows: int
+    tokens: int
+
 
 class Planes(NamedTuple):
     """A part of a weight: rows in one format."""
@@ -45,12 +83,6 @@ class Planes(NamedTuple):
     """Of one expert, if there are several."""
     begin: int
     """Its first row in the weight."""
-
-
-class Norm(NamedTuple):
-    weight: Tensor
-    epsilon: float
-    offset: float
 
 
 class _Part(ctypes.Structure):
@@ -104,6 +136,10 @@ def product_defines(
     )
 
 
+def value_defines(form: Format, dtype: torch.dtype) -> tuple[str, ...]:
+    return "VALUES", f"ELEMENT={ELEMENTS[dtype]}", f"F0={type_of(form)}"
+
+
 @functools.cache
 def _product_kernel(
     names: tuple[Format, ...], shape: Shape, tokens: int, dtype: torch.dtype, device: torch.device
@@ -112,9 +148,8 @@ def _product_kernel(
 
 
 @functools.cache
-def _values_kernel(form: Format, dtype: torch.dtype, device: torch.device) -> nvrtc.Kernel:
-    defines = ("VALUES", f"ELEMENT={ELEMENTS[dtype]}", f"F0={type_of(form)}")
-    return nvrtc.compiled(_source(), "values", defines, device)
+def values_kernel(form: Format, dtype: torch.dtype, device: torch.device) -> nvrtc.Kernel:
+    return nvrtc.compiled(_source(), "values", value_defines(form, dtype), device)
 
 
 @functools.cache
@@ -131,16 +166,33 @@ def _address(tensor: Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
-def rounded_tokens(tokens: int) -> int:
-    """The rows of x that a kernel is compiled for: the next power of two."""
-    return 1 << (tokens - 1).bit_length()
+def rows_together(columns: int, device: torch.device) -> int:
+    """Rows of x that one launch takes: 0 if a block's shared memory cannot hold one."""
+    properties = torch.cuda.get_device_properties(device)
+    most = getattr(properties, "shared_memory_per_block_optin", properties.shared_memory_per_block)
+    fits = int(most) // (columns // GROUP * SHARED_A_GROUP)
+    return next((count for count in TOGETHER if count <= fits), 0)
+
+
+def prepare(wanted: Iterable[Wanted], dtype: torch.dtype, device: torch.device) -> None:
+    """Compiles what is not in the user's cache, on all cores. Raises nvrtc.CudaError."""
+    multiprocessors = _multiprocessors(device)
+    defines = {
+        product_defines(
+            one.forms, shape_for(one.forms, one.rows, multiprocessors), one.tokens, dtype
+        )
+        for one in wanted
+    }
+    defines |= {value_defines(form, dtype) for one in wanted for form in one.forms}
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(lambda each: nvrtc.image(_source(), each, device), defines):
+            pass
 
 
 def product(
     x: Tensor,
     parts: Sequence[Planes],
     out: Tensor,
-    shape: Shape,
     *,
     norm: Norm | None = None,
     bias: Tensor | None = None,
@@ -157,8 +209,10 @@ def product(
     columns, tokens = x.shape[-1], x.shape[0]
     slots = 1 if experts is None else experts.shape[0]
     count = 1 if experts is not None else tokens
-    compiled_for = rounded_tokens(count)
+    compiled_for = 1 if count == 1 else rows_together(columns, x.device)
     forms = tuple(part.form for part in parts)
+    multiprocessors = _multiprocessors(x.device)
+    shape = shape_for(forms, sum(part.rows for part in parts) * slots, multiprocessors)
     kernel = _product_kernel(forms, shape, compiled_for, x.dtype, x.device)
     shared = columns // GROUP * SHARED_A_GROUP * compiled_for
     threads = shape.warps * 32
@@ -166,13 +220,13 @@ def product(
     rows_a_warp = shape.rows // 2 if activation else shape.rows
     of_parts = [part.rows // (2 if activation else 1) for part in parts]
     warps = [-(-rows // (rows_a_warp * shape.warps)) for rows in of_parts]
-    at_once = _multiprocessors(x.device) * shape.blocks
+    at_once = multiprocessors * shape.blocks
     repeats = max(1, -(-sum(warps) * slots // at_once))
     blocks = [-(-one // repeats) for one in warps]
     call = _Call(
         parts=tuple(_part(part) for part in parts),
         x=x.data_ptr(),
-        norm=_address(norm and norm.weight),
+        norm=_address(None if norm is None else norm.weight),
         bias=_address(bias),
         residual=_address(residual),
         out=out.data_ptr(),
@@ -196,7 +250,7 @@ def values(part: Planes, out: Tensor, ids: Tensor | None = None) -> None:
     """out [rows, columns], in bfloat16 or float16: the values of the part's rows, or of the rows
     `ids` int64 of it."""
     groups = out.shape[1] // GROUP
-    kernel = _values_kernel(part.form, out.dtype, out.device)
+    kernel = values_kernel(part.form, out.dtype, out.device)
     threads = 256
     grid = -(-out.shape[0] * groups // threads)
     arguments = (

@@ -287,56 +287,84 @@ struct Call {
   float epsilon, offset;     // of the norm
 };
 
+// Eight values a thread are read and made integers at a time, so many times at once as there are
+// registers for.
+#define BATCH (BLOCKS > 2 ? 2 : 4)
+
+struct Weights8 { uint4 by[BATCH]; };  // of the norm, for a thread's first values
+
+INLINE Weights8 first_norm_weights(const Call& a, int count) {
+  Weights8 found;
+#pragma unroll
+  for (int b = 0; b < BATCH; b++) {
+    int i = threadIdx.x + b * WARPS * 32;
+    if (a.norm && i < count) found.by[b] = *(const uint4*)(a.norm + i * 8);
+  }
+  return found;
+}
+
+// Thread i's eight values as integers in shared memory; four threads share a group and its scale.
+INLINE float write_integers(const Call& a, uint4* s, int groups, int i, bool real, uint4 raw, uint4 by) {
+  float v[8], squares = 0.f;
+  u32 w[4] = {raw.x, raw.y, raw.z, raw.w}, n[4] = {by.x, by.y, by.z, by.w};
+#pragma unroll
+  for (int j = 0; j < 8; j++) {
+    v[j] = real ? of_element((u16)(w[j / 2] >> (16 * (j & 1)))) : 0.f;
+    if (a.norm) {
+      squares = __fmaf_rn(v[j], v[j], squares);
+      if (real) v[j] = __fmul_rn(v[j], of_element((u16)(n[j / 2] >> (16 * (j & 1)))) + a.offset);
+    }
+  }
+  float most = 0.f;
+#pragma unroll
+  for (int j = 0; j < 8; j++) most = fmaxf(most, fabsf(v[j]));
+  most = fmaxf(most, __shfl_xor_sync(~0u, most, 1));
+  most = fmaxf(most, __shfl_xor_sync(~0u, most, 2));
+  float unit = most * (1.f / 32512.f), inverse = most > 1e-30f ? __fdividef(32512.f, most) : 0.f;
+  int sum = 0;
+  u32 high[2] = {0, 0}, low[2] = {0, 0};
+#pragma unroll
+  for (int j = 0; j < 8; j++) {
+    int n = __float2int_rn(v[j] * inverse);
+    sum += n;
+    high[j / 4] |= (u32)(n >> 8 & 255) << (8 * (j & 3));
+    low[j / 4] |= (u32)(n & 255) << (8 * (j & 3));
+  }
+  sum += __shfl_xor_sync(~0u, sum, 1);
+  int other = __shfl_xor_sync(~0u, sum, 2);
+  int g = i >> 2, q = i & 3;
+  if (g < groups) {
+    ((uint2*)(s + (q >> 1) * groups + g))[q & 1] = make_uint2(high[0], high[1]);
+    ((uint2*)(s + (2 + (q >> 1)) * groups + g))[q & 1] = make_uint2(low[0], low[1]);
+    if (q == 0) ((int4*)(s + 4 * groups))[g] = make_int4(__float_as_int(unit), sum, other, 0);
+  }
+  return squares;
+}
+
 // x as integers in shared memory; returns by `factor` what the norm multiplies each row with.
-INLINE void quantise(const Call& a, int groups, float factor[TOKENS]) {
+INLINE void quantise(const Call& a, int groups, const Weights8& first, float factor[TOKENS]) {
   __shared__ float squares_of[TOKENS][WARPS];
-  int threads = WARPS * 32;
+  const int threads = WARPS * 32;
+  int count = groups * 4, whole = (count + 31) & ~31;  // all lanes of a warp take part in shuffles
 #pragma unroll
   for (int t = 0; t < TOKENS; t++) {
     float squares = 0.f;
     const u16* x = a.x + (i64)(a.experts ? blockIdx.y : t) * a.x_stride;
     uint4* s = shared + (i64)t * 5 * groups;
-    for (int i = threadIdx.x; i < ((groups * 4 + 31) & ~31); i += threads) {  // eight values a thread, four threads a group
-      float v[8];
-      bool in = i < groups * 4 && t < a.tokens;
+    for (int begin = threadIdx.x; begin < whole; begin += threads * BATCH) {
+      uint4 raw[BATCH], by[BATCH];
 #pragma unroll
-      for (int j = 0; j < 8; j++) v[j] = 0.f;
-      if (in) {
-        uint4 raw = *(const uint4*)(x + i * 8);
-        u32 w[4] = {raw.x, raw.y, raw.z, raw.w};
-#pragma unroll
-        for (int j = 0; j < 4; j++) { v[2 * j] = of_element((u16)w[j]); v[2 * j + 1] = of_element((u16)(w[j] >> 16)); }
-        if (a.norm) {
-          uint4 by = *(const uint4*)(a.norm + i * 8);
-          u32 n[4] = {by.x, by.y, by.z, by.w};
-#pragma unroll
-          for (int j = 0; j < 8; j++) {
-            squares = __fmaf_rn(v[j], v[j], squares);
-            v[j] = __fmul_rn(v[j], of_element((u16)(n[j / 2] >> (16 * (j & 1)))) + a.offset);
-          }
+      for (int b = 0; b < BATCH; b++) {
+        int i = begin + b * threads;
+        if (i < count && t < a.tokens) {
+          raw[b] = *(const uint4*)(x + i * 8);
+          if (a.norm) by[b] = begin == threadIdx.x ? first.by[b] : *(const uint4*)(a.norm + i * 8);
         }
       }
-      float most = 0.f;
 #pragma unroll
-      for (int j = 0; j < 8; j++) most = fmaxf(most, fabsf(v[j]));
-      most = fmaxf(most, __shfl_xor_sync(~0u, most, 1));
-      most = fmaxf(most, __shfl_xor_sync(~0u, most, 2));
-      float unit = most * (1.f / 32512.f), inverse = most > 1e-30f ? 32512.f / most : 0.f;
-      int sum = 0; u32 high[2] = {0, 0}, low[2] = {0, 0};
-#pragma unroll
-      for (int j = 0; j < 8; j++) {
-        int n = __float2int_rn(v[j] * inverse);
-        sum += n;
-        high[j / 4] |= (u32)(n >> 8 & 255) << (8 * (j & 3));
-        low[j / 4] |= (u32)(n & 255) << (8 * (j & 3));
-      }
-      sum += __shfl_xor_sync(~0u, sum, 1);
-      int other = __shfl_xor_sync(~0u, sum, 2);
-      if (i < groups * 4) {
-        int g = i >> 2, q = i & 3;
-        ((uint2*)(s + (q >> 1) * groups + g))[q & 1] = make_uint2(high[0], high[1]);
-        ((uint2*)(s + (2 + (q >> 1)) * groups + g))[q & 1] = make_uint2(low[0], low[1]);
-        if (q == 0) ((int4*)(s + 4 * groups))[g] = make_int4(__float_as_int(unit), sum, other, 0);
+      for (int b = 0; b < BATCH; b++) {
+        int i = begin + b * threads;
+        if (i < whole) squares += write_integers(a, s, groups, i, i < count && t < a.tokens, raw[b], by[b]);
       }
     }
 #pragma unroll
@@ -379,10 +407,11 @@ template <class F> INLINE void product(const Call& a, const Part& p, int block) 
   };
   LAUNCH_DEPENDENTS;
   if (!a.experts) load(row0, 0);
+  Weights8 first = first_norm_weights(a, groups * 4);
   WAIT;
   if (a.experts) { expert = a.experts[blockIdx.y]; load(row0, 0); }
   float factor[TOKENS];
-  quantise(a, groups, factor);
+  quantise(a, groups, first, factor);
   for (int k = 0; k < a.repeats; k++) {
     int row = row0 + k * per;
     if (row >= count) return;
@@ -467,32 +496,47 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, BLOCKS) gemv(const __gr
 // ------------------------------------------------------------------------------ values
 
 // The values of rows of a weight, each as gguf's dequantize gives it, then rounded: a thread a group.
-extern "C" __global__ void values(const Part p, u16* out, const i64* ids, i64 rows, int groups) {
-  i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= rows * groups) return;
-  i64 row = i / groups;
-  int g = (int)(i - row * groups);
-  F0 form;
-  form.load(p, ids ? ids[row] : row, g, groups);
-  u32 c[8];
-  form.words(c);
-  float2 scale = form.scales.scale(), minimum = form.scales.minimum();
-  u32 packed[16];
+// What a block of threads computes lies together in `out`, and is written from shared memory so that
+// neighbouring threads write neighbouring bytes.
+#define THREADS 256
+
+extern "C" __global__ void __launch_bounds__(THREADS) values(const Part p, u16* out, const i64* ids, i64 rows, int groups) {
+  __shared__ uint4 staged[THREADS * 4];
+  i64 begin = (i64)blockIdx.x * THREADS, i = begin + threadIdx.x;
+  int turn = threadIdx.x >> 1 & 3;  // spreads a thread's four parts over the banks
+  if (i < rows * groups) {
+    i64 row = i / groups;
+    int g = (int)(i - row * groups);
+    F0 form;
+    form.load(p, ids ? ids[row] : row, g, groups);
+    u32 c[8];
+    form.words(c);
+    float2 scale = form.scales.scale(), minimum = form.scales.minimum();
+    u32 packed[16];
 #pragma unroll
-  for (int j = 0; j < 32; j += 2) {
-    u16 pair[2];
+    for (int j = 0; j < 32; j += 2) {
+      u16 pair[2];
 #pragma unroll
-    for (int k = 0; k < 2; k++) {
-      u32 byte = c[(j + k) / 4] >> (8 * ((j + k) & 3)) & 255;
-      int level = F0::Levels::SIGNED ? (int)(signed char)byte : (int)byte - F0::Levels::BY;
-      float s = j < 16 ? scale.x : scale.y, m = j < 16 ? minimum.x : minimum.y;
-      float v = __fmul_rn(s, (float)level);
-      pair[k] = to_element(F0::Scales::MINIMUM ? __fsub_rn(v, m) : v);
+      for (int k = 0; k < 2; k++) {
+        u32 byte = c[(j + k) / 4] >> (8 * ((j + k) & 3)) & 255;
+        int level = F0::Levels::SIGNED ? (int)(signed char)byte : (int)byte - F0::Levels::BY;
+        float s = j < 16 ? scale.x : scale.y, m = j < 16 ? minimum.x : minimum.y;
+        float v = __fmul_rn(s, (float)level);
+        pair[k] = to_element(F0::Scales::MINIMUM ? __fsub_rn(v, m) : v);
+      }
+      packed[j / 2] = (u32)pair[1] << 16 | pair[0];
     }
-    packed[j / 2] = (u32)pair[1] << 16 | pair[0];
-  }
-  uint4* to = (uint4*)(out + i * 32);
 #pragma unroll
-  for (int j = 0; j < 4; j++) to[j] = make_uint4(packed[4 * j], packed[4 * j + 1], packed[4 * j + 2], packed[4 * j + 3]);
+    for (int j = 0; j < 4; j++)
+      staged[threadIdx.x * 4 + (j ^ turn)] = make_uint4(packed[4 * j], packed[4 * j + 1], packed[4 * j + 2], packed[4 * j + 3]);
+  }
+  __syncthreads();
+  uint4* to = (uint4*)(out + begin * 32);
+  i64 count = min((i64)THREADS, rows * groups - begin) * 4;
+#pragma unroll
+  for (int k = 0; k < 4; k++) {
+    int at = k * THREADS + threadIdx.x, from = at >> 2;
+    if (at < count) to[at] = staged[from * 4 + ((at & 3) ^ (from >> 1 & 3))];
+  }
 }
 #endif

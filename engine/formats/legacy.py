@@ -20,9 +20,7 @@ def _scale_and_minimum(planes: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
 
 
 SCALE: Final = Scales("Scale", ((32, 1, torch.float16),), _scale)
-SCALE_AND_MINIMUM: Final = Scales(
-    "ScaleAndMinimum", ((32, 2, torch.float16),), _scale_and_minimum
-)
+SCALE_AND_MINIMUM: Final = Scales("ScaleAndMinimum", ((32, 2, torch.float16),), _scale_and_minimum)
 
 
 def nibbles(raw: Tensor) -> Tensor:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from engine.errors import CheckpointError, OutOfMemoryError, UnsupportedError, reason
+from engine.formats.format import Format
 from engine.loading import config_gate
 from engine.loading.families import Config, Family
 from engine.loading.weights import Extremes, Weight
 from engine.modeling import reading, rope
-from engine.modeling.blueprint import Blueprint, Place
+from engine.modeling.blueprint import AnyPlace, Blueprint, Place, PlaceInBlocks
 from engine.modeling.decoder import Decoder
 from engine.modeling.rope import LongRope
 
@@ -55,14 +56,15 @@ def assemble(
     device: torch.device,
     dtype: torch.dtype,
     progress: Progress,
+    forms: Mapping[str, Format] | None = None,
 ) -> Assembled:
-    """Returns the decoder with its weights in `dtype` on `device`.
+    """Returns the decoder with its weights in `dtype` on `device`, or in blocks of `forms`.
 
     `total` is in bytes of the weights' source. Raises CheckpointError for a weight that is missing,
     of the wrong shape or not finite, OutOfMemoryError when the device is full.
     """
     try:
-        blueprint, decoder, longrope = built(family, config, device, dtype)
+        blueprint, decoder, longrope = built(family, config, device, dtype, forms)
         state = _fill_state(blueprint, decoder, weights, total, device, dtype, progress)
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(
@@ -73,7 +75,11 @@ def assemble(
 
 
 def built(
-    family: Family, config: Any, device: torch.device, dtype: torch.dtype
+    family: Family,
+    config: Any,
+    device: torch.device,
+    dtype: torch.dtype,
+    forms: Mapping[str, Format] | None = None,
 ) -> tuple[Blueprint, Decoder, LongRope | None]:
     """The decoder of a family, without memory but for its rotary frequencies.
 
@@ -82,7 +88,7 @@ def built(
     """
     try:
         with torch.device("meta"):
-            blueprint = Blueprint(family.model_type()(config))
+            blueprint = Blueprint(family.model_type()(config), forms, dtype)
         rope.refuse_unstable(reading.rope_kinds(blueprint.reference))
         rotaries, longrope = reading.rotaries(blueprint.reference, dtype, device)
         decoder = Decoder(blueprint, reading.model_config(blueprint.reference, dtype), rotaries)
@@ -141,7 +147,7 @@ class _State:
         self.device = device
         self.extremes = Extremes()
         self.dtype = dtype
-        self.places: dict[str, Place] = blueprint.places
+        self.places: dict[str, AnyPlace] = blueprint.places
         self.parts: dict[str, dict[int, int]] = {}
         """Elements that are filled of each, by where in it they begin."""
         self.ignored = _ignored(blueprint.reference)
@@ -161,6 +167,9 @@ class _State:
             raise CheckpointError(f"This model has a weight twice: {weight.name}.")
         parts[begin] = math.prod(weight.shape)
         place = self.places[weight.name]
+        if isinstance(place, PlaceInBlocks):
+            self._place_blocks(weight, place)
+            return
         place.allocate(self.device, self.dtype)
 
         def write(room: torch.Tensor) -> torch.Tensor:
@@ -169,6 +178,16 @@ class _State:
             return part
 
         self.extremes.add(weight.name, place.fill(write))
+
+    def _place_blocks(self, weight: Weight, place: PlaceInBlocks) -> None:
+        if weight.planes is None or weight.form is not place.part.form:
+            raise CheckpointError(f"The parts of {weight.name} are stored in different ways.")
+        place.allocate(self.device)
+        rows = place.rows(weight.into)
+        for piece, planes in weight.planes(self.device):
+            place.fill(planes, rows[piece])
+            for plane in planes:
+                self.extremes.add(weight.name, plane)
 
     def _place_beside(self, weight: Weight) -> None:
         """One that has no place of its own in the model."""
@@ -190,10 +209,11 @@ class _State:
         for name, held in self.stored_tied.items():
             source = self.tied[name]
             place = self.places[source]
-            if source not in self.parts:
+            if source not in self.parts and isinstance(place, Place):
                 setattr(place.owner, place.attribute, held)
                 self.parts[source] = {0: held.numel()}
-            if not torch.equal(held, place.tensor):
+            here = place.tensor if isinstance(place, Place) else place.published(self.dtype)
+            if not torch.equal(held, here):
                 self.decoder.untie(held)
                 self.parts[name] = {0: held.numel()}
                 self.untied.append(name)

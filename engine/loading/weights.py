@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
 import torch
 
 from engine.errors import CheckpointError
+from engine.formats.format import Format
 
 View: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 """The part of a parameter that a weight fills: the parameter itself, or a view of it."""
@@ -29,6 +30,10 @@ class Weight(NamedTuple):
     size: int
     """Bytes in the file, for progress."""
     into: View = whole
+    form: Format | None = None
+    """Of the rows that `planes` yields; None for a weight that is not read as blocks."""
+    planes: Callable[[torch.device], Iterator[tuple[slice, list[torch.Tensor]]]] | None = None
+    """Piece by piece: which rows, and their planes."""
 
 
 def copied(tensor: torch.Tensor) -> Fill:

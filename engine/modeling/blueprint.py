@@ -6,12 +6,16 @@ place in the decoder, and a decoder that leaves one without a place is not this 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+
+from engine.formats.format import Format
+from engine.modeling.blocks import Part
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,68 @@ class Place:
         return filled
 
 
+@dataclass(frozen=True)
+class PlaceInBlocks:
+    """Where a published weight goes whose rows stay in blocks."""
+
+    part: Part
+    shape: torch.Size
+    """Of the published weight."""
+    begin: int = 0
+    """Its first row in the part."""
+    order: Tensor | None = None
+    """As in Place."""
+    transposed: bool = False
+    """Whether the published weight is [..., columns, rows] (gpt-oss's experts)."""
+
+    def allocate(self, device: torch.device) -> None:
+        self.part.allocate(device)
+
+    def rows(self, into: Callable[[Tensor], Tensor]) -> Tensor:
+        """int64: the rows of the part that a view of the published weight has, in its order."""
+        *lead, rows, columns = self.shape
+        if self.transposed:
+            rows, columns = columns, rows
+        numbers = torch.arange(math.prod(lead) * rows)
+        sides = (1, rows) if self.transposed else (rows, 1)
+        found = into(numbers.view(*lead, *sides)).flatten()
+        return self.begin + (found if self.order is None else self.order[found])
+
+    def fill(self, planes: Iterable[Tensor], rows: Tensor) -> None:
+        """Writes the planes of so many rows."""
+        first, last = int(rows[0]), int(rows[-1])
+        adjoining = last - first + 1 == len(rows) and bool((rows.diff() == 1).all())
+        index = rows.to(self.part.planes[0].device)
+        for room, plane in zip(self.part.planes, planes, strict=True):
+            if adjoining:
+                room[first : last + 1] = plane
+            else:
+                room[index] = plane
+
+    def published(self, dtype: torch.dtype) -> Tensor:
+        """The values as the checkpoint has them."""
+        rows = self.rows(lambda parameter: parameter)
+        values = self.part.values_of(rows.to(self.part.planes[0].device), dtype)
+        if not self.transposed:
+            return values.view(self.shape)
+        *lead, columns, count = self.shape
+        return values.view(*lead, count, columns).transpose(-1, -2)
+
+
+AnyPlace: TypeAlias = Place | PlaceInBlocks
+
+
 class Blueprint:
-    def __init__(self, reference: nn.Module) -> None:
-        """`reference` is transformers' causal model on the meta device."""
+    def __init__(
+        self,
+        reference: nn.Module,
+        forms: Mapping[str, Format] | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """`reference` is transformers' causal model on the meta device; `forms` are those of the
+        published weights that may stay in blocks; activations have `dtype`."""
+        self.forms = dict(forms or {})
+        self.dtype = dtype
         self.reference: Any = reference
         tied = dict(getattr(reference, "all_tied_weights_keys", None) or {})
         self.tied: dict[str, str] = tied
@@ -74,7 +137,7 @@ class Blueprint:
         self.stored = {name: t for name, t in reference.state_dict().items() if name not in tied}
         self.buffers = {name for name, _ in reference.named_buffers() if name in self.stored}
         """They keep their own dtype: a router's corrections are float32."""
-        self.places: dict[str, Place] = {}
+        self.places: dict[str, AnyPlace] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self.stored

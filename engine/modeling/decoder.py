@@ -12,7 +12,8 @@ from engine.attention.step import Step
 from engine.errors import UnsupportedError
 from engine.modeling import norms
 from engine.modeling.attention import AnyAttention, Attention
-from engine.modeling.blueprint import Blueprint, Place
+from engine.modeling.blocks import Part
+from engine.modeling.blueprint import Blueprint, Place, PlaceInBlocks
 from engine.modeling.config import AttentionConfig, LayerConfig, ModelConfig
 from engine.modeling.linear import Dense, Embedding, Linear, stored
 from engine.modeling.mla import LatentAttention
@@ -151,15 +152,18 @@ class Decoder:
 
     def parts(self) -> Iterator[Any]:
         """Whatever computes by kernels: linear layers, norms, attention."""
-        waiting: list[Any] = [self.head, self.norm, *self.layers]
+        return (part for part in self.everything() if hasattr(part, "kernels"))
+
+    def everything(self) -> Iterator[Any]:
+        """Every module of the decoder."""
+        waiting: list[Any] = [self.embedding, self.head, self.norm, *self.layers]
         while waiting:
             part = waiting.pop()
             if isinstance(part, tuple | list):
                 waiting += part
             elif type(part).__module__.startswith(f"{__package__}."):
                 waiting += vars(part).values()
-                if hasattr(part, "kernels"):
-                    yield part
+                yield part
 
     def untie(self, weight: Tensor) -> None:
         """Gives the output a weight of its own [vocabulary, hidden size]."""
@@ -169,13 +173,29 @@ class Decoder:
 
     def tensors(self) -> Iterator[Tensor]:
         """Every weight once, as it is held."""
-        seen = {(id(place.owner), place.attribute): place for place in self.places.values()}
+        dense = [place for place in self.places.values() if isinstance(place, Place)]
+        seen = {(id(place.owner), place.attribute): place for place in dense}
         for place in seen.values():
             yield place.tensor
+        for part in self.in_blocks():
+            yield from part.planes
+
+    def in_blocks(self) -> list[Part]:
+        """Every part of a weight that is in blocks, once."""
+        places = [place for place in self.places.values() if isinstance(place, PlaceInBlocks)]
+        return list({id(place.part): place.part for place in places}.values())
 
     def published(self) -> dict[str, Tensor]:
         """Every weight by its published name and in its published form: views where they can be."""
-        return {name: place.published() for name, place in self.places.items()}
+        return {
+            name: place.published() if isinstance(place, Place) else place.published(self.dtype)
+            for name, place in self.places.items()
+        }
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of activations."""
+        return self.config.dtype
 
 
 def _check_rotation(config: AttentionConfig, rotaries: Mapping[str, Rotary]) -> None:

@@ -7,13 +7,15 @@ kernels meet here. Weights of the same input are stored as one and are one produ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.modeling.blueprint import Blueprint, meta
+from engine.formats.format import Format
+from engine.modeling.blocks import InBlocks, Part
+from engine.modeling.blueprint import Blueprint, PlaceInBlocks, meta
 from engine.modeling.norms import AnyNorm, RMSNorm
 
 
@@ -25,6 +27,11 @@ class Dense:
         """[rows, columns]."""
         self.bias = bias
         """[rows]."""
+
+    @property
+    def gates_together(self) -> bool:
+        """Whether one launch computes gate and up."""
+        return self.bias is None
 
     def product(self, x: Tensor) -> Tensor:
         """x [tokens, columns] -> [tokens, rows]."""
@@ -57,12 +64,53 @@ class Dense:
         return functional.embedding(ids, self.tensor)
 
 
-def stored(blueprint: Blueprint, *names: str | None, orders: Sequence[Tensor | None] = ()) -> Dense:
-    """The weights that the reference's layers of those names have, one behind another.
+Weights: TypeAlias = Dense | InBlocks
+"""Either has `product`, `row_product`, `row_gate_up`, `largest_exact`, `of_tokens` and a bias."""
+
+
+def stored(
+    blueprint: Blueprint, *names: str | None, orders: Sequence[Tensor | None] = ()
+) -> Weights:
+    """The weights that the reference's layers of those names have, one behind another: in blocks if
+    all of them are.
 
     Without memory until they are loaded. `orders` are those of the rows of each.
     """
     layers = [name for name in names if name]
+    forms = [blueprint.forms.get(f"{name}.weight") for name in layers]
+    found = [form for form in forms if form is not None]
+    if len(found) == len(layers):
+        return _in_blocks(blueprint, layers, found, orders or [None] * len(layers))
+    return dense(blueprint, *layers, orders=orders)
+
+
+def _in_blocks(
+    blueprint: Blueprint,
+    layers: Sequence[str],
+    forms: Sequence[Format],
+    orders: Sequence[Tensor | None],
+) -> InBlocks:
+    parts: list[Part] = []
+    biased = f"{layers[0]}.bias" in blueprint
+    shapes = [blueprint.shape(f"{name}.weight") for name in layers]
+    rows = sum(shape[0] for shape in shapes)
+    made = InBlocks([], blueprint.dtype, meta(rows) if biased else None)
+    begin = 0
+    for name, form, shape, order in zip(layers, forms, shapes, orders, strict=True):
+        if not parts or parts[-1].form is not form:
+            parts.append(Part(form, 0, shape[1], begin))
+        part = parts[-1]
+        blueprint.places[f"{name}.weight"] = PlaceInBlocks(part, shape, part.rows, order)
+        part.rows += shape[0]
+        if biased:
+            blueprint.put(f"{name}.bias", made, "bias", begin, order)
+        begin += shape[0]
+    made.parts = parts
+    return made
+
+
+def dense(blueprint: Blueprint, *layers: str, orders: Sequence[Tensor | None] = ()) -> Dense:
+    """As `stored`, in the dtype that the model computes in, whatever the file has."""
     shapes = [blueprint.shape(f"{name}.weight") for name in layers]
     rows = sum(shape[0] for shape in shapes)
     biased = f"{layers[0]}.bias" in blueprint
@@ -82,7 +130,7 @@ class Linear:
     kernels: Any = None
     """engine.kernels.gemv for products of one row, or None for torch's."""
 
-    def __init__(self, weights: Dense, multiplier: float = 1.0) -> None:
+    def __init__(self, weights: Weights, multiplier: float = 1.0) -> None:
         self.weights = weights
         self.multiplier = multiplier
         """Granite's, of what is added to a residual."""
@@ -114,7 +162,7 @@ def before(x: Tensor, norm: AnyNorm | None) -> tuple[Tensor, RMSNorm | None]:
 class Embedding:
     """The vocabulary's matrix: a row for each token."""
 
-    def __init__(self, weights: Dense) -> None:
+    def __init__(self, weights: Weights) -> None:
         self.weights = weights
 
     def __call__(self, ids: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from engine.attention.step import Step
 from engine.modeling import norms, rope
 from engine.modeling.blueprint import Blueprint
 from engine.modeling.config import AttentionConfig
-from engine.modeling.linear import Linear, stored
+from engine.modeling.linear import Dense, Linear, dense, stored
 from engine.modeling.norms import AnyNorm
 from engine.modeling.rope import Angles
 
@@ -43,7 +43,8 @@ class LatentAttention:
         self.query = Linear(stored(blueprint, query, orders=(of_query,)))
         self.down = Linear(stored(blueprint, f"{at}.kv_a_proj_with_mqa", orders=(of_key,)))
         self.down_norm = norms.of(blueprint, f"{at}.kv_a_layernorm")
-        self.up = Linear(stored(blueprint, f"{at}.kv_b_proj"))
+        self.up: Dense = dense(blueprint, f"{at}.kv_b_proj")
+        """Multiplied with queries and results, not with x: it does not stay in blocks."""
         self.output = Linear(stored(blueprint, f"{at}.o_proj"), multiplier)
         self.input = self.query_low or self.query
         self.scoring = Scoring(config.scale)
@@ -65,7 +66,7 @@ class LatentAttention:
         key = rope.rotated(key[:, None], angles)
         query = torch.cat([plain, rope.rotated(turning, angles)], -1)
         latents = torch.cat([self.down_norm(latents)[:, None], key], -1)
-        up = self.up.weights.tensor.view(self.config.heads, -1, self.latent.rank)
+        up = self.up.tensor.view(self.config.heads, -1, self.latent.rank)
         out = step.attend_latent(self.index, query, latents, up, self.scoring)
         return self.output(out, residual=residual)
 

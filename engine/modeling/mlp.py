@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.modeling.blueprint import Blueprint
-from engine.modeling.linear import Dense, Linear, before, stored
+from engine.modeling.linear import Linear, Weights, before, stored
 from engine.modeling.norms import AnyNorm
 
 Activation: TypeAlias = Callable[[Tensor], Tensor]
@@ -47,14 +47,14 @@ class GateUp:
     kernels: Any = None
     """engine.kernels.gemv, or None for torch's operators."""
 
-    def __init__(self, weights: Dense, activation: tuple[str, Activation]) -> None:
+    def __init__(self, weights: Weights, activation: tuple[str, Activation]) -> None:
         self.product = Linear(weights)
         self.activation, self.activate = activation
 
     @property
     def one_launch(self) -> bool:
         """Whether a kernel computes all of it for one row."""
-        return bool(self.activation) and self.product.weights.bias is None
+        return bool(self.activation) and self.product.weights.gates_together
 
     def __call__(self, x: Tensor, norm: AnyNorm | None = None) -> Tensor:
         """x [tokens, columns], whose norm is taken first -> [tokens, rows / 2]."""
@@ -73,7 +73,7 @@ class GateUp:
 class Up:
     """activation(up(x))."""
 
-    def __init__(self, weights: Dense, activate: Activation) -> None:
+    def __init__(self, weights: Weights, activate: Activation) -> None:
         self.product = Linear(weights)
         self.activate = activate
 

@@ -14,15 +14,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.modeling.blueprint import Blueprint
+from engine.modeling.blocks import InBlocks, Part
+from engine.modeling.blueprint import Blueprint, PlaceInBlocks
 from engine.modeling.config import RouterConfig
-from engine.modeling.linear import Linear, stored
+from engine.modeling.linear import Linear, dense, stored
 from engine.modeling.mlp import MLP, activation_of
 from engine.modeling.norms import AnyNorm
 
 ROUTER: Final = ("gate", "router")
 SHARED: Final = ("shared_experts", "shared_expert")
 CORRECTION: Final = "e_score_correction_bias"
+FEW: Final = 4
+"""Tokens up to which each reads the blocks of its own experts."""
 
 
 class Router:
@@ -30,7 +33,8 @@ class Router:
 
     def __init__(self, blueprint: Blueprint, at: str, config: RouterConfig) -> None:
         self.config = config
-        self.linear = Linear(stored(blueprint, at))
+        self.weights = dense(blueprint, at)
+        self.linear = Linear(self.weights)
         name = f"{at}.{CORRECTION}"
         self.correction: Tensor | None = None
         """float32 [experts], added to the scores for the choice alone."""
@@ -58,7 +62,7 @@ class Router:
         """float32 [tokens, experts]."""
         if not self.config.exact:
             return self.linear(x).float()
-        return functional.linear(x.float(), self.linear.weights.tensor.float())
+        return functional.linear(x.float(), self.weights.tensor.float())
 
     def _in_best_groups(self, ranked: Tensor) -> Tensor:
         """bool [tokens, experts]."""
@@ -70,16 +74,51 @@ class Router:
         return mask[:, :, None].expand_as(grouped).reshape(ranked.shape)
 
 
+class Stack:
+    """A weight of each expert, in the dtype that the model computes in."""
+
+    def __init__(self, blueprint: Blueprint, name: str, *, transposed: bool) -> None:
+        self.transposed = transposed
+        """Whether it is [experts, columns, rows] (gpt-oss) in place of [experts, rows, columns]."""
+        self.tensor = blueprint.tensor(name, self, "tensor")
+
+    def product(self, x: Tensor, ends: Tensor) -> Tensor:
+        """x [tokens, columns] -> [tokens, rows]; expert i has those before ends[i], int32."""
+        by = self.tensor if self.transposed else self.tensor.transpose(-2, -1)
+        return functional.grouped_mm(x, by, offs=ends)
+
+
+class StackInBlocks:
+    """A weight of each expert, in blocks: one token reads those of its experts alone."""
+
+    def __init__(self, blueprint: Blueprint, name: str, *, transposed: bool) -> None:
+        experts, rows, columns = blueprint.shape(name)
+        if transposed:
+            rows, columns = columns, rows
+        part = Part(blueprint.forms[name], rows, columns, 0, experts)
+        self.weights = InBlocks([part], blueprint.dtype, None)
+        place = PlaceInBlocks(part, blueprint.shape(name), transposed=transposed)
+        blueprint.places[name] = place
+
+    def product(self, x: Tensor, ends: Tensor) -> Tensor:
+        """As Stack.product."""
+        return functional.grouped_mm(x, self.weights.all_experts().transpose(-2, -1), offs=ends)
+
+
+def stack(blueprint: Blueprint, name: str, *, transposed: bool) -> Stack | StackInBlocks:
+    kind = StackInBlocks if name in blueprint.forms else Stack
+    return kind(blueprint, name, transposed=transposed)
+
+
 class Experts:
-    """The gated MLPs of all experts of a layer: weights [experts, rows, columns]."""
+    """The gated MLPs of all experts of a layer."""
 
     def __init__(self, blueprint: Blueprint, at: str) -> None:
         module: Any = blueprint.reference.get_submodule(at)
         self.count = int(blueprint.shape(f"{at}.gate_up_proj")[0])
-        self.transposed = bool(getattr(module, "is_transposed", False))
-        """Whether the weights are [experts, columns, rows] (gpt-oss)."""
-        self.gate_up = blueprint.tensor(f"{at}.gate_up_proj", self, "gate_up")
-        self.down = blueprint.tensor(f"{at}.down_proj", self, "down")
+        transposed = bool(getattr(module, "is_transposed", False))
+        self.gate_up = stack(blueprint, f"{at}.gate_up_proj", transposed=transposed)
+        self.down = stack(blueprint, f"{at}.down_proj", transposed=transposed)
         self.gate_up_bias: Tensor | None = None
         self.down_bias: Tensor | None = None
         if f"{at}.gate_up_proj_bias" in blueprint:
@@ -90,20 +129,23 @@ class Experts:
         if hasattr(module, "limit"):
             self.limits = (float(module.alpha), float(module.limit))
         else:
-            _, self.activate = activation_of(module)
+            self.activation, self.activate = activation_of(module)
 
     def __call__(self, x: Tensor, experts: Tensor, weights: Tensor) -> Tensor:
         """x [tokens, hidden size], experts and weights [tokens, active] -> as x."""
+        if x.shape[0] <= FEW and x.is_cuda and self._in_blocks is not None:
+            rows = [self._of_token(x[i : i + 1], experts[i], weights[i]) for i in range(len(x))]
+            return rows[0] if len(rows) == 1 else torch.cat(rows)
         active = experts.shape[1]
         sorted_experts, order = experts.reshape(-1).sort()
         # As whole numbers on a GPU and as fractions elsewhere: histc has no other kernels.
         counted = sorted_experts.int() if x.is_cuda else sorted_experts.float()
         counts = torch.histc(counted, bins=self.count, min=0, max=self.count - 1)
         ends = counts.cumsum(0, dtype=torch.int32)
-        both = self._product(x[order // active], self.gate_up, ends)
+        both = self.gate_up.product(x[order // active], ends)
         if self.gate_up_bias is not None:
             both = both + self.gate_up_bias[sorted_experts]
-        out = self._product(self._gated(both), self.down, ends)
+        out = self.down.product(self._gated(both), ends)
         if self.down_bias is not None:
             out = out + self.down_bias[sorted_experts]
         out = out * weights.reshape(-1)[order][:, None]
@@ -111,9 +153,29 @@ class Experts:
         back[order] = torch.arange(order.shape[0], device=order.device)
         return out[back].view(x.shape[0], active, -1).sum(1).to(x.dtype)
 
-    def _product(self, x: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
-        by = weight if self.transposed else weight.transpose(-2, -1)
-        return functional.grouped_mm(x, by, offs=ends)
+    @property
+    def _in_blocks(self) -> tuple[InBlocks, InBlocks] | None:
+        """The weights of gate and up, and of down, if both are in blocks."""
+        if isinstance(self.gate_up, StackInBlocks) and isinstance(self.down, StackInBlocks):
+            return self.gate_up.weights, self.down.weights
+        return None
+
+    def _of_token(self, x: Tensor, experts: Tensor, weights: Tensor) -> Tensor:
+        """x [1, hidden size], experts and weights [active] -> as x."""
+        if self._in_blocks is None:
+            raise ValueError("the weights are not in blocks")
+        gate_up, down = self._in_blocks
+        if self.limits is None and self.activation and self.gate_up_bias is None:
+            inner = gate_up.of_experts(x, experts, self.activation)
+        else:
+            both = gate_up.of_experts(x, experts)
+            if self.gate_up_bias is not None:
+                both = both + self.gate_up_bias[experts]
+            inner = self._gated(both)
+        out = down.of_experts(inner, experts)
+        if self.down_bias is not None:
+            out = out + self.down_bias[experts]
+        return (out * weights[:, None]).sum(0, keepdim=True).to(x.dtype)
 
     def _gated(self, both: Tensor) -> Tensor:
         if self.limits is None:

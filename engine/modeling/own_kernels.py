@@ -17,7 +17,7 @@ from engine.kernels.autotune import GATE_UP, LINEAR, Shape
 from engine.kernels.available import own_kernels
 from engine.kernels.prologue import Norm
 from engine.modeling.decoder import Decoder
-from engine.modeling.linear import Linear
+from engine.modeling.linear import Dense, Linear
 from engine.modeling.mlp import MLP, GateUp
 from engine.modeling.norms import RMSNorm
 
@@ -29,8 +29,8 @@ _log = logging.getLogger(__name__)
 def give(model: Decoder) -> bool:
     """Whether the model runs by them from now on: not without a CUDA GPU or Triton, nor if they
     fail. Raises what says that memory is used up."""
-    weights = next(model.tensors())
-    kernels = own_kernels() if weights.is_cuda and weights.dtype in HALVES else None
+    on_gpu = next(model.tensors()).is_cuda
+    kernels = own_kernels() if on_gpu and model.dtype in HALVES else None
     if kernels is None:
         return False
     try:
@@ -98,7 +98,7 @@ def products(model: Decoder) -> Iterator[tuple[Shape, Tensor, Norm | None]]:
     parts = list(model.parts())
     gated = {id(p.product) for p in parts if isinstance(p, GateUp) and p.one_launch}
     for part in parts:
-        if isinstance(part, Linear):
+        if isinstance(part, Linear) and isinstance(part.weights, Dense):
             weight, norm = part.weights.tensor, normed.get(id(part))
             rows, columns = weight.shape
             if id(part) in gated:

@@ -63,8 +63,10 @@ def write(
     made: Any,
     options: Options | None = None,
     change: Callable[[Any], None] = lambda _: None,
+    type_of: Callable[[str], str] = lambda _: "F32",
 ) -> Path:
-    """`change` may alter the metadata."""
+    """`change` may alter the metadata; `type_of` a tensor's name is ggml's name of its type, for
+    matrices whose rows are whole blocks of it."""
     options = options or Options()
     config = made.config
     conversion = CONVERSIONS[config.model_type]
@@ -82,7 +84,12 @@ def write(
     for name, tensor in _written(made, conversion, options):
         known = names.get_name(name, try_suffixes=(".weight", ".bias")) or name
         assert known.startswith(("blk.", "token_embd", "output", "rope_f")), name
-        writer.add_tensor(known, np.ascontiguousarray(tensor.float().numpy()))
+        data = np.ascontiguousarray(tensor.float().numpy())
+        kind = gguf.GGMLQuantizationType[type_of(known)]
+        if data.ndim < 2 or data.shape[-1] % gguf.GGML_QUANT_SIZES[kind][0]:
+            kind = gguf.GGMLQuantizationType.F32
+        blocks = gguf.quants.quantize(data, kind)
+        writer.add_tensor(known, blocks, raw_dtype=kind)
     for name, factors in _rope_factors(config):
         writer.add_tensor(name, np.array(factors, np.float32))
     if options.further_block:

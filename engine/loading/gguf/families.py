@@ -74,6 +74,10 @@ def odd(parameter: Tensor, _: Config) -> Tensor:
     return parameter[..., 1::2]
 
 
+KEEPS_ROWS: Final = (first_half, second_half, transposed, even_columns, odd_columns)
+"""Views of a weight whose rows, or columns if it is transposed, are whole rows of the tensor."""
+
+
 def _by_head(kv_b: Tensor, config: Config) -> Tensor:
     """[heads, key and value sizes without rotation, latent size]."""
     rows = int(config["qk_nope_head_dim"]) + int(config["v_head_dim"])

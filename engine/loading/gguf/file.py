@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from engine.errors import CheckpointError, shown
-from engine.loading.assembly import Progress, assemble, config_object
+from engine.formats.format import Format
+from engine.kernels import blocks
+from engine.loading.assembly import Assembled, Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
     Checkpoint,
@@ -28,6 +30,7 @@ from engine.loading.gguf import weights as gguf_weights
 from engine.loading.gguf.conversion import Conversion, converted
 from engine.loading.gguf.header import GGUFHeader
 from engine.loading.sandbox import prompts
+from engine.modeling import block_kernels
 from engine.modeling.decoder import Decoder
 
 
@@ -50,15 +53,24 @@ def load(
     shapes = (tensor.shape for tensor in header.tensors.values())
     config = config_object(row.family, dict(conversion.config, dtype=dtype), shapes, path.name)
     stored = gguf_weights.stored(header, row, conversion.config)
-    assembled = assemble(
-        row.family,
-        config,
-        gguf_weights.weights(header, stored),
-        sum(one.info.size for one in stored),
-        device=device,
-        dtype=dtype,
-        progress=progress,
-    )
+    forms = gguf_weights.forms(stored) if blocks.run_on(device, dtype) else {}
+
+    def filled(forms: Mapping[str, Format]) -> Assembled:
+        return assemble(
+            row.family,
+            config,
+            gguf_weights.weights(header, stored, forms),
+            sum(one.info.size for one in stored),
+            device=device,
+            dtype=dtype,
+            progress=progress,
+            forms=forms,
+        )
+
+    assembled = filled(forms)
+    if wrong := block_kernels.wrong(assembled.model):
+        del assembled  # its memory is for what takes its place
+        assembled = filled({name: form for name, form in forms.items() if form not in wrong})
     if assembled.left_out:
         raise CheckpointError(f"This model has a weight too many: {shown(assembled.left_out[0])}.")
     _divide_frequencies(assembled.model, gguf_weights.rope_factors(header))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,10 +16,12 @@ import torch
 from torch import Tensor
 
 from engine.errors import CheckpointError, UnsupportedError, shown
+from engine.formats.format import Format
+from engine.formats.registry import FORMATS
 from engine.loading import steady_file
 from engine.loading.families import Config
 from engine.loading.gguf import types as gguf_types
-from engine.loading.gguf.families import BLOCK, FACTORS, GGUF, Part, Rows
+from engine.loading.gguf.families import BLOCK, FACTORS, GGUF, KEEPS_ROWS, Part, Rows
 from engine.loading.gguf.header import GGUFHeader, TensorInfo
 from engine.loading.weights import View, Weight, copied, whole
 
@@ -29,6 +31,10 @@ NO_WEIGHTS: Final = {ROPE_FACTORS, *FACTORS.values()}
 """Tensors that are settings."""
 ROWS_BYTES: Final = 1 << 16
 """gguf dequantises 16 rows at a time in Python: longer rows make fewer turns (2.4 s -> 0.9 s)."""
+BLOCKS_BYTES: Final = 1 << 26
+"""Blocks are read and repacked in pieces of so much of the file."""
+MATRIX: Final = (2, 3)
+"""Dimensions of one, and of one for each expert."""
 PIECE_BYTES: Final = 1 << 23
 """A tensor is dequantised in pieces of so much of the file: Gemma's embedding alone took 6 s."""
 THREADS: Final = 2
@@ -61,6 +67,8 @@ class Place:
     offset: float = 0.0
     """To be taken off."""
     shape: tuple[int, ...] | None = None
+    whole_rows: bool = True
+    """Whether rows of the tensor are rows of the parameter."""
 
     def of(self, tensor: Tensor) -> Tensor:
         part = tensor if self.rows is None else tensor[self.rows]
@@ -111,8 +119,86 @@ def _by_expert(info: TensorInfo, row: GGUF) -> list[TensorInfo]:
     ]
 
 
-def weights(header: GGUFHeader, tensors: list[Stored]) -> Iterator[Weight]:
-    """Each tensor under transformers' name, float32."""
+def forms(tensors: list[Stored]) -> dict[str, Format]:
+    """The formats of the weights that may stay in blocks, by their names in the model.
+
+    Those whose tensors are all of one type, row for row; biases and norms are no matrices.
+    """
+    found: dict[str, set[Format | None]] = {}
+    for one in tensors:
+        for place in one.places:
+            found.setdefault(place.name, set()).add(_form(one.info, place))
+    alone = {name: next(iter(each)) for name, each in found.items() if len(each) == 1}
+    return {name: form for name, form in alone.items() if form is not None}
+
+
+def _form(info: TensorInfo, place: Place) -> Format | None:
+    row_by_row = place.whole_rows and not place.offset and place.shape is None
+    if not row_by_row or isinstance(place.rows, int) or len(info.shape) not in MATRIX:
+        return None
+    return FORMATS.get(info.type.name)
+
+
+def weights(
+    header: GGUFHeader, tensors: list[Stored], forms: Mapping[str, Format]
+) -> Iterator[Weight]:
+    """Each tensor under transformers' name, float32; of those that have a form, the blocks too."""
+    dense: list[Stored] = []
+    for one in tensors:
+        if any(place.name in forms for place in one.places):
+            yield from _in_blocks(header, one, forms)
+        else:
+            dense.append(one)
+    yield from _dense(header, dense)
+
+
+def _in_blocks(header: GGUFHeader, one: Stored, forms: Mapping[str, Format]) -> Iterator[Weight]:
+    size = one.info.size
+    for place in one.places:
+        form = forms.get(place.name)
+        found: dict[str, Any] = {}
+        if form is not None:
+            found = {"form": form, "planes": partial(_planes, header, one.info, place, form)}
+        shape = place.of(torch.empty(one.info.shape, device="meta")).shape
+        yield Weight(
+            place.name, shape, partial(_filled, header, one.info, place), size, place.into, **found
+        )
+        size = 0
+
+
+def _filled(header: GGUFHeader, info: TensorInfo, place: Place, target: Tensor) -> None:
+    target.copy_(place.of(torch.from_numpy(dequantise(header, info))))
+
+
+def _planes(
+    header: GGUFHeader, info: TensorInfo, place: Place, form: Format, device: torch.device
+) -> Iterator[tuple[slice, list[Tensor]]]:
+    """Rows of the weight and their planes on the device, some of the file at a time.
+
+    Raises CheckpointError for a file that has changed.
+    """
+    per_row = info.shape[-1] // form.block * form.size
+    count = info.size // per_row
+    numbers = place.of(torch.arange(count)[:, None])[:, 0]
+    """The rows of the tensor, in the order of the weight's."""
+    turned = bool(place.heads)
+    first = int(numbers.min())
+    step = count if turned else max(1, BLOCKS_BYTES // per_row)
+    for begin in range(0, len(numbers), step):
+        rows = numbers[begin : begin + step]
+        raw = _raw(header, info, (first + begin) * per_row, len(rows) * per_row)
+        blocks = torch.from_numpy(raw).view(len(rows), per_row)
+        if turned:
+            blocks = blocks[rows - first]
+        yield slice(begin, begin + len(rows)), form.repacked(blocks.to(device))
+
+
+def _raw(header: GGUFHeader, info: TensorInfo, begin: int, size: int) -> Bytes:
+    with steady_file.opened(info.path, header.file_of(info)) as file:
+        return np.frombuffer(file.read(info.offset + begin, size), np.uint8)
+
+
+def _dense(header: GGUFHeader, tensors: list[Stored]) -> Iterator[Weight]:
     with ThreadPoolExecutor(THREADS) as pool:
         running: deque[Future[list[Tensor]]] = deque()
         ahead = iter(tensors)
@@ -163,7 +249,9 @@ def places(info: TensorInfo, row: GGUF, config: Config) -> list[Place]:
         if info.shape[0] > int(config["num_attention_heads"]):
             raise CheckpointError(f"A weight of {info.shape[0]} rows has not as many heads.")
         return [Place(prefix + target.name.format(i), rows=i) for i in range(info.shape[0])]
-    return [Place(prefix + target.name, _view(target, expert, config), shape=target.shape)]
+    view = _view(target, expert, config)
+    keeps_rows = target.into is None or target.into in KEEPS_ROWS
+    return [Place(prefix + target.name, view, shape=target.shape, whole_rows=keeps_rows)]
 
 
 def unknown(info: TensorInfo) -> UnsupportedError:

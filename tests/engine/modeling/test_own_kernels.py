@@ -207,8 +207,8 @@ def test_no_kernels_are_given_without_a_gpu() -> None:
 
 def on_gpu(model: Decoder) -> Any:
     """The decoder as `give` sees one on a GPU."""
-    weight = SimpleNamespace(is_cuda=True, dtype=torch.bfloat16)
-    return SimpleNamespace(tensors=lambda: iter([weight]), use=model.use)
+    weight = SimpleNamespace(is_cuda=True)
+    return SimpleNamespace(tensors=lambda: iter([weight]), dtype=torch.bfloat16, use=model.use)
 
 
 def test_a_kernel_that_does_not_compile_leaves_the_model_as_it_was(

@@ -1,0 +1,163 @@
+"""A weight that stays in blocks of small integers, as its file has it (engine/formats).
+
+Few rows of activations are multiplied by Hearth's CUDA kernels; for many rows the values are
+written out for one product, and given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.attention.prologue import Norm
+from engine.formats import cuda
+from engine.formats.cuda import Planes
+from engine.formats.format import Format
+
+FEW: Final = 16
+"""Rows of x up to which a product reads the blocks themselves."""
+
+
+class Part:
+    """Rows of a weight in one format; of several experts, those of each one after another."""
+
+    def __init__(self, form: Format, rows: int, columns: int, begin: int, experts: int = 1) -> None:
+        """Without memory until `allocate`. `begin` is the first row in the weight."""
+        self.form, self.rows, self.columns, self.begin = form, rows, columns, begin
+        self.experts = experts
+        self.planes: list[Tensor] = []
+
+    def allocate(self, device: torch.device) -> None:
+        """Gives the planes their memory, if they have none yet."""
+        if not self.planes:
+            shapes = self.form.planes(self.rows * self.experts, self.columns)
+            self.planes = [torch.empty(s, dtype=d, device=device) for s, d in shapes]
+
+    @property
+    def as_planes(self) -> Planes:
+        return Planes(self.form, tuple(self.planes), self.rows, self.begin)
+
+    @property
+    def finite(self) -> Iterator[Tensor]:
+        """What may be no number."""
+        return (plane for plane in self.planes if plane.is_floating_point())
+
+    def values(self, dtype: torch.dtype) -> Tensor:
+        """[rows of all experts, columns]."""
+        if self.planes[0].is_cuda and dtype in cuda.ELEMENTS:
+            out = self.planes[0].new_empty((self.rows * self.experts, self.columns), dtype=dtype)
+            cuda.values(self.as_planes, out)
+            return out
+        return self.form.dequantised(self.planes).to(dtype)
+
+    def values_of(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
+        """[n, columns] for rows int64 [n] of the part."""
+        if rows.is_cuda and dtype in cuda.ELEMENTS:
+            out = torch.empty((rows.shape[0], self.columns), dtype=dtype, device=rows.device)
+            cuda.values(self.as_planes, out, rows)
+            return out
+        return self.form.dequantised([plane[rows] for plane in self.planes]).to(dtype)
+
+
+class InBlocks:
+    """The format of a weight whose parts are in blocks."""
+
+    def __init__(self, parts: Sequence[Part], dtype: torch.dtype, bias: Tensor | None) -> None:
+        """`dtype` is that of activations."""
+        self.parts = list(parts)
+        self.dtype = dtype
+        self.bias = bias
+        """[rows]."""
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self.parts)
+
+    @property
+    def columns(self) -> int:
+        return self.parts[0].columns
+
+    @property
+    def gates_together(self) -> bool:
+        """Whether one launch computes gate and up."""
+        return len(self.parts) == 1 and self.bias is None
+
+    @property
+    def experts(self) -> int:
+        return self.parts[0].experts
+
+    def product(self, x: Tensor) -> Tensor:
+        """x [tokens, columns] -> [tokens, rows]."""
+        if x.shape[0] <= FEW and x.is_cuda and cuda.rows_together(self.columns, x.device):
+            return self._few(x, None, None)
+        if len(self.parts) == 1:
+            return functional.linear(x, self.parts[0].values(self.dtype), self.bias)
+        out = torch.cat([functional.linear(x, part.values(self.dtype)) for part in self.parts], -1)
+        return out if self.bias is None else out + self.bias
+
+    def row_product(
+        self, _kernels: Any, x: Tensor, norm: Norm | None, residual: Tensor | None
+    ) -> Tensor:
+        """The same for few rows, the norm of x before it and the sum behind it, in one launch."""
+        return self._few(x, norm, residual)
+
+    def _few(self, x: Tensor, norm: Norm | None, residual: Tensor | None) -> Tensor:
+        out = x.new_empty((x.shape[0], self.rows))
+        x = x.contiguous()
+        parts = [part.as_planes for part in self.parts]
+        together = cuda.rows_together(self.columns, x.device)
+        for begin in range(0, x.shape[0], together):
+            here = slice(begin, begin + together)
+            cuda.product(
+                x[here],
+                parts,
+                out[here],
+                norm=norm,
+                bias=self.bias,
+                residual=None if residual is None else residual[here],
+            )
+        return out
+
+    def row_gate_up(self, _kernels: Any, x: Tensor, activation: str, norm: Norm | None) -> Tensor:
+        """For one row: the first half of the rows, activated, times the second half."""
+        out = x.new_empty((1, self.rows // 2))
+        part = self.parts[0].as_planes
+        cuda.product(x.contiguous(), [part], out, norm=norm, activation=activation)
+        return out
+
+    def of_experts(self, x: Tensor, experts: Tensor, activation: str = "") -> Tensor:
+        """For one token: x [1 or slots, columns] times the weight of each expert int64 [slots] ->
+        [slots, rows], or with an activation [slots, rows / 2]."""
+        rows = self.rows // 2 if activation else self.rows
+        out = x.new_empty((experts.shape[0], rows))
+        parts = [part.as_planes for part in self.parts]
+        cuda.product(x.contiguous(), parts, out, activation=activation, experts=experts)
+        return out
+
+    def all_experts(self) -> Tensor:
+        """[experts, rows, columns]."""
+        found = [p.values(self.dtype).view(p.experts, p.rows, p.columns) for p in self.parts]
+        return found[0] if len(found) == 1 else torch.cat(found, 1)
+
+    def largest_exact(self, x: Tensor, product: Tensor, count: int) -> Tensor:
+        """As Dense.largest_exact."""
+        rounded = product.float()
+        best = rounded.topk(min(count, rounded.shape[1])).indices
+        weights = self._rows(best.flatten(), torch.float32).view(*best.shape, -1)
+        exact = (weights @ x.float()[..., None])[..., 0]
+        if self.bias is not None:
+            exact += self.bias[best]
+        return rounded.scatter_(-1, best, exact)
+
+    def of_tokens(self, ids: Tensor) -> Tensor:
+        """[tokens, columns] for ids int64 [tokens]."""
+        return self._rows(ids, self.dtype)
+
+    def _rows(self, ids: Tensor, dtype: torch.dtype) -> Tensor:
+        if len(self.parts) != 1:
+            raise ValueError("rows are looked up in a weight of one format")
+        return self.parts[0].values_of(ids, dtype)
