@@ -21,7 +21,7 @@ class Scales:
     """How the scale of a group, and what is taken off it, are kept."""
 
     cuda: str
-    """The struct of kernels.cu that reads them."""
+    """The struct of kernels/blocks.cu that reads them."""
     planes: tuple[tuple[int, int, torch.dtype], ...]
     """Of each plane: the values that an entry is for, the numbers of an entry, and their dtype."""
     floats: Callable[[tuple[Tensor, ...]], tuple[Tensor, Tensor | None]]
@@ -49,7 +49,7 @@ class Format:
     fields: Callable[[Tensor], Fields]
     """Blocks as a file has them, uint8 [blocks, size], taken apart."""
     cuda: str = "Offset<0>"
-    """The struct of kernels.cu that makes levels of codes."""
+    """The struct of kernels/blocks.cu that makes levels of codes."""
 
     def planes(self, rows: int, columns: int) -> list[tuple[tuple[int, ...], torch.dtype]]:
         """Shapes and dtypes of the planes of such a weight: those of the codes, then the scales'.

@@ -8,11 +8,11 @@ from typing import Final
 
 import torch
 
-from engine import memory
+from engine.device import memory
 from engine.errors import reason
-from engine.formats import cuda
-from engine.formats.cuda import Planes, Wanted
 from engine.formats.format import Format
+from engine.kernels import blocks as kernels
+from engine.kernels.blocks import Planes, Wanted
 from engine.modeling.blocks import InBlocks, Part
 from engine.modeling.decoder import Decoder
 from engine.modeling.linear import Linear
@@ -36,7 +36,7 @@ def wrong(model: Decoder) -> dict[Format, str]:
         return found
     device = next(iter(examples.values())).planes[0].device
     try:
-        cuda.prepare(list(_wanted(model)), model.dtype, device)
+        kernels.prepare(list(_wanted(model)), model.dtype, device)
     except Exception as fault:  # noqa: BLE001 - the compiler's, the driver's or ctypes' own
         return dict.fromkeys(examples, reason(fault))
     for form, part in examples.items():
@@ -59,7 +59,7 @@ def _wanted(model: Decoder) -> Iterator[Wanted]:
         if isinstance(part, Linear) and isinstance(part.weights, InBlocks):
             weights = part.weights
             device = weights.parts[0].planes[0].device
-            for tokens in {1, cuda.rows_together(weights.columns, device)} - {0}:
+            for tokens in {1, kernels.rows_together(weights.columns, device)} - {0}:
                 yield Wanted(_forms(weights), weights.rows, tokens)
         elif isinstance(part, Mixture):
             for stack in (part.experts.gate_up, part.experts.down):
@@ -80,11 +80,11 @@ def _error(part: Part, dtype: torch.dtype) -> float:
     exact = part.form.dequantised(planes)
     values = exact.to(dtype)
     out = torch.empty_like(values)
-    cuda.values(few, out)
+    kernels.values(few, out)
     if not torch.equal(out, values):
         return torch.inf
     x = torch.randn(1, part.columns, device=exact.device).to(dtype)
     product = x.new_empty((1, count))
-    cuda.product(x, [few], product)
+    kernels.product(x, [few], product)
     expected = x.float() @ exact.T
     return float((product.float() - expected).norm() / expected.norm())

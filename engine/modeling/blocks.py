@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.attention.prologue import Norm
-from engine.formats import cuda
-from engine.formats.cuda import Planes
 from engine.formats.format import Format
+from engine.kernels import blocks as kernels
+from engine.kernels.blocks import Planes
+from engine.kernels.prologue import Norm
 
 FEW: Final = 16
 """Rows of x up to which a product reads the blocks themselves."""
@@ -48,17 +48,17 @@ class Part:
 
     def values(self, dtype: torch.dtype) -> Tensor:
         """[rows of all experts, columns]."""
-        if self.planes[0].is_cuda and dtype in cuda.ELEMENTS:
+        if self.planes[0].is_cuda and dtype in kernels.ELEMENTS:
             out = self.planes[0].new_empty((self.rows * self.experts, self.columns), dtype=dtype)
-            cuda.values(self.as_planes, out)
+            kernels.values(self.as_planes, out)
             return out
         return self.form.dequantised(self.planes).to(dtype)
 
     def values_of(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
         """[n, columns] for rows int64 [n] of the part."""
-        if rows.is_cuda and dtype in cuda.ELEMENTS:
+        if rows.is_cuda and dtype in kernels.ELEMENTS:
             out = torch.empty((rows.shape[0], self.columns), dtype=dtype, device=rows.device)
-            cuda.values(self.as_planes, out, rows)
+            kernels.values(self.as_planes, out, rows)
             return out
         return self.form.dequantised([plane[rows] for plane in self.planes]).to(dtype)
 
@@ -92,7 +92,7 @@ class InBlocks:
 
     def product(self, x: Tensor) -> Tensor:
         """x [tokens, columns] -> [tokens, rows]."""
-        if x.shape[0] <= FEW and x.is_cuda and cuda.rows_together(self.columns, x.device):
+        if x.shape[0] <= FEW and x.is_cuda and kernels.rows_together(self.columns, x.device):
             return self._few(x, None, None)
         if len(self.parts) == 1:
             return functional.linear(x, self.parts[0].values(self.dtype), self.bias)
@@ -109,10 +109,10 @@ class InBlocks:
         out = x.new_empty((x.shape[0], self.rows))
         x = x.contiguous()
         parts = [part.as_planes for part in self.parts]
-        together = cuda.rows_together(self.columns, x.device)
+        together = kernels.rows_together(self.columns, x.device)
         for begin in range(0, x.shape[0], together):
             here = slice(begin, begin + together)
-            cuda.product(
+            kernels.product(
                 x[here],
                 parts,
                 out[here],
@@ -126,7 +126,7 @@ class InBlocks:
         """For one row: the first half of the rows, activated, times the second half."""
         out = x.new_empty((1, self.rows // 2))
         part = self.parts[0].as_planes
-        cuda.product(x.contiguous(), [part], out, norm=norm, activation=activation)
+        kernels.product(x.contiguous(), [part], out, norm=norm, activation=activation)
         return out
 
     def of_experts(self, x: Tensor, experts: Tensor, activation: str = "") -> Tensor:
@@ -135,7 +135,7 @@ class InBlocks:
         rows = self.rows // 2 if activation else self.rows
         out = x.new_empty((experts.shape[0], rows))
         parts = [part.as_planes for part in self.parts]
-        cuda.product(x.contiguous(), parts, out, activation=activation, experts=experts)
+        kernels.product(x.contiguous(), parts, out, activation=activation, experts=experts)
         return out
 
     def all_experts(self) -> Tensor:

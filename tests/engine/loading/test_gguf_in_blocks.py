@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine import catalog
-from engine.formats import computable
+from engine.catalog import listing
+from engine.kernels import blocks
 from engine.loading import load as loading
 from engine.loading.checkpoint import Checkpoint
 from tests.engine import gguf_models, tiny
@@ -35,7 +35,7 @@ REAL = ("smollm2-135m-instruct", "gemma-3-270m")
 
 def load(path: Path, monkeypatch: pytest.MonkeyPatch, *, in_blocks: bool) -> Checkpoint:
     """As on a GPU with kernels for blocks, or on one without."""
-    monkeypatch.setattr(computable, "on", lambda *_: in_blocks)
+    monkeypatch.setattr(blocks, "run_on", lambda *_: in_blocks)
     return loading.load(path, device=CPU, dtype=torch.float32, progress=lambda *_: None)
 
 
@@ -62,7 +62,7 @@ def test_a_model_says_the_same_from_blocks(
 def test_a_real_model_has_the_weights_of_its_file_in_a_fifth_of_the_memory(
     model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = catalog.resolve(model)
+    path = listing.resolve(model)
     written_out, in_blocks = (load(path, monkeypatch, in_blocks=each) for each in (False, True))
     wanted, found = written_out.model.published(), in_blocks.model.published()
     assert [name for name in wanted if not torch.equal(wanted[name], found[name])] == []

@@ -96,7 +96,7 @@ def test_type_that_an_older_gguf_does_not_know(header: GGUFHeader) -> None:
 def smollm2_weights(header: GGUFHeader) -> Iterator[Weight]:
     row = gguf_families.of(header)
     config = gguf_config.settings(header, row)
-    return gguf_weights.weights(header, gguf_weights.stored(header, row, config))
+    return gguf_weights.weights(header, gguf_weights.stored(header, row, config), {})
 
 
 def filled(weight: Weight) -> torch.Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.formats.registry import FORMATS
-from engine.loading import gguf_families
+from engine.loading.gguf import families as gguf_families
 from engine.modeling.blocks import InBlocks, Part
 from engine.modeling.blueprint import PlaceInBlocks
 

@@ -1,9 +1,10 @@
-"""The CUDA kernels of weights in blocks (kernels.cu), for each mixture of formats."""
+"""The CUDA kernels of weights in blocks (blocks.cu), for each mixture of formats."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,17 +13,22 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from engine import nvrtc
-from engine.attention.prologue import Norm
+from engine.device import nvrtc
+from engine.errors import reason
 from engine.formats.codes import GROUP
 from engine.formats.format import Format
+from engine.formats.registry import FORMATS
+from engine.kernels.prologue import Norm
 
-SOURCE: Final = Path(__file__).with_name("kernels.cu")
+SOURCE: Final = Path(__file__).with_name("blocks.cu")
 ELEMENTS: Final = {torch.bfloat16: 0, torch.float16: 1}
 ACTIVATIONS: Final = {"silu": 0, "gelu_tanh": 1, "gelu": 2}
 MOST_PARTS: Final = 3
 SHARED_A_GROUP: Final = 80
 """Bytes of shared memory that a group of a row of x takes."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class Shape(NamedTuple):
@@ -117,7 +123,7 @@ def _source() -> bytes:
 
 
 def type_of(form: Format) -> str:
-    """The type of kernels.cu that reads a format."""
+    """The type of blocks.cu that reads a format."""
     return f"Format<Codes{form.bits},{form.cuda},{form.scales.cuda}>"
 
 
@@ -261,3 +267,19 @@ def values(part: Planes, out: Tensor, ids: Tensor | None = None) -> None:
         ctypes.c_int(groups),
     )
     kernel.launch((grid, 1), threads, 0, *arguments)
+
+
+def run_on(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether there are kernels for the device and for activations of `dtype`."""
+    return device.type == "cuda" and dtype in ELEMENTS and _compiles(device, dtype)
+
+
+@functools.cache
+def _compiles(device: torch.device, dtype: torch.dtype) -> bool:
+    """Tries one kernel: NVRTC may be missing, or the driver older than it."""
+    try:
+        values_kernel(FORMATS["Q8_0"], dtype, device)
+    except Exception as error:  # noqa: BLE001 - of the driver, of ctypes for a missing library
+        _log.warning("weights in blocks are written out: %s", reason(error))
+        return False
+    return True
