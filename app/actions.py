@@ -56,7 +56,15 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row("next_version", CHAT, translate("Actions", "Show the next version"), "Alt+Right", "right"),
     Row("to_end", CHAT, translate("Actions", "Go to the end"), "Ctrl+End", "end"),
+    Row(
+        "chat_settings",
+        CHAT,
+        translate("Actions", "Settings of this chat"),
+        "Ctrl+Shift+,",
+        "settings",
+    ),
     Row("choose_model", MODEL, translate("Actions", "Choose a model"), "Ctrl+M", "model"),
+    Row("unload", MODEL, translate("Actions", "Unload the model"), "", "power"),
     Row("start_engine", MODEL, translate("Actions", "Start the engine again"), "", "engine"),
     Row(
         "sidebar",
@@ -68,6 +76,9 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row("palette", WINDOW, translate("Actions", "Do anything by its name"), "Ctrl+K", "search"),
     Row("settings", WINDOW, translate("Actions", "Settings"), "Ctrl+,", "settings"),
+    Row("larger", WINDOW, translate("Actions", "Larger text"), "Ctrl++", "plus"),
+    Row("smaller", WINDOW, translate("Actions", "Smaller text"), "Ctrl+-", "minus"),
+    Row("normal_size", WINDOW, translate("Actions", "Normal text size"), "Ctrl+0", "textsize"),
     Row("shortcuts", WINDOW, translate("Actions", "Shortcuts"), "F1", "help"),
     Row("quit", WINDOW, translate("Actions", "Quit Hearth"), "Ctrl+Q", "close"),
 )
@@ -116,8 +127,9 @@ class Actions:
         """What the tooltip of its button says: what it does, and its key."""
         row, keys = self._rows[name], self.keys(name)
         words = row.tip or Words(lambda: now(row.text).removesuffix("…"))
-        return Words(lambda: f"{now(words)} ({keys})" if keys else now(words))
+        return Words(lambda: f"{now(words)} ({now(keys)})" if keys else now(words))
 
-    def keys(self, name: str) -> str:
+    def keys(self, name: str) -> Words:
         """Its shortcut as this system writes it; empty if it has none."""
-        return self._actions[name].shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+        shortcut = self._actions[name].shortcut()
+        return Words(lambda: shortcut.toString(QKeySequence.SequenceFormat.NativeText))

@@ -52,6 +52,7 @@ class Availability:
             ("stop", self._dialogue.answering or self._dialogue.waits),
             ("previous_version", bool(self._dialogue.versions) and not running),
             ("next_version", bool(self._dialogue.versions) and not running),
+            ("unload", isinstance(state, ReadyModel)),
             ("start_engine", self._engine.state in (EngineState.DEAD, EngineState.CLOSED)),
         ):
             self._table[action].setEnabled(enabled)

@@ -12,11 +12,12 @@ from PySide6.QtWidgets import QApplication
 from app.engine import Death
 from app.models.loader import FailedModel, ModelState, NoModel, ReadyModel
 from app.program import application, open_window
+from app.settings.values import Settings
 from app.store.records import StoredMessage
 from app.window import SIZE, MainWindow
 from engine import protocol
 
-SAMPLING: Final = protocol.Sampling(seed=0, max_new_tokens=256)
+SETTINGS: Final = Settings(seed=0, max_new_tokens=256)
 """The same answer each time, and an end to it: a small model may talk until its context is full."""
 
 
@@ -30,7 +31,7 @@ class Smoke(QObject):
         self._screenshot = screenshot
         self._sent = False
         self.code: int | None = None
-        window.dialogue.sampling = SAMPLING
+        window.dialogue.seen.settings_of = lambda _: SETTINGS
         window.resize(SIZE)  # whatever the last window was: pictures are compared
         window.loader.state_changed.connect(self._on_model)
         window.loader.models_changed.connect(self._on_models)

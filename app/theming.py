@@ -55,6 +55,14 @@ def system_theme() -> Theme:
     )
 
 
+def scale(percent: int) -> None:
+    """The size of the running application's texts, in percent of the system's."""
+    application = QApplication.instance()
+    look = application.findChild(Look) if application else None
+    if look is not None:
+        look.scale(percent)
+
+
 class Look(QObject):
     """Keeps the application in the system's colours as they change. `changed()` tells painters."""
 
@@ -64,6 +72,10 @@ class Look(QObject):
         super().__init__(application)
         self._application = application
         self._chosen: Theme | None = None
+        self._font = application.font()
+        """The system's."""
+        self.percent = 100
+        """Of the system's size, in which texts are."""
         application.setStyle("Fusion")
         hints = QGuiApplication.styleHints()
         hints.colorSchemeChanged.connect(self.follow_system)
@@ -78,6 +90,14 @@ class Look(QObject):
         """light, dark or contrast; anything else follows the system."""
         self._chosen = CHOICES.get(name)
         self.show(self._chosen or system_theme())
+
+    def scale(self, percent: int) -> None:
+        """Texts in this size, in percent of the system's."""
+        self.percent = percent
+        font = QFont(self._font)
+        font.setPixelSize(round(pixel_size(font) * percent / 100))
+        self._application.setFont(font)
+        self.show(_theme)
 
     def show(self, shown: Theme) -> None:
         global _theme

@@ -37,6 +37,7 @@ from app.models.loader import (
 from app.notices import Notice, Notices
 from app.search.searcher import Searcher
 from app.settings.keeper import SettingsKeeper
+from app.settings.views import SettingsViews
 from app.status.line import StatusLine
 from app.store.records import Conversation
 from app.store.search import Hit
@@ -101,6 +102,15 @@ class MainWindow(QMainWindow):
         self._pages = QStackedWidget()
         self._pages.addWidget(self.page)
         self.status = StatusLine()
+        self.settings_views = SettingsViews(
+            self.settings,
+            self.loader,
+            self._pages,
+            self.header,
+            self.sidebar,
+            self.page.composer,
+            self,
+        )
         self._toast = Toast(self.notices, self.page, self.page.composer)
         self._was_painted = False
         self._loses_unsaved = False
@@ -149,7 +159,7 @@ class MainWindow(QMainWindow):
         self.page.editing_changed.connect(self.available.refresh)
         self.dialogue.waiting_changed.connect(self._on_waiting)
         self.dialogue.opened.connect(lambda _: self._keeper.show_problem())
-        self.dialogue.opened.connect(lambda _: self.leave_settings())
+        self.dialogue.opened.connect(lambda _: self.settings_views.leave_page())
         self.dialogue.opened.connect(lambda _: self.available.refresh())
         self.dialogue.answering_changed.connect(lambda _: self.available.refresh())
         self.dialogue.versions_changed.connect(lambda _: self.available.refresh())
@@ -179,6 +189,7 @@ class MainWindow(QMainWindow):
         self.loader.models_changed.connect(self._on_models)
         self.header.cancel_requested.connect(self.loader.cancel)
         self.header.sidebar_requested.connect(self._toggle_sidebar)
+        self.header.chat_settings_requested.connect(self._toggle_chat_settings)
 
     def _connect_actions(self) -> None:
         """What each row of the table does."""
@@ -203,7 +214,12 @@ class MainWindow(QMainWindow):
             ("start_engine", self.start_engine),
             ("sidebar", self._toggle_sidebar),
             ("palette", self.open_palette),
-            ("settings", self.open_settings),
+            ("unload", self.loader.unload),
+            ("chat_settings", self._toggle_chat_settings),
+            ("settings", self.settings_views.toggle_page),
+            ("larger", partial(self.settings_views.resize_texts, 1)),
+            ("smaller", partial(self.settings_views.resize_texts, -1)),
+            ("normal_size", partial(self.settings_views.resize_texts, 0)),
             ("shortcuts", self.open_shortcuts),
             ("quit", self.close),
         ):
@@ -244,28 +260,8 @@ class MainWindow(QMainWindow):
             return
         Palette(self, entries(self.actions_table, self.loader, self.chats, self._open))
 
-    def open_settings(self) -> None:
-        """In the place of the chat, until one goes back to it."""
-        if self._pages.count() > 1:
-            self.leave_settings()
-            return
-        from app.settings.page import SettingsPage
-
-        page = SettingsPage(self.settings.settings)
-        page.changed.connect(self.settings.set)
-        page.left.connect(self.leave_settings)
-        self._pages.addWidget(page)
-        self._pages.setCurrentWidget(page)
-        self.header.show_title(translate("Window", "Settings"))
-        page.search.setFocus()
-        self._fold_if_narrow()
-
-    def leave_settings(self) -> None:
-        while (page := self._pages.widget(1)) is not None:
-            self._pages.removeWidget(page)
-            page.deleteLater()
-            self.header.show_title(self.chats.title)
-            self.page.composer.setFocus()
+    def _toggle_chat_settings(self) -> None:
+        self.settings_views.toggle_drawer(self.dialogue.conversation)
 
     def open_shortcuts(self) -> None:
         from app.command.shortcuts import ShortcutSheet

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-PROTOCOL_VERSION: Final = 4
+PROTOCOL_VERSION: Final = 5
 
 Flash = Literal["auto", "on", "off"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -309,6 +309,9 @@ class Finished(Event, frozen=True, kw_only=True, tag="finished"):
     thinking_tokens: int = 0
     """Of the new tokens, those up to the end of the thinking."""
     attention: Attention | None = None
+    sampling: Sampling | None = None
+    """What the reply was drawn with: the request's settings, else the checkpoint's, else Hearth's
+    own. None if nothing was drawn."""
 
 
 class Telemetry(Event, frozen=True, kw_only=True, tag="telemetry"):

@@ -19,13 +19,13 @@ from app.store.errors import StoreError
 from app.store.records import StoredMessage, Waiting, title_of, whole_characters
 from app.store.store import Store
 from app.store.tree import Tree
-from engine import protocol
 
 
 class Dialogue(QObject):
     """The conversation on screen, and the prompts of all that wait for the engine.
 
-    `opened(list of StoredMessage)`: another branch or conversation is on screen;
+    `opened(list of StoredMessage)`: another branch or conversation is on screen; `began(id)`: the
+    new one has its first prompt, which is answered next;
     `added(StoredMessage)`: a message at its end; `thinking_added(message id, text)`;
     `thinking_ended(message id, seconds)`; `text_added(message id, text)`;
     `progressed(message id, Progress)`; `finished(StoredMessage)`: a reply in its final state;
@@ -38,6 +38,7 @@ class Dialogue(QObject):
     """
 
     opened = Signal(object)
+    began = Signal(object)
     added = Signal(object)
     thinking_added = Signal(object, str)
     thinking_ended = Signal(object, float)
@@ -63,7 +64,6 @@ class Dialogue(QObject):
         super().__init__(parent)
         self._store = store
         self._engine = engine
-        self.sampling = protocol.Sampling()
         self.seen = Seen(store, self)
         self.replies = Replies(store, engine, self, clock)
         self._model: str | None = ""
@@ -248,6 +248,8 @@ class Dialogue(QObject):
             known = self._conversation
             conversation = known or self._store.add_conversation(title_of(prompt))
             self._store.add_waiting(conversation, prompt)
+        if known is None:
+            self.began.emit(conversation)
         if conversation != self._conversation:
             self._show(conversation)
         self._tell_queue()
@@ -311,6 +313,8 @@ class Dialogue(QObject):
             reply = self._store.add_reply(conversation, self._model or "")
         message = StoredMessage(added, "user", prompt)
         self._conversation = conversation
+        if known is None:
+            self.began.emit(conversation)
         self._remove(gone)
         self.added.emit(message)
         self._ask(conversation, reply, [*before, message])
@@ -342,7 +346,8 @@ class Dialogue(QObject):
             self.added.emit(StoredMessage(message, "assistant", "", "streaming"))
             self._tell_versions(self._store.tree(conversation))
         self._tell_answering()
-        self.replies.ask(reply, self.seen.messages(conversation, history), self.sampling)
+        sampling = self.seen.settings_of(conversation).sampling
+        self.replies.ask(reply, self.seen.messages(conversation, history), sampling)
 
     def _tell_versions(self, tree: Tree) -> None:
         found = {}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.engine import Death, Engine, EngineState
@@ -215,4 +216,12 @@ def figures_of(event: protocol.Finished) -> Figures:
         event.prefill_tokens_per_second,
         event.decode_tokens_per_second,
         event.thinking_tokens,
+        _written(event.sampling),
     )
+
+
+def _written(sampling: protocol.Sampling | None) -> str:
+    if sampling is None:
+        return ""
+    set_ones = {name: v for name, v in msgspec.structs.asdict(sampling).items() if v is not None}
+    return msgspec.json.encode(set_ones).decode()

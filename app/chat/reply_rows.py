@@ -18,10 +18,11 @@ from app.chat.block_widget import BlockWidget
 from app.chat.blocks import Block
 from app.engine_sentences import shown_sentence
 from app.number_format import count
+from app.settings.values import ROWS, read_object, shown_value
 from app.store.records import Figures
 from app.widgets.icon_button import IconButton
 from app.widgets.version_switch import VersionSwitch
-from app.words import joined, number, translate
+from app.words import Words, joined, number, translate
 
 FOOTER_HEIGHT: Final = 32
 HEAD_HEIGHT: Final = 24
@@ -298,6 +299,11 @@ class Details(QFrame):
             self._names.append(name)
             self._values.append(value)
         grid.setRowMinimumHeight(2, 8)
+        grid.setRowMinimumHeight(5, 8)
+        self._drawn_name = plain.Label(translate("ReplyRows", "Drawn with"), "secondary")
+        self._drawn = plain.Label("", "cell", wraps=True)
+        grid.addWidget(self._drawn_name, 6, 0, 1, 3)
+        grid.addWidget(self._drawn, 7, 0, 1, 3)
         for column in range(3):
             grid.setColumnStretch(column, 1)
 
@@ -308,7 +314,12 @@ class Details(QFrame):
         ):
             name_label.setText(name)
             value_label.setText(value)
-        plain.set_name(self, joined(". ", (joined(": ", row) for row in shown)))
+        drawn = drawn_with(figures.settings)
+        self._drawn.setText(drawn)
+        self._drawn.setVisible(bool(drawn))
+        self._drawn_name.setVisible(bool(drawn))
+        told = (*shown, (translate("ReplyRows", "Drawn with"), drawn)) if drawn else shown
+        plain.set_name(self, joined(". ", (joined(": ", row) for row in told)))
 
 
 def figures_of(figures: Figures, model: str) -> list[tuple[str, str]]:
@@ -338,6 +349,23 @@ def figures_of(figures: Figures, model: str) -> list[tuple[str, str]]:
             translate("ReplyRows", "{rate} tokens/s").format(rate=count(figures.prefill_rate)),
         ),
     ]
+
+
+NEUTRAL: Final = {
+    "repetition_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "min_p": 0.0,
+    "stop": [],
+}
+"""What changes nothing, and is not told."""
+
+
+def drawn_with(settings: str) -> Words:
+    """The settings of a reply, as the page of settings names them: Temperature 0.8 · Seed 7."""
+    found = read_object(settings)
+    rows = [row for row in ROWS if row.name in found and found[row.name] != NEUTRAL.get(row.name)]
+    return joined(" · ", (joined(" ", (row.title, shown_value(found[row.name]))) for row in rows))
 
 
 def thinking_words(seconds: float, *, streaming: bool) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QObject, Signal
 
+from app.settings.values import Settings
 from app.store.records import StoredMessage
 from app.store.store import Store
 from engine import protocol
@@ -19,8 +20,8 @@ class Seen(QObject):
     def __init__(self, store: Store, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._store = store
-        self.system_prompt = ""
-        """Stands before every conversation that has none of its own."""
+        self.settings_of: Callable[[int | None], Settings] = lambda _: Settings()
+        """What is set for a conversation; None is the one that has no prompt yet."""
 
     def begin(self, conversation: int | None) -> int | None:
         """The message from which on the model sees it; None for all. Raises StoreError."""
@@ -36,8 +37,9 @@ class Seen(QObject):
             protocol.Message(role=message.role, content=message.content)
             for message in seen_messages(path, self.begin(conversation))
         ]
-        if self.system_prompt.strip() and not any(message.role == "system" for message in said):
-            said.insert(0, protocol.Message(role="system", content=self.system_prompt))
+        prompt = self.settings_of(conversation).system_prompt
+        if prompt.strip() and not any(message.role == "system" for message in said):
+            said.insert(0, protocol.Message(role="system", content=prompt))
         return tuple(said)
 
     def leave_out(self, conversation: int, count: int) -> None:

@@ -11,6 +11,7 @@ from app.context.gauge import ContextGauge
 from app.context.use import ContextUse, short_enough, surely_fits
 from app.engine import Engine
 from app.models.loader import ModelLoader, ModelState, ReadyModel
+from app.settings.values import Settings
 from app.store.errors import StoreError
 from app.store.store import Store
 from engine import protocol
@@ -100,6 +101,9 @@ class ContextKeeper(QObject):
         if use is None or use.fits:
             self._go()
             return
+        if use.left_out and self._settings.full_context == "leave_out":
+            self._leave_out(use)
+            return
         self._card.show_use(use, self._longer(use))
         self.asked.emit()
 
@@ -164,7 +168,12 @@ class ContextKeeper(QObject):
     # ------------------------------------------------------------------ counting
 
     def _asked(self, draft: str) -> Asked:
-        return Asked(self._history(), draft, self._dialogue.sampling.max_new_tokens)
+        return Asked(self._history(), draft, self._settings.max_new_tokens)
+
+    @property
+    def _settings(self) -> Settings:
+        """Of the chat on screen."""
+        return self._dialogue.seen.settings_of(self._dialogue.conversation)
 
     def _history(self) -> tuple[protocol.Message, ...]:
         """What the model sees of the chat on screen; nothing if it cannot be read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,6 +49,14 @@ NO_ENGINE: Final = protocol.Error(
     code="engine",
 )
 
+
+@dataclass(frozen=True)
+class LoadOptions:
+    context: int | None = None
+    """Tokens, of a load that names none; None for as many as are usual and fit."""
+    dtype: protocol.Dtype = "auto"
+
+
 ModelState = NoModel | LoadingModel | ReadyModel | FailedModel
 
 
@@ -74,8 +83,8 @@ class ModelLoader(QObject):
         self._engine = engine
         self._wanted = wanted
         self.flash: protocol.Flash = flash
-        self.context: int | None = None
-        """Tokens, of a load that names none; None for as many as are usual and fit."""
+        self.options_of: Callable[[str], LoadOptions] = lambda _: LoadOptions()
+        """What is set for a model."""
         self._state: ModelState = NoModel()
         self._models: tuple[protocol.ModelInfo, ...] = ()
         self._default = ""
@@ -87,6 +96,17 @@ class ModelLoader(QObject):
     @property
     def state(self) -> ModelState:
         return self._state
+
+    @property
+    def model(self) -> str:
+        """The id of the one that is loaded or being loaded; else of the one that would be."""
+        match self._state:
+            case ReadyModel():
+                return self._state.loaded.model.id
+            case LoadingModel() | FailedModel():
+                return self._state.id
+            case _:
+                return self._wanted or self._default
 
     @property
     def models(self) -> tuple[protocol.ModelInfo, ...]:
@@ -111,9 +131,19 @@ class ModelLoader(QObject):
             return
         self.load_asked.emit()
         name = self.name_of(model)
-        tokens = context or self.context
-        if self._engine.send(protocol.Load(model=model, flash=self.flash, context_length=tokens)):
+        options = self.options_of(model)
+        command = protocol.Load(
+            model=model,
+            flash=self.flash,
+            dtype=options.dtype,
+            context_length=context or options.context,
+        )
+        if self._engine.send(command):
             self._set_state(LoadingModel(model, name, "starting"))
+
+    def unload(self) -> None:
+        """Gives the model's memory back; the next load names a model."""
+        self._engine.send(protocol.Unload())
 
     def cancel(self) -> None:
         """A load cannot be interrupted inside the engine: the process ends, and begins anew."""

@@ -9,12 +9,11 @@ from PySide6.QtCore import (
     QMargins,
     QModelIndex,
     QObject,
-    QRect,
     QSize,
     QSortFilterProxyModel,
     Qt,
 )
-from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -35,6 +34,7 @@ from app import plain, theming
 from app.engine_sentences import as_sentences
 from app.models.loader import ModelLoader, ReadyModel
 from app.models.table import COLUMNS, LAST, USABLE, Index, ModelTable
+from app.widgets.choice import ChoiceBox
 from app.words import now, translate
 from engine import protocol
 
@@ -88,17 +88,6 @@ class VerdictCell(QStyledItemDelegate):
         painter.setPen(QColor(shown.good if usable else shown.caution))
         painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, words)
         painter.restore()
-
-
-class Choice(QComboBox):
-    """With our own arrow: a style sheet takes the style's away."""
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        super().paintEvent(event)
-        painter = QPainter(self)
-        arrow = QRect(self.width() - 28, (self.height() - 16) // 2, 16, 16)
-        theming.icon("down").paint(painter, arrow)
-        painter.end()
 
 
 class ModelPicker(QDialog):
@@ -170,7 +159,7 @@ class ModelPicker(QDialog):
         return view
 
     def _flash_choice(self) -> QComboBox:
-        choice = Choice()
+        choice = ChoiceBox()
         plain.set_name(choice, translate("ModelsPicker", "Flash attention"))
         plain.set_tool_tip(
             choice, translate("ModelsPicker", "Used for the next model that is loaded")

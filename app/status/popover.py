@@ -4,31 +4,26 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, QObject, QPoint, Qt
-from PySide6.QtGui import QCloseEvent, QColor, QGuiApplication, QKeyEvent, QMouseEvent
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
-    QApplication,
-    QFrame,
-    QGraphicsDropShadowEffect,
     QGridLayout,
     QVBoxLayout,
     QWidget,
 )
-from shiboken6 import isValid
 
 from app import plain
 from app.engine_sentences import as_sentences
 from app.status.verdict import Check, Verdict, report
+from app.widgets.floating import Floating, shadow
 from app.words import joined, translate
 from engine import protocol
 
 WIDTH: Final = 468
 
 
-class AttentionPopover(QFrame):
-    """Floats in its window, not in one of its own: no platform draws that alike, with round corners
-    and over everything. Closes on Esc, and on a click or focus elsewhere; is deleted then.
-    """
+class AttentionPopover(Floating):
+    """Made for the badge, above which it opens."""
 
     def __init__(
         self,
@@ -37,14 +32,10 @@ class AttentionPopover(QFrame):
         attention: Check,
         opener: QWidget,
     ) -> None:
-        """The opener is what was clicked: clicking it again is its own affair."""
-        super().__init__(opener.window())
-        self._opener = opener
-        self._focus_before = QApplication.focusWidget()
+        super().__init__(opener)
         self.setObjectName("popover")
         plain.set_name(self, verdict.title)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setGraphicsEffect(_shadow(self))
+        self.setGraphicsEffect(shadow(self))
         self._report = report(loaded, attention)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 16, 16, 12)
@@ -70,50 +61,10 @@ class AttentionPopover(QFrame):
         self.show()
         self.raise_()
         self.copy.setFocus()
-        QApplication.instance().installEventFilter(self)  # type: ignore[union-attr]
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        match event.type():
-            case QEvent.Type.ShortcutOverride | QEvent.Type.KeyPress:
-                if isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape:
-                    event.accept()
-                    if event.type() is QEvent.Type.KeyPress:
-                        self.close()
-                    return True
-            case QEvent.Type.MouseButtonPress | QEvent.Type.FocusIn:
-                if isinstance(watched, QWidget) and not self._is_ours(watched):
-                    self.close()
-            case QEvent.Type.Resize:
-                if watched is self.window():
-                    self.close()
-            case _:
-                pass
-        return False
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        event.accept()  # else it goes on to the window, as a click elsewhere
-
-    def closeEvent(self, event: QCloseEvent) -> None:
-        QApplication.instance().removeEventFilter(self)  # type: ignore[union-attr]
-        held = self.isAncestorOf(self.focusWidget() or self)
-        super().closeEvent(event)
-        if held and self._focus_before and isValid(self._focus_before):
-            self._focus_before.setFocus()
-
-    def _is_ours(self, widget: QWidget) -> bool:
-        return widget in (self, self._opener) or self.isAncestorOf(widget)
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self._report)
         self.close()
-
-
-def _shadow(parent: QWidget) -> QGraphicsDropShadowEffect:
-    made = QGraphicsDropShadowEffect(parent)
-    made.setBlurRadius(28)
-    made.setOffset(0, 6)
-    made.setColor(QColor(0, 0, 0, 46))
-    return made
 
 
 def _table(attention: protocol.Attention) -> QGridLayout:

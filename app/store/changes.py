@@ -360,7 +360,7 @@ class ReplyChange(Change):
 
 COLUMNS: Final = (
     "role", "content", "state", "finish_reason", "prompt_tokens", "reused_tokens", "new_tokens",
-    "first_token_ms", "prefill_rate", "decode_rate", "thinking_tokens", "error_title",
+    "first_token_ms", "prefill_rate", "decode_rate", "thinking_tokens", "settings", "error_title",
     "error_detail", "error_hint", "thinking", "thinking_seconds",
 )  # fmt: skip
 _UPDATE: Final = (

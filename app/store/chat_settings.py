@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -12,6 +14,10 @@ class ChatSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     """The message from which on the model sees the conversation; None for all of it."""
     draft: str = ""
     """What is written and not sent."""
+    preset: str = ""
+    """The name of the preset that it uses; empty for none."""
+    own: dict[str, Any] = msgspec.field(default_factory=dict)
+    """What is set for it anew, by the names of settings."""
 
 
 def read(stored: str) -> ChatSettings:

@@ -70,6 +70,8 @@ class Figures:
     decode_rate: float = 0.0
     thinking_tokens: int = 0
     """Of the new ones."""
+    settings: str = ""
+    """JSON of what it was drawn with, by the names of settings; empty if that is not known."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ def message_of(row: Row) -> StoredMessage:
             real(row["prefill_rate"]),
             real(row["decode_rate"]),
             count(row["thinking_tokens"]),
+            text(row["settings"]),
         ),
         trouble=Trouble(
             text(row["error_title"]), text(row["error_detail"]), text(row["error_hint"])

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 from app import number_format, plain, theming
 from app.models.loader import FailedModel, LoadingModel, ModelState, NoModel, ReadyModel
 from app.widgets.elided import ElidedLabel
+from app.widgets.icon_button import IconButton
 from app.words import joined, translate
 
 HEIGHT: Final = 52
@@ -56,6 +57,7 @@ class Header(QFrame):
     sidebar_requested = Signal()
     picker_requested = Signal()
     cancel_requested = Signal()
+    chat_settings_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -73,6 +75,12 @@ class Header(QFrame):
         plain.set_name(self.cancel, translate("Header", "Cancel loading"))
         self.model = plain.Button(translate("Header", "Choose a model"), "modelButton")
         plain.set_tool_tip(self.model, translate("Header", "Choose a model (Ctrl+M)"))
+        self.chat_settings = IconButton(
+            "settings",
+            translate("Header", "Settings of this chat"),
+            translate("Header", "Settings of this chat (Ctrl+Shift+,)"),
+        )
+        self.chat_settings.clicked.connect(self.chat_settings_requested)
         self.progress_words = plain.Label("", "secondary")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(SIDE, 0, SIDE, 0)
@@ -80,7 +88,8 @@ class Header(QFrame):
         layout.addWidget(self.menu)
         self.title.setContentsMargins(8, 0, 0, 0)
         layout.addWidget(self.title, 1)
-        for widget in (self.progress_words, self.bar, self.cancel, self.model):
+        shown = (self.progress_words, self.bar, self.cancel, self.model, self.chat_settings)
+        for widget in shown:
             layout.addWidget(widget)
         self.menu.clicked.connect(self.sidebar_requested)
         self.model.clicked.connect(self.picker_requested)
@@ -123,9 +132,9 @@ class Header(QFrame):
 
     def _needed(self) -> int:
         """Px of what is always shown, and of Cancel."""
-        always = (self.menu, self.cancel, self.model)
+        always = (self.menu, self.cancel, self.model, self.chat_settings)
         widths = sum(widget.sizeHint().width() for widget in always)
-        return 2 * SIDE + widths + TITLE + 3 * SPACING
+        return 2 * SIDE + widths + TITLE + 4 * SPACING
 
     def _show_name(self) -> None:
         name = self._name

@@ -227,7 +227,7 @@ class Session:
                     request=command.request, done=part.done, total=part.total, reused=part.reused
                 )
             else:
-                yield self._finished(command.request, part)
+                yield self._finished(command.request, part, effective(options))
 
     def _prompt(
         self, opened: Open, command: Generate, stopped: Callable[[], bool]
@@ -293,7 +293,9 @@ class Session:
         vocabulary = self._opened().checkpoint.tokenizer.backend_tokenizer
         return thinking.may_come_alone(lambda text: vocabulary.token_to_id(text) is not None)
 
-    def _finished(self, request: str, end: generation.End) -> Finished:
+    def _finished(
+        self, request: str, end: generation.End, sampling: Sampling | None = None
+    ) -> Finished:
         return Finished(
             request=request,
             finish_reason=end.reason,  # type: ignore[arg-type]
@@ -306,7 +308,17 @@ class Session:
             decode_tokens_per_second=rate(end.new_tokens - 1, end.decode_s),
             peak_memory_bytes=memory.peak_bytes(self._device),
             attention=told(self._opened()),
+            sampling=sampling,
         )
+
+
+def effective(options: generation.GenerationOptions) -> Sampling:
+    """What a reply is drawn with, as the protocol says it."""
+    return Sampling(
+        **dataclasses.asdict(options.sampling),
+        stop=options.stop,
+        max_new_tokens=options.max_new_tokens,
+    )
 
 
 def pairs(messages: Sequence[Message]) -> list[tuple[str, str]]:

@@ -84,8 +84,16 @@
         <translation>Zum Ende</translation>
     </message>
     <message>
+        <source>Settings of this chat</source>
+        <translation>Einstellungen dieses Chats</translation>
+    </message>
+    <message>
         <source>Choose a model</source>
         <translation>Modell wählen</translation>
+    </message>
+    <message>
+        <source>Unload the model</source>
+        <translation>Modell entladen</translation>
     </message>
     <message>
         <source>Start the engine again</source>
@@ -104,6 +112,18 @@
         <translation>Einstellungen</translation>
     </message>
     <message>
+        <source>Larger text</source>
+        <translation>Größere Schrift</translation>
+    </message>
+    <message>
+        <source>Smaller text</source>
+        <translation>Kleinere Schrift</translation>
+    </message>
+    <message>
+        <source>Normal text size</source>
+        <translation>Normale Schriftgröße</translation>
+    </message>
+    <message>
         <source>Shortcuts</source>
         <translation>Tastenkürzel</translation>
     </message>
@@ -116,7 +136,7 @@
     <name>Availability</name>
     <message>
         <source>the demo model</source>
-        <translation>an das Demomodell</translation>
+        <translation>das Demomodell</translation>
     </message>
     <message>
         <source>Unpin this chat</source>
@@ -190,6 +210,49 @@
     <message>
         <source>The context is full</source>
         <translation>Der Kontext ist voll</translation>
+    </message>
+</context>
+<context>
+    <name>ChatDrawer</name>
+    <message>
+        <source>Settings of this chat</source>
+        <translation>Einstellungen dieses Chats</translation>
+    </message>
+    <message>
+        <source>Preset</source>
+        <translation>Vorlage</translation>
+    </message>
+    <message>
+        <source>Save as a preset</source>
+        <translation>Als Vorlage speichern</translation>
+    </message>
+    <message>
+        <source>Reset</source>
+        <translation>Zurücksetzen</translation>
+    </message>
+    <message>
+        <source>Nothing is set for this chat alone any more</source>
+        <translation>Für diesen Chat allein ist dann nichts mehr eingestellt</translation>
+    </message>
+    <message>
+        <source>Close</source>
+        <translation>Schließen</translation>
+    </message>
+    <message>
+        <source>Close (Esc)</source>
+        <translation>Schließen (Esc)</translation>
+    </message>
+    <message>
+        <source>This chat</source>
+        <translation>Dieser Chat</translation>
+    </message>
+    <message>
+        <source>None</source>
+        <translation>Keine</translation>
+    </message>
+    <message>
+        <source>New preset</source>
+        <translation>Neue Vorlage</translation>
     </message>
 </context>
 <context>
@@ -1000,6 +1063,21 @@
     </message>
 </context>
 <context>
+    <name>Folders</name>
+    <message>
+        <source>Chats and settings</source>
+        <translation>Chats und Einstellungen</translation>
+    </message>
+    <message>
+        <source>Models that are listed by themselves</source>
+        <translation>Modelle, die von selbst aufgeführt werden</translation>
+    </message>
+    <message>
+        <source>What the engine writes down</source>
+        <translation>Protokoll der Engine</translation>
+    </message>
+</context>
+<context>
     <name>Header</name>
     <message>
         <source>Starting the engine</source>
@@ -1044,6 +1122,14 @@
     <message>
         <source>Choose a model (Ctrl+M)</source>
         <translation>Modell wählen (Strg+M)</translation>
+    </message>
+    <message>
+        <source>Settings of this chat</source>
+        <translation>Einstellungen dieses Chats</translation>
+    </message>
+    <message>
+        <source>Settings of this chat (Ctrl+Shift+,)</source>
+        <translation>Einstellungen dieses Chats (Strg+Umschalt+,)</translation>
     </message>
     <message>
         <source>Model: {name}</source>
@@ -1402,6 +1488,10 @@
         <source>{rate} tokens/s</source>
         <translation>{rate} Token/s</translation>
     </message>
+    <message>
+        <source>Drawn with</source>
+        <translation>Erzeugt mit</translation>
+    </message>
     <message numerus="yes">
         <source>%n tokens</source>
         <translation>
@@ -1461,6 +1551,37 @@
     </message>
 </context>
 <context>
+    <name>ScopeBar</name>
+    <message>
+        <source>These settings hold for</source>
+        <translation>Diese Einstellungen gelten für</translation>
+    </message>
+    <message>
+        <source>Name of the preset</source>
+        <translation>Name der Vorlage</translation>
+    </message>
+    <message>
+        <source>New preset</source>
+        <translation>Neue Vorlage</translation>
+    </message>
+    <message>
+        <source>Delete this preset</source>
+        <translation>Diese Vorlage löschen</translation>
+    </message>
+    <message>
+        <source>Preset</source>
+        <translation>Vorlage</translation>
+    </message>
+    <message>
+        <source>Model</source>
+        <translation>Modell</translation>
+    </message>
+    <message>
+        <source>All chats</source>
+        <translation>Alle Chats</translation>
+    </message>
+</context>
+<context>
     <name>SearchResults</name>
     <message>
         <source>Nothing was found</source>
@@ -1493,7 +1614,30 @@
     </message>
 </context>
 <context>
+    <name>SettingControls</name>
+    <message>
+        <source>A whole number from {low} to {high}, or nothing</source>
+        <translation>Eine ganze Zahl von {low} bis {high}, oder nichts</translation>
+    </message>
+    <message>
+        <source>A number from {low} to {high}, or nothing</source>
+        <translation>Eine Zahl von {low} bis {high}, oder nichts</translation>
+    </message>
+    <message>
+        <source>As model</source>
+        <translation>Wie Modell</translation>
+    </message>
+    <message>
+        <source>As set for all</source>
+        <translation>Wie für alle</translation>
+    </message>
+</context>
+<context>
     <name>SettingsPage</name>
+    <message>
+        <source>Folders</source>
+        <translation>Ordner</translation>
+    </message>
     <message>
         <source>Search settings</source>
         <translation>Einstellungen durchsuchen</translation>
@@ -1515,20 +1659,8 @@
         <translation>Einstellungen</translation>
     </message>
     <message>
-        <source>A whole number</source>
-        <translation>Eine ganze Zahl</translation>
-    </message>
-    <message>
-        <source>A number</source>
-        <translation>Eine Zahl</translation>
-    </message>
-    <message>
-        <source>{kind} from {low} to {high}, or nothing: then the model decides</source>
-        <translation>{kind} von {low} bis {high}, oder nichts: Dann entscheidet das Modell</translation>
-    </message>
-    <message>
-        <source>As the model</source>
-        <translation>Wie das Modell</translation>
+        <source>Open</source>
+        <translation>Öffnen</translation>
     </message>
 </context>
 <context>
@@ -1550,8 +1682,8 @@
         <translation>Systemprompt</translation>
     </message>
     <message>
-        <source>Stands unseen before every chat</source>
-        <translation>Steht ungesehen vor jedem Chat</translation>
+        <source>Stands unseen before the chat</source>
+        <translation>Steht ungesehen vor dem Chat</translation>
     </message>
     <message>
         <source>Temperature</source>
@@ -1634,12 +1766,40 @@
         <translation>Eine Antwort endet vor einem dieser Texte, einer je Zeile</translation>
     </message>
     <message>
+        <source>When the context is full</source>
+        <translation>Wenn der Kontext voll ist</translation>
+    </message>
+    <message>
+        <source>The model cannot see more than its context at once</source>
+        <translation>Das Modell sieht nie mehr als seinen Kontext auf einmal</translation>
+    </message>
+    <message>
+        <source>Ask</source>
+        <translation>Fragen</translation>
+    </message>
+    <message>
+        <source>Leave out the oldest</source>
+        <translation>Älteste weglassen</translation>
+    </message>
+    <message>
         <source>Context length</source>
         <translation>Kontextlänge</translation>
     </message>
     <message>
         <source>In tokens, at the next load; the longer, the more memory</source>
         <translation>In Token, ab dem nächsten Laden; je länger, desto mehr Speicher</translation>
+    </message>
+    <message>
+        <source>Numbers of the model</source>
+        <translation>Zahlenformat des Modells</translation>
+    </message>
+    <message>
+        <source>At the next load; automatic fits the device</source>
+        <translation>Ab dem nächsten Laden; automatisch passt zum Gerät</translation>
+    </message>
+    <message>
+        <source>Automatic</source>
+        <translation>Automatisch</translation>
     </message>
     <message>
         <source>Colours</source>
@@ -1666,12 +1826,64 @@
         <translation>Hoher Kontrast</translation>
     </message>
     <message>
+        <source>Text size</source>
+        <translation>Schriftgröße</translation>
+    </message>
+    <message>
+        <source>In percent; also Ctrl++, Ctrl+- and Ctrl+0</source>
+        <translation>In Prozent; auch Strg++, Strg+- und Strg+0</translation>
+    </message>
+    <message>
+        <source>Language</source>
+        <translation>Sprache</translation>
+    </message>
+    <message>
+        <source>Of this window; a model answers as it is asked</source>
+        <translation>Des Fensters; ein Modell antwortet, wie es gefragt wird</translation>
+    </message>
+    <message>
+        <source>Enter</source>
+        <translation>Enter</translation>
+    </message>
+    <message>
+        <source>Shift+Enter does the other</source>
+        <translation>Umschalt+Enter tut das andere</translation>
+    </message>
+    <message>
         <source>Sends</source>
         <translation>Sendet</translation>
     </message>
     <message>
         <source>Begins a line</source>
         <translation>Beginnt eine Zeile</translation>
+    </message>
+    <message>
+        <source>Motion</source>
+        <translation>Bewegung</translation>
+    </message>
+    <message>
+        <source>What opens or folds moves for a moment</source>
+        <translation>Was aufgeht oder zuklappt, bewegt sich kurz</translation>
+    </message>
+    <message>
+        <source>None</source>
+        <translation>Keine</translation>
+    </message>
+    <message>
+        <source>Say when a reply is ready</source>
+        <translation>Melden, wenn eine Antwort fertig ist</translation>
+    </message>
+    <message>
+        <source>If it took long and the window is not in front</source>
+        <translation>Wenn sie lang gedauert hat und das Fenster nicht vorn ist</translation>
+    </message>
+    <message>
+        <source>Yes</source>
+        <translation>Ja</translation>
+    </message>
+    <message>
+        <source>No</source>
+        <translation>Nein</translation>
     </message>
 </context>
 <context>
@@ -2354,10 +2566,6 @@
     <message>
         <source>Nothing will be saved</source>
         <translation>Nichts wird gespeichert</translation>
-    </message>
-    <message>
-        <source>Settings</source>
-        <translation>Einstellungen</translation>
     </message>
     <message>
         <source>Something went wrong in the window</source>

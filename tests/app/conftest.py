@@ -65,6 +65,8 @@ def light(look: Look) -> Iterator[None]:
     yield
     if theme() is not LIGHT:
         look.show(LIGHT)
+    if look.percent != 100:
+        look.scale(100)
     if QLocale().language() is not QLocale.Language.English:
         language.choose("en")
 

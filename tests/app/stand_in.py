@@ -88,6 +88,7 @@ class StandIn:
         self._load_s = load_ms / 1000
         self._models = list(MODELS)
         self._stopped: set[str] = set()
+        self._sampling = protocol.Sampling()
 
     def put(self, event: protocol.Event) -> None:
         sys.stdout.buffer.write(encode(event))
@@ -129,6 +130,8 @@ class StandIn:
                 self._list()
             case protocol.Load():
                 self._load(command)
+            case protocol.Unload():
+                self.put(protocol.Unloaded())
             case protocol.Generate():
                 threading.Thread(target=self._generate, args=(command,), daemon=True).start()
             case protocol.Stop(request=request):
@@ -215,6 +218,7 @@ class StandIn:
         return protocol.AttentionObserved(attention=attention)
 
     def _generate(self, command: protocol.Generate) -> None:
+        self._sampling = command.sampling
         request = command.request
         self.put(protocol.Prefill(request=request, done=0, total=40, reused=0))
         for word in filter(None, self._thinking.split(" ")):
@@ -270,6 +274,7 @@ class StandIn:
                 prefill_tokens_per_second=1200.0,
                 decode_tokens_per_second=212.0,
                 peak_memory_bytes=0,
+                sampling=self._sampling,
             )
         )
 

@@ -15,8 +15,11 @@ import resources
 from app.actions import ROWS, Actions
 from app.command.palette import Palette
 from app.command.shortcuts import ShortcutSheet
+from app.models.loader import NoModel
 from app.models.picker import ModelPicker
 from app.plain import Label
+from app.settings.drawer import ChatDrawer
+from app.settings.page import SettingsPage
 from app.store.records import NO_TROUBLE, Figures
 from app.store.store import Store
 from app.theming import Look
@@ -102,7 +105,10 @@ class Case:
 
     def settings(self) -> None:
         assert not self.window.page.isVisible()
-        assert self.window.header.title.text() == "Settings"
+        assert self.window.findChild(SettingsPage) is not None
+
+    def sized(self, percent: int) -> None:
+        assert self.window.settings.settings.text_size == percent
 
     def renames(self) -> None:
         assert self.window.sidebar.chats.findChild(QLineEdit, "rename") is not None
@@ -126,6 +132,11 @@ EFFECTS: Final[dict[str, Callable[[Case], object]]] = {
     "sidebar": lambda case: case.until(lambda: not case.window.sidebar.isVisible()),
     "palette": Case.palette,
     "settings": Case.settings,
+    "chat_settings": lambda case: case.until(lambda: case.window.findChild(ChatDrawer) is not None),
+    "larger": lambda case: case.sized(110),
+    "smaller": lambda case: case.sized(90),
+    "normal_size": lambda case: case.sized(100),
+    "unload": lambda case: case.until(lambda: isinstance(case.window.loader.state, NoModel)),
     "shortcuts": lambda case: case.opens(ShortcutSheet),
 }
 """What can be seen right after an action was done. The others have tests of their own: stop and

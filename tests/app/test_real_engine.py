@@ -18,6 +18,7 @@ from app.chat.reply_rows import Footer
 from app.engine_client import EngineClient
 from app.engine_command import ROOT
 from app.models.loader import FailedModel, ReadyModel
+from app.settings.values import Settings
 from app.store.records import StoredMessage
 from app.store.store import open_store
 from app.theming import Look
@@ -29,7 +30,7 @@ from tests.app.conftest import end
 LOAD_MS = 120_000
 """For the first start of all: torch's import and the conversion on a busy machine."""
 
-SAMPLING = protocol.Sampling(temperature=0.0, max_new_tokens=24)
+SETTINGS = Settings(temperature=0.0, max_new_tokens=24)
 
 LONG = "Write a long story about a lighthouse keeper and the sea."
 
@@ -42,7 +43,7 @@ class Session:
         self.store, problem = open_store(folder)
         assert not problem
         self.window = MainWindow(self.store, EngineClient())
-        self.window.dialogue.sampling = SAMPLING
+        self.window.dialogue.seen.settings_of = lambda _: SETTINGS
         self.window.painted.connect(self.window.start_engine)
         self.window.show()
         qtbot.waitUntil(self._settled, timeout=LOAD_MS)

@@ -12,6 +12,7 @@ from PySide6.QtCore import QSocketNotifier, QTimer
 
 from app.models.loader import FailedModel, LoadingModel, ModelState, ReadyModel
 from app.program import application, open_window
+from app.settings.values import Settings
 from app.window import MainWindow
 from engine import protocol
 
@@ -79,7 +80,8 @@ def main() -> int:
     window = open_window(running)
     say("opened", window.page.storage_banner.isVisible())
     window.closed.connect(running.quit)
-    window.dialogue.sampling = protocol.Sampling(seed=1, temperature=0.0)
+    settings = Settings(seed=1, temperature=0.0)
+    window.dialogue.seen.settings_of = lambda _: settings
     both = Reports(window), Orders(window)
     code = running.exec()
     del both

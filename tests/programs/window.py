@@ -38,7 +38,7 @@ def measure() -> dict[str, float | str]:
 
     from app.models.loader import ReadyModel
     from app.program import application, open_window
-    from engine import protocol
+    from app.settings.values import Settings
 
     running = application()
     window = open_window(running)
@@ -65,7 +65,8 @@ def measure() -> dict[str, float | str]:
     def on_model(state: object) -> None:
         if isinstance(state, ReadyModel):
             marks["ready_ms"] = since_start_ms()
-            window.dialogue.sampling = protocol.Sampling(temperature=0.0, max_new_tokens=TOKENS)
+            wanted = Settings(temperature=0.0, max_new_tokens=TOKENS)
+            window.dialogue.seen.settings_of = lambda _: wanted
             window.send(PROMPT)
 
     def on_finished(reply: object) -> None:

@@ -18,6 +18,7 @@ from app.store.migrations import (
     m6_waiting,
     m7_list,
     m8_attachments,
+    m9_reply_settings,
 )
 from app.store.migrations.step import Step
 
@@ -30,6 +31,7 @@ MIGRATIONS: Final[tuple[Step, ...]] = (
     m6_waiting.STEP,
     m7_list.STEP,
     m8_attachments.STEP,
+    m9_reply_settings.STEP,
 )
 
 VERSION: Final = len(MIGRATIONS)

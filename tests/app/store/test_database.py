@@ -35,6 +35,7 @@ ROWS = {
     6: "INSERT INTO waiting (conversation_id, content, created_at) VALUES (7, 'And on', 300.0);",
     7: "UPDATE conversations SET pinned = 1, folder = 'Light', settings = '{}';",
     8: "INSERT INTO attachments (message_id, name, content) VALUES (1, 'a.txt', 'text');",
+    9: "UPDATE messages SET settings = '{}' WHERE id = 2;",
 }
 """What a database of each version may hold that the version before could not."""
 

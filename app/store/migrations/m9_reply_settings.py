@@ -1,0 +1,14 @@
+"""What a reply was drawn with."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.store.migrations.step import Step
+
+STEP: Final = Step(
+    """
+    ALTER TABLE messages ADD COLUMN settings TEXT NOT NULL DEFAULT '';
+    """,
+    only_adds=True,
+)
