@@ -19,8 +19,8 @@ from app.store.records import Figures, Thinking, Trouble
 from app.store.store import Store
 from app.window import MainWindow
 from app.words import joined, translate
-from tests import translations
 from tests.app.conftest import MakeWindow
+from tests.programs import translations
 
 ROOT = translations.ROOT
 LETTERS = re.compile(r"[A-Za-z]{2}")
@@ -58,7 +58,7 @@ def test_each_text_has_a_german_one_with_the_same_places() -> None:
 
 
 def test_the_texts_are_those_of_the_sources_and_the_window_reads_them(tmp_path: Path) -> None:
-    """If it fails: run `python -m tests.translations`, and write the German of what is new."""
+    """If it fails: `python -m tests.programs.translations`, then the German of what is new."""
     for path in translations.FOLDER.glob("*.ts"):
         shutil.copy(path, tmp_path)
     translations.update(tmp_path)
@@ -83,7 +83,7 @@ def test_no_text_is_shown_that_is_not_translated(path: Path) -> None:
 def sentences_of_the_engine() -> Iterator[str]:
     """Each title and each hint that stands in the engine's sources as it is."""
     for path in (ROOT / "engine").rglob("*.py"):
-        if path.parent.name == "bench" or path.name in ("ask.py", "cli.py", "prompt_text.py"):
+        if path.parent.name in ("bench", "command_line"):
             continue  # they speak on the terminal
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:

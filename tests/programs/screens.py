@@ -1,4 +1,4 @@
-"""Pictures of every screen and state: `python -m tests.screens OUT [NAME ...]`.
+"""Pictures of every screen and state: `python -m tests.programs.screens OUT [NAME ...]`.
 
 Each is drawn in light, dark and high contrast, in English and German, at 800x600 and 1366x768, at
 the scale that QT_SCALE_FACTOR says. The engine is the tests' stand-in, so that all figures are the
@@ -36,7 +36,7 @@ from app.widgets.floating import Floating
 from app.window import MainWindow
 from resources.theme import DARK, DARK_CONTRAST, LIGHT, Theme
 
-STAND_IN: Final = Path(__file__).parent / "app" / "stand_in.py"
+STAND_IN: Final = Path(__file__).parents[1] / "app" / "stand_in.py"
 THEMES: Final[dict[str, Theme]] = {"light": LIGHT, "dark": DARK, "contrast": DARK_CONTRAST}
 SIZES: Final = {"800x600": QSize(800, 600), "1366x768": QSize(1366, 768)}
 LANGUAGES: Final = ("en", "de")

@@ -1,4 +1,4 @@
-"""Brings the texts of all languages up to date: `python -m tests.translations`.
+"""Brings the texts of all languages up to date: `python -m tests.programs.translations`.
 
 lupdate reads the sources into resources/translations/*.ts, where a person writes the other
 languages, and lrelease makes of these the .qm files that the window reads. Both files are in the
@@ -14,7 +14,7 @@ from typing import Final
 
 import PySide6
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parents[2]
 FOLDER: Final = ROOT / "resources" / "translations"
 TOOLS: Final = Path(PySide6.__file__).parent
 ENGLISH: Final = "en"
