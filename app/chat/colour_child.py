@@ -8,7 +8,6 @@ its input, or when a text takes longer than SECONDS.
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Iterator
 from typing import Final
@@ -18,8 +17,13 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, Generic, Keyword, Name, Operator, String, Token
 from pygments.util import ClassNotFound
 
+from app.chat.child_limits import limit_memory, limit_seconds
+
 SECONDS: Final = 2.0
 """For one text."""
+
+MEMORY: Final = 1 << 30
+"""Bytes."""
 
 ROLES: Final = (
     (Comment, "c"),
@@ -71,21 +75,14 @@ def _role_of(kind: type[Token]) -> str:
 
 
 def main() -> None:
+    limit_memory(MEMORY)
     for line in sys.stdin:
         number, language, text = json.loads(line)
-        _limit(SECONDS)
+        limit_seconds(SECONDS)
         answer = json.dumps([number, spans_of(language, text)])
-        _limit(0)
+        limit_seconds(0)
         sys.stdout.write(f"{answer}\n")
         sys.stdout.flush()
-
-
-def _limit(seconds: float) -> None:
-    """Ends the process by a signal after so many seconds, where there are such; 0: never. The
-    window ends it elsewhere."""
-    if hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 if __name__ == "__main__":

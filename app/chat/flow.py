@@ -41,6 +41,20 @@ class Style:
     """Of a whole answer."""
 
 
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A formula that was drawn. Lengths are in the size of its letters."""
+
+    width: float
+    ascent: float
+    descent: float
+    svg: bytes
+
+
+PLACE: Final = "\u00a0"
+"""The character in whose place a picture stands: it is in every font, and shows nothing."""
+
+
 @dataclass(frozen=True)
 class Run:
     """Characters in one style, which follow one another in the source."""
@@ -50,6 +64,14 @@ class Run:
     """Offset of the first one."""
     style: int = Style.PLAIN
     link: str = ""
+    picture: Picture | None = None
+    """What stands in the place of the text, which is PLACE then."""
+    span: int = -1
+    """Characters of the source that it shows; by default as many as it has."""
+
+    def __post_init__(self) -> None:
+        if self.span < 0:
+            object.__setattr__(self, "span", len(self.text))
 
 
 @dataclass(frozen=True)
@@ -91,6 +113,7 @@ class Flow:
         self._shown: list[int] = []
         self._sources: list[int] = []
         self._lengths: list[int] = []
+        self._spans: list[int] = []
         at = 0
         for leaf in leaves:
             self.starts.append(at)
@@ -98,6 +121,7 @@ class Flow:
                 self._shown.append(at)
                 self._sources.append(run.source)
                 self._lengths.append(len(run.text))
+                self._spans.append(run.span)
                 at += len(run.text)
             at += 1
 
@@ -106,11 +130,11 @@ class Flow:
         return "\n".join(leaf.text for leaf in self.leaves)
 
     def to_source(self, shown: int) -> int:
-        return _translated(shown, self._shown, self._sources, self._lengths)
+        return _translated(shown, self._shown, self._lengths, self._sources, self._spans)
 
     def to_shown(self, source: int) -> int:
         """Of the nearest character that is shown, if this one is not."""
-        return _translated(source, self._sources, self._shown, self._lengths)
+        return _translated(source, self._sources, self._spans, self._shown, self._lengths)
 
     def leaf_at(self, shown: int) -> int:
         """Number of the paragraph that holds a character."""
@@ -203,11 +227,18 @@ class Table:
 Content = Flow | Code | Table
 
 
-def _translated(offset: int, here: list[int], there: list[int], lengths: list[int]) -> int:
+def _translated(
+    offset: int, here: list[int], lengths: list[int], there: list[int], spans: list[int]
+) -> int:
+    """From offsets here to offsets there, by runs with a beginning and a length on each side. A
+    place within a picture is its beginning."""
     if not here:
         return 0
     index = max(0, bisect_right(here, offset) - 1)
-    return there[index] + max(0, min(offset - here[index], lengths[index]))
+    inside = max(0, min(offset - here[index], lengths[index]))
+    if lengths[index] != spans[index]:
+        inside = spans[index] if inside == lengths[index] else 0
+    return there[index] + inside
 
 
 def plain_flow(source: str, start: int, *, ends: bool) -> Flow:

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QFont, QPainter, QTextCharFormat, QTextLayout, QTextLine, QTextOption
+from PySide6.QtGui import (
+    QFont,
+    QFontMetricsF,
+    QPainter,
+    QTextCharFormat,
+    QTextLayout,
+    QTextLine,
+    QTextOption,
+)
 
+from app.chat import formulas
+from app.chat.flow import PLACE, Picture
 from app.chat.selection import from_utf16, to_utf16
 
 _WRAP: Final = QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere
 _RIGHT_TO_LEFT: Final = ("R", "AL")
 _STRONG: Final = ("L", *_RIGHT_TO_LEFT)
+PICTURE_GAP: Final = 2
+"""Px above and below a picture that is higher than its line."""
+
 _DIRECTION_WITHIN: Final = 400
 """Characters in which the direction of a paragraph is looked for."""
 
@@ -27,6 +40,18 @@ class Format:
     start: int
     stop: int
     look: QTextCharFormat
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A picture in the place of the character at an offset of a text."""
+
+    at: int
+    picture: Picture
+    size: float
+    """Px of its letters."""
+    look: QTextCharFormat
+    """Of the character."""
 
 
 class Paragraph:
@@ -41,6 +66,7 @@ class Paragraph:
         align: Qt.AlignmentFlag | None = None,
         *,
         wraps: bool = True,
+        pictures: Sequence[Placed] = (),
     ) -> None:
         """`align`: the side of its lines; by default the side at which its script begins."""
         self.text = text
@@ -48,10 +74,14 @@ class Paragraph:
         self._width = -1.0
         self._tops: list[int] = []
         self._height = line
+        self._first = 0
         self._layout = QTextLayout(text, font)
         self._layout.setCacheEnabled(True)
         self._layout.setTextOption(_option(text, align, wraps=wraps))
-        self._layout.setFormats([_range(text, each) for each in formats])
+        self._formats = [_range(text, each) for each in formats]
+        self._pictures = pictures
+        self._place = QFontMetricsF(font).horizontalAdvance(PLACE) if pictures else 0.0
+        self._fit(math.inf)
 
     @property
     def height(self) -> int:
@@ -72,6 +102,11 @@ class Paragraph:
         return line.y() + line.ascent()
 
     @property
+    def first_line(self) -> float:
+        """Px from its top to its first line, which pictures may reach above."""
+        return self._first
+
+    @property
     def natural_width(self) -> float:
         """Px of its longest line."""
         lines = range(self._layout.lineCount())
@@ -82,21 +117,63 @@ class Paragraph:
         if width == self._width:
             return self._height
         self._width = width
+        if self._pictures:
+            self._fit(width)
         self._tops = []
-        top = 0
+        self._first = top = 0
         self._layout.beginLayout()
         while (line := self._layout.createLine()).isValid():
             line.setLineWidth(width)
             height = max(self._line, math.ceil(line.height()))
-            line.setPosition(QPointF(0, top + (height - line.height()) / 2))
+            space = (height - line.height()) / 2
+            above, below = self._beyond(line, space)
+            line.setPosition(QPointF(0, top + above + space))
+            if not self._tops:
+                self._first = above
             self._tops.append(top)
-            top += height
+            top += above + height + below
         self._layout.endLayout()
         self._height = max(top, self._line)
         return self._height
 
+    def _fit(self, width: float) -> None:
+        """Gives each picture its room in the text: what is wider than a line is drawn smaller."""
+        widest = [placed.picture.width * placed.size for placed in self._pictures]
+        self._scales = [min(1.0, width / each) for each in widest]
+        ranges = list(self._formats)
+        for placed, wide, scale in zip(self._pictures, widest, self._scales, strict=True):
+            look = QTextCharFormat(placed.look)
+            look.setFontLetterSpacingType(QFont.SpacingType.AbsoluteSpacing)
+            look.setFontLetterSpacing(wide * scale - self._place)
+            ranges.append(_range(self.text, Format(placed.at, placed.at + 1, look)))
+        self._layout.setFormats(ranges)
+
+    def _in_line(self, line: QTextLine) -> Iterator[tuple[Placed, float, float]]:
+        """The pictures of a line, px of their letters, and px at which they begin."""
+        begin, end = line.textStart(), line.textStart() + line.textLength()
+        for placed, scale in zip(self._pictures, self._scales, strict=True):
+            units = to_utf16(self.text, placed.at)
+            if begin <= units < end:
+                left = min(x_of(line, units), x_of(line, units + 1))
+                yield placed, placed.size * scale, left
+
+    def _beyond(self, line: QTextLine, space: float) -> tuple[int, int]:
+        """Px by which the pictures of a line reach beyond it, above and below. `space`: px of the
+        line above and below its letters."""
+        above = below = 0.0
+        for placed, size, _ in self._in_line(line):
+            picture = placed.picture
+            above = max(above, picture.ascent * size + PICTURE_GAP - line.ascent() - space)
+            below = max(below, picture.descent * size + PICTURE_GAP - line.descent() - space)
+        return math.ceil(above), math.ceil(below)
+
     def draw(self, painter: QPainter, at: QPointF, clip: QRectF) -> None:
         self._layout.draw(painter, at, [], clip)
+        for index in range(len(self._tops) if self._pictures else 0):
+            line = self._layout.lineAt(index)
+            for placed, size, left in self._in_line(line):
+                origin = QPointF(at.x() + left, at.y() + line.y() + line.ascent())
+                formulas.draw(painter, placed.picture, size, origin)
 
     def offset_at(self, x: float, y: float) -> int:
         """Of the character at a point."""

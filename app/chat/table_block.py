@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QWidget
 from app import plain, theming
 from app.chat.block_widget import BlockWidget
 from app.chat.blocks import Block
-from app.chat.flow import Align, Leaf, Table
+from app.chat.flow import Align, Flow, Leaf, Table
+from app.chat.formulas import Formulas, Key
 from app.chat.paragraph import Paragraph
 from app.chat.text_block import word_around
 from app.chat.typesetting import Inline, Typesetter, bar, draw_grounds, inlines, link_at
@@ -33,9 +34,14 @@ SIDES: Final[dict[Align, Qt.AlignmentFlag]] = {
 
 
 class TableBlock(BlockWidget):
-    def __init__(self, block: Block, parent: QWidget) -> None:
+    def __init__(self, block: Block, parent: QWidget, formulas: Formulas) -> None:
         super().__init__(block, parent)
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self._formulas = formulas
+        self._missing: set[Key] = set()
+        """Formulas that are shown as their source until they are drawn."""
+        formulas.drawn.connect(self._on_drawn)
+        self._flow = Flow([])
         self._cells: list[Leaf] = []
         self._paragraphs: list[Paragraph] = []
         self._inlines: list[list[Inline]] = []
@@ -52,8 +58,9 @@ class TableBlock(BlockWidget):
     def show_block(self, block: Block) -> None:
         self.block = block
         table = self._table
+        self._flow, self._missing = self._formulas.with_pictures(table.flow)
         same = 0
-        for before, after in zip(self._cells, table.flow.leaves, strict=False):
+        for before, after in zip(self._cells, self._flow.leaves, strict=False):
             if before != after:
                 break
             same += 1
@@ -62,11 +69,16 @@ class TableBlock(BlockWidget):
         plain.set_description(self, table.copied(block.start, block.stop))
         self.update()
 
+    def _on_drawn(self, formulas: set[Key]) -> None:
+        if not self._missing.isdisjoint(formulas):
+            self.show_block(self.block)
+            self.resized.emit()
+
     def height_at(self, width: int) -> int:
         return self._lay_out(width)
 
     def select(self, start: int, stop: int) -> None:
-        flow = self._table.flow
+        flow = self._flow
         selected = (flow.to_shown(start), flow.to_shown(stop)) if start < stop else (0, 0)
         if selected != self._selected:
             self._selected = selected
@@ -75,7 +87,7 @@ class TableBlock(BlockWidget):
     def offset_at(self, point: QPoint) -> int:
         index, at = self._cell_at(point)
         inside = self._paragraphs[index].offset_at(at.x(), at.y())
-        return self._table.flow.to_source(self._table.flow.starts[index] + inside)
+        return self._flow.to_source(self._flow.starts[index] + inside)
 
     def has_text_at(self, point: QPoint) -> bool:
         return self.rect().contains(point)
@@ -87,17 +99,17 @@ class TableBlock(BlockWidget):
         return link_at(self._paragraphs[index], self._inlines[index], at.x(), at.y())
 
     def word_at(self, offset: int) -> tuple[int, int]:
-        flow = self._table.flow
+        flow = self._flow
         start, stop = word_around(flow.text, flow.to_shown(offset))
         return flow.to_source(start), flow.to_source(stop)
 
     # ------------------------------------------------------------------ what tests ask
 
     def text(self) -> str:
-        return self._table.flow.text
+        return self._flow.text
 
     def selected_text(self) -> str:
-        return self._table.flow.text[slice(*self._selected)]
+        return self._flow.text[slice(*self._selected)]
 
     def cell_rect(self, row: int, column: int) -> QRectF:
         """Where the text of a cell stands, px in this widget."""
@@ -127,15 +139,15 @@ class TableBlock(BlockWidget):
         setters = Typesetter(body, line=21), Typesetter(head, "muted", line=20)
         for kept in (self._paragraphs, self._inlines, self._naturals):
             del kept[same:]
-        for index in range(same, len(table.flow.leaves)):
-            leaf = table.flow.leaves[index]
+        for index in range(same, len(self._flow.leaves)):
+            leaf = self._flow.leaves[index]
             setter = setters[1 if self._is_head(index) else 0]
             paragraph = setter.paragraph(leaf, SIDES[table.aligns[index % table.columns]])
             paragraph.lay_out(10_000)
             self._paragraphs.append(paragraph)
             self._inlines.append(inlines(leaf))
             self._naturals.append(paragraph.natural_width)
-        self._cells = table.flow.leaves
+        self._cells = self._flow.leaves
         self._laid_out_at = -1
 
     def _is_head(self, index: int) -> bool:
@@ -241,7 +253,7 @@ class TableBlock(BlockWidget):
 
     def _draw_selection(self, painter: QPainter, index: int, at: QPointF) -> None:
         start, stop = self._selected
-        flow = self._table.flow
+        flow = self._flow
         begin = flow.starts[index]
         end = begin + len(flow.leaves[index].text)
         if start >= stop or start > end or stop < begin:

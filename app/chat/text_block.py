@@ -13,6 +13,7 @@ from app import plain, theming
 from app.chat.block_widget import BlockWidget
 from app.chat.blocks import BUBBLE_PAD, Block, Kind
 from app.chat.flow import Flow, Leaf, Run, Style, plain_flow
+from app.chat.formulas import Formulas, Key
 from app.chat.paragraph import Paragraph
 from app.chat.typesetting import Inline, Typesetter, bar, draw_grounds, inlines, link_at
 from app.words import translate
@@ -57,9 +58,13 @@ NAMES: Final[dict[Kind, str]] = {
 class TextBlock(BlockWidget):
     """Mouse and keyboard belong to the transcript around it."""
 
-    def __init__(self, block: Block, parent: QWidget) -> None:
+    def __init__(self, block: Block, parent: QWidget, formulas: Formulas) -> None:
         super().__init__(block, parent)
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self._formulas = formulas
+        self._missing: set[Key] = set()
+        """Formulas that are shown as their source until they are drawn."""
+        formulas.drawn.connect(self._on_drawn)
         self._flow = Flow([])
         self._paragraphs: list[Paragraph] = []
         self._inlines: list[list[Inline]] = []
@@ -75,11 +80,17 @@ class TextBlock(BlockWidget):
 
     def show_block(self, block: Block) -> None:
         self.block = block
-        old, self._flow = self._flow, self._content()
+        old, content = self._flow, self._content()
+        self._flow, self._missing = self._formulas.with_pictures(content)
         self._typeset(_same_leaves(old.leaves, self._flow.leaves))
         plain.set_name(self, NAMES[block.kind])
-        plain.set_description(self, self._flow.text)
+        plain.set_description(self, content.text)
         self.update()
+
+    def _on_drawn(self, formulas: set[Key]) -> None:
+        if not self._missing.isdisjoint(formulas):
+            self.show_block(self.block)
+            self.resized.emit()
 
     def span(self, column: int) -> tuple[int, int]:
         if self.block.kind != "prompt":
@@ -274,17 +285,18 @@ class TextBlock(BlockWidget):
         """Before the first line of an item: a bullet, a number or a box."""
         leaf, paragraph = self._flow.leaves[index], self._paragraphs[index]
         line = self._setter.line
+        top = at.y() + paragraph.first_line
         mirrored = paragraph.is_right_to_left
         inset = leaf.around[-1].inset if leaf.around else 0
         x = self.width() - _moved_in(leaf) if mirrored else at.x() - inset
         if leaf.marker in ("[ ]", "[x]"):
-            _draw_box(painter, QRectF(x, at.y() + (line - BOX) / 2, BOX, BOX), leaf.marker == "[x]")
+            _draw_box(painter, QRectF(x, top + (line - BOX) / 2, BOX, BOX), leaf.marker == "[x]")
         elif leaf.marker == "•":
             painter.save()
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setBrush(painter.pen().color())
             painter.setPen(Qt.PenStyle.NoPen)
-            centre = QPointF(x + (inset - 8 if mirrored else 8), at.y() + line / 2 + 1)
+            centre = QPointF(x + (inset - 8 if mirrored else 8), top + line / 2 + 1)
             painter.drawEllipse(centre, 2.5, 2.5)
             painter.restore()
         else:

@@ -32,6 +32,7 @@ from app.chat.code_block import CodeBlock
 from app.chat.code_colours import CodeColours
 from app.chat.document import Document
 from app.chat.flow import Code, Table
+from app.chat.formulas import Formulas
 from app.chat.links import LinkDialog
 from app.chat.reply_rows import Footer, PromptRow, ThinkingHead, TroubleCard
 from app.chat.selection import Place
@@ -84,6 +85,7 @@ class Transcript(VirtualColumn):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.viewport().setMouseTracking(True)
         self._colours = CodeColours(self)
+        self._formulas = Formulas(self)
         self._selection = SelectionController(self, self._document)
         self._pending: list[str] = []
         self._flush = Throttle(FRAME_MS, self._take_pending, self)
@@ -243,9 +245,9 @@ class Transcript(VirtualColumn):
             case Code():
                 return CodeBlock(block, parent, self._colours)
             case Table():
-                return TableBlock(block, parent)
+                return TableBlock(block, parent, self._formulas)
             case _:
-                return TextBlock(block, parent)
+                return TextBlock(block, parent, self._formulas)
 
     def _show_way_back(self) -> None:
         self._selection.mark_all()

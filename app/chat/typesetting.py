@@ -20,7 +20,7 @@ from PySide6.QtGui import (
 
 from app import theming
 from app.chat.flow import Leaf, Style
-from app.chat.paragraph import Format, Paragraph
+from app.chat.paragraph import Format, Paragraph, Placed
 
 READING: Final = 15
 """Px for which the sizes here are given; they grow with the font."""
@@ -29,6 +29,10 @@ LINE: Final = 24
 CODE_SIZE: Final = 13
 CODE_LINE: Final = 20
 NOTE_SIZE: Final = 11
+INLINE_SIZE: Final = 16.5
+DISPLAY_SIZE: Final = 19
+"""Px of the letters of formulas, in a line and alone."""
+
 HEADINGS: Final = {1: (20, 28), 2: (18, 28), 3: (16, 24)}
 """Px of letters and of lines; smaller headings are as large as text."""
 
@@ -71,26 +75,31 @@ class Typesetter:
 
     def paragraph(self, leaf: Leaf, align: Qt.AlignmentFlag | None = None) -> Paragraph:
         font, line = self.font, self.line
+        letters = DISPLAY_SIZE if leaf.kind == "math" else INLINE_SIZE
         if leaf.heading:
             size, height = HEADINGS.get(leaf.heading, (READING, LINE))
+            letters *= size / READING
             font = QFont(font)
             font.setPixelSize(self.px(size))
             font.setWeight(QFont.Weight(STRONG))
             line = max(self.px(height), math.ceil(QFontMetricsF(font).height()))
         formats = []
+        pictures = []
         at = 0
         for number, run in enumerate(leaf.runs):
             stop = at + len(run.text)
             following = leaf.runs[number + 1].style if number + 1 < len(leaf.runs) else Style.PLAIN
             look = self._look(run.style, bool(run.link), bool(leaf.heading))
-            if run.style or run.link:
+            if run.picture:
+                pictures.append(Placed(at, run.picture, self._scale * letters, QTextCharFormat()))
+            elif run.style or run.link:
                 formats.append(Format(at, stop, look))
             if (run.style ^ following) & Style.CODE and stop > at:
                 formats.append(Format(stop - 1, stop, _spaced(look, self.px(CODE_SIDE))))
             at = stop
         if leaf.kind == "math":
             align = Qt.AlignmentFlag.AlignHCenter
-        return Paragraph(leaf.text, font, line, formats, align)
+        return Paragraph(leaf.text, font, line, formats, align, pictures=pictures)
 
     def _look(self, style: int, is_link: bool, is_heading: bool) -> QTextCharFormat:
         key = (style, is_link, is_heading)

@@ -206,6 +206,8 @@ class VirtualColumn(QAbstractScrollArea):
         return True
 
     def _measure_again(self, widget: BlockWidget) -> None:
+        if self._live.get(widget.block) is not widget:  # a spare one
+            return
         self._measure(self._blocks.index(widget.block))
         self._lay_out()
 
@@ -326,6 +328,7 @@ class VirtualColumn(QAbstractScrollArea):
         bar.setSingleStep(3 * self.fontMetrics().height())
         bar.setRange(0, max(0, self._heights.total + BOTTOM - self.viewport().height()))
         bar.setValue(top)
+        self._following |= bar.maximum() == 0
 
     def _place(self, top: int) -> None:
         left, column = self._left(), self._column()
