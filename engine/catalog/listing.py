@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from engine import folders
-from engine.catalog import model_card, user_models
+from engine.catalog import fit, model_card, user_models
 from engine.catalog.packaged import PACKAGED, Packaged
+from engine.device import sizes
 from engine.errors import CheckpointError, HearthError, StorageError
 from engine.loading import model_paths
 from engine.loading.gguf import parts as gguf_parts
@@ -21,8 +22,9 @@ _log = logging.getLogger(__name__)
 
 
 def scan() -> tuple[ModelInfo, ...]:
-    """Every model, the embedded one first; those that cannot be used say why."""
-    return tuple(map(model_card.read, _unread()))
+    """Every model, the embedded one first; those that cannot be used here say why."""
+    memory = sizes.largest_memory()
+    return tuple(_judged(model_card.read(card), memory) for card in _unread())
 
 
 def find(model: str) -> ModelInfo:
@@ -75,7 +77,9 @@ def default_model() -> str:
     for model in PACKAGED:
         if model.source == "embedded" and model.paths():
             return model.id
-    return next((card.id for card in map(model_card.read, _unread()) if not card.problem), "")
+    memory = sizes.largest_memory()
+    cards = (_judged(model_card.read(card), memory) for card in _unread())
+    return next((card.id for card in cards if not card.problem), "")
 
 
 def models_folder() -> Path:
@@ -86,6 +90,12 @@ def models_folder() -> Path:
     except OSError as error:
         raise StorageError(f"The folder {folder} cannot be made: {error.strerror}.") from error
     return folder
+
+
+def _judged(card: ModelInfo, memory: int) -> ModelInfo:
+    """With a problem if the weights do not fit into `memory` bytes."""
+    refused = "" if card.problem else fit.objection(card, memory)
+    return msgspec.structs.replace(card, problem=f"{refused} {fit.HINT}") if refused else card
 
 
 def _unread() -> list[ModelInfo]:

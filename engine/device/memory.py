@@ -91,11 +91,6 @@ def rounded(context: int) -> int:
     return context - context % ROUND or context
 
 
-def said(count: int) -> str:
-    """Bytes, for a sentence."""
-    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
-
-
 def measured(device: torch.device, run: Callable[[], object]) -> tuple[float, int]:
     """Seconds on a CUDA GPU, and the most bytes taken beyond those held before."""
     torch.cuda.synchronize(device)

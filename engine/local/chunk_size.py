@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from engine.device import memory
+from engine.device import memory, sizes
 from engine.execution.forward import various
 from engine.execution.prompt_graphs import Growing, Launching
 from engine.execution.runner import Runner
@@ -94,8 +94,8 @@ def settle(ready: Runner, longest: int, free: int) -> Launching | None:
         "prefill in chunks of %d tokens, which take %.1f ms and %s of %s",
         ready.chunk,
         1e3 * chunk.seconds,
-        memory.said(chunk.taken),
-        memory.said(free),
+        sizes.said(chunk.taken),
+        sizes.said(free),
     )
     return launching
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from engine.device import memory
+from engine.device import memory, sizes
 from engine.errors import OutOfMemoryError, SettingError
 
 DEFAULT_CONTEXT: Final = 8192
@@ -53,8 +53,9 @@ def check_weights(needs: Needs, free: int, device: str) -> None:
 def too_large(needs: Needs, free: int, device: str) -> OutOfMemoryError:
     return OutOfMemoryError.offering(
         0,
-        f"The weights of {needs.name} take about {memory.said(needs.weight_bytes)} in "
-        f"{needs.dtype}, and {memory.said(free)} were free on {device}.",
+        f"The weights of {needs.name} take about {sizes.said(needs.weight_bytes)} in "
+        f"{needs.dtype}, and {sizes.said(free)} were free on {device}: "
+        f"{sizes.said(needs.weight_bytes - free)} are missing.",
     )
 
 
@@ -73,11 +74,11 @@ def context(limits: Context, wanted: int | None, free: int, device: str) -> int:
     chosen = wanted or min(limits.usual, fits)
     if chosen > fits or chosen < 2:
         chosen = max(chosen, 2)
-        takes = memory.said(chosen * limits.bytes_per_token)
+        takes = sizes.said(chosen * limits.bytes_per_token)
         raise OutOfMemoryError.offering(
             memory.rounded(fits) if fits >= 2 else 0,
             f"A context of {chosen:,} tokens takes {takes} beside the weights, and "
-            f"{memory.said(free)} are free on {device}.",
+            f"{sizes.said(free)} are free on {device}.",
         )
     return chosen
 

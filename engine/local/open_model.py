@@ -15,8 +15,8 @@ import torch
 from engine.attention import choice, trial
 from engine.attention.choice import Choice
 from engine.cache.kv_cache import KVCache
-from engine.catalog import listing
-from engine.device import facts, memory
+from engine.catalog import fit, listing
+from engine.device import facts, memory, sizes
 from engine.device.facts import DeviceFacts
 from engine.errors import OutOfMemoryError
 from engine.execution import runner
@@ -89,8 +89,8 @@ def opened(here: DeviceFacts, command: Load, progress: Callable[[str, int, int],
         return Open(**vars(model), runner=ready)
     raise OutOfMemoryError.offering(
         context if ready else 0,
-        f"A context of {asked:,} tokens takes {memory.said(model.cache_bytes(asked))} beside "
-        f"the weights, and {here.name} did not give it with {memory.said(free)} free.",
+        f"A context of {asked:,} tokens takes {sizes.said(model.cache_bytes(asked))} beside "
+        f"the weights, and {here.name} did not give it with {sizes.said(free)} free.",
     )
 
 
@@ -101,8 +101,7 @@ def dtype_of(here: DeviceFacts, command: Load) -> torch.dtype:
 def needs_of(command: Load, dtype: torch.dtype) -> Needs:
     """By the model's header."""
     card = listing.find(command.model)
-    weights = card.parameters * dtype.itemsize or card.size_bytes
-    return Needs(card.name, weights, choice.name_of(dtype))
+    return Needs(card.name, fit.weight_bytes(card, command.dtype), choice.name_of(dtype))
 
 
 def _loaded(
@@ -156,12 +155,12 @@ def no_room(opened: Open) -> OutOfMemoryError:
     ready, context = opened.runner, opened.runner.cache.capacity
     free = memory.free_bytes(ready.device)
     detail = (
-        f"The model needed more to run than the {memory.said(free)} that are free beside its "
+        f"The model needed more to run than the {sizes.said(free)} that are free beside its "
         f"weights and a context of {context:,} tokens, which takes "
-        f"{memory.said(opened.cache_bytes(context))}."
+        f"{sizes.said(opened.cache_bytes(context))}."
     )
     if ready.chunk_bytes:
-        needed = memory.said(ready.chunk_bytes)
+        needed = sizes.said(ready.chunk_bytes)
         detail += f" {ready.chunk:,} tokens of a prompt, run at once, take about {needed}."
     missing = max(0, ready.chunk_bytes - free)
     fits = memory.shorter(context, opened.cache_bytes(1), missing)

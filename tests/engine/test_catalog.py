@@ -15,6 +15,7 @@ import pytest
 from engine import folders
 from engine.catalog import listing, model_card, user_models
 from engine.catalog.packaged import PACKAGED
+from engine.device import sizes
 from engine.errors import CheckpointError, StorageError, UnsupportedError
 from engine.loading import families
 from engine.loading.gguf import header as gguf_header
@@ -280,6 +281,28 @@ def test_folders_without_rights_hide_no_other_model(
 
 
 # ---------------------------------------------------------------------------- what cannot be used
+
+
+def test_a_model_larger_than_any_memory_here_says_what_is_missing(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sizes, "largest_memory", lambda: 25_000_000_000)
+    tiny.write_huge_gguf(models / "huge.gguf", 137_700_000_000)
+    (card,) = others()
+    assert card.problem == (
+        "The weights of huge take 137.7 GB, and this computer has 25.0 GB of memory: 112.7 GB are "
+        "missing. Choose a smaller model, or one whose weights have fewer bits."
+    )
+
+
+def test_a_model_that_fits_no_memory_here_can_be_added(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be for another computer, with the same home."""
+    huge = tiny.write_huge_gguf(tmp_path / "huge.gguf", 137_700_000_000)
+    monkeypatch.setattr(sizes, "largest_memory", lambda: 25_000_000_000)
+    listing.add(str(huge))
+    assert [card.path for card in others() if card.problem] == [str(huge)]
 
 
 def test_each_bad_file_says_why(models: Path, made: Path) -> None:

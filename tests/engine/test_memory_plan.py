@@ -24,7 +24,7 @@ def test_weights_larger_than_free_memory_are_refused_with_both_numbers() -> None
         memory_plan.check_weights(NEEDS, 25_000_000_000, "this computer")
     assert caught.value.detail == (
         "The weights of Great Model take about 137.7 GB in bfloat16, and 25.0 GB were free on "
-        "this computer."
+        "this computer: 112.7 GB are missing."
     )
 
 

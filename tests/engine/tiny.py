@@ -212,6 +212,30 @@ def write_gguf(
     return path
 
 
+def write_huge_gguf(path: Path, size: int) -> Path:
+    """A tiny model's header that declares feed-forward weights of `size` bytes, and a file with a
+    hole where they would lie."""
+    made = model("llama")
+    config = copy.deepcopy(made.config)
+    config.intermediate_size = size // (3 * 2 * config.hidden_size * config.num_hidden_layers)
+    writer = gguf_writer(path)
+    _write_sizes(writer, config)
+    write_vocabulary(writer)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
+    for name, tensor in made.state_dict().items():
+        written = str(names.get_name(name, try_suffixes=(".weight",)))
+        wide, usual = config.intermediate_size, made.config.intermediate_size
+        shape = [wide if "ffn" in written and n == usual else n for n in tensor.shape]
+        writer.add_tensor_info(written, shape, np.dtype(np.float16), 2 * math.prod(shape))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size + size + 100_000_000)
+    return path
+
+
 def _write_sizes(writer: Any, config: Any) -> None:
     writer.add_block_count(config.num_hidden_layers)
     writer.add_context_length(config.max_position_embeddings)

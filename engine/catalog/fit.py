@@ -1,0 +1,38 @@
+"""Whether a model's weights fit into this computer, by its header. Without torch."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.device import sizes
+from engine.errors import OutOfMemoryError
+from engine.protocol import Dtype, ModelInfo
+
+ITEM_SIZES: Final[dict[Dtype, int]] = {"auto": 2, "bfloat16": 2, "float16": 2, "float32": 4}
+"""Bytes of a weight in the dtype that the model computes in; of both that "auto" may mean."""
+
+
+HINT: Final = "Choose a smaller model, or one whose weights have fewer bits."
+
+
+def weight_bytes(card: ModelInfo, dtype: Dtype) -> int:
+    """Bytes of memory that the weights take; of a model whose header was not read whole, what its
+    files take."""
+    return card.parameters * ITEM_SIZES[dtype] or card.size_bytes
+
+
+def objection(card: ModelInfo, memory: int, dtype: Dtype = "auto") -> str:
+    """Why weights cannot lie in `memory` bytes, as a sentence; "" if they can."""
+    needed = weight_bytes(card, dtype)
+    if needed <= memory:
+        return ""
+    return (
+        f"The weights of {card.name} take {sizes.said(needed)}, and this computer has "
+        f"{sizes.said(memory)} of memory: {sizes.said(needed - memory)} are missing."
+    )
+
+
+def check(card: ModelInfo, dtype: Dtype) -> None:
+    """Raises OutOfMemoryError if the weights would not fit even if nothing else ran here."""
+    if refused := objection(card, sizes.largest_memory(), dtype):
+        raise OutOfMemoryError(refused, HINT)
