@@ -150,10 +150,11 @@ def _ask(options: argparse.Namespace) -> int:
 
 
 def _serve(_: argparse.Namespace) -> int:
-    from engine.process import server
+    from engine.local.backend import LocalBackend
+    from engine.process import pipes
 
     private.restrict_process()
-    server.serve()
+    pipes.serve(LocalBackend())
 
 
 def _doctor(_: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The engine process: reads commands from its pipe, hands them on, and ends with the pipe.
+"""Hands commands on to whoever does them, and ends with them; knows no transport.
 
 The main thread only reads. It says hello and has the models listed before the engine thread
 imports torch, so that a window has something to show at once.
@@ -9,58 +9,29 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import signal
-import sys
-from collections.abc import Callable
-from typing import BinaryIO, Final, NoReturn
+from collections.abc import Callable, Iterable
+from typing import Final
 
 import psutil
 
 import engine
-from engine import folders, log, protocol, watchdog
+from engine import folders, protocol
 from engine.catalog import listing
 from engine.catalog.thread import CatalogThread
 from engine.device import nvml
 from engine.error_events import as_event
 from engine.errors import StorageError
-from engine.process import telemetry, worker
-from engine.process.outbox import Outbox
+from engine.process import telemetry
+from engine.process.backend import Backend
+from engine.process.outbox import Outbox, Sink
 from engine.process.telemetry import Meter
-from engine.process.worker import Session, Worker
+from engine.process.worker import Worker
 
 FIRST_LIST: Final = 0.3
 """Seconds that the engine thread lets the first list of models go before it imports torch."""
 
-GRACE: Final = 1.0
-"""Seconds that this process has to end by itself after the end of its input."""
-
 LAST_WORDS: Final = 1.0
 """Seconds that a reader has to take what is pending before the process ends."""
-
-
-def serve(open_session: Callable[[], Session] = worker.open_session) -> NoReturn:
-    """Serves until the end of the input or `Shutdown`; does not return."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever holds the other end
-    watchdog.end_with_input(GRACE)
-    commands, events = claim_pipes()
-    log.set_up()
-    Server(commands, events, open_session).run()
-
-
-def claim_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Takes stdin and stdout for the protocol alone.
-
-    Their descriptors are duplicated (not inherited by children, so that the end of file comes) and
-    then pointed elsewhere: what a library prints, in Python or in C, lands in stderr.
-    """
-    commands = os.fdopen(os.dup(0), "rb")
-    events = os.fdopen(os.dup(1), "wb")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr
-    return commands, events
 
 
 def hello() -> protocol.Hello:
@@ -80,21 +51,28 @@ class Server:
     """Owns the threads of the process; `run` is its main thread."""
 
     def __init__(
-        self, commands: BinaryIO, events: BinaryIO, open_session: Callable[[], Session]
+        self,
+        commands: Iterable[bytes],
+        events: Sink,
+        backend: Backend,
+        leave: Callable[[int], None],
     ) -> None:
+        """`commands` are lines of the protocol; `leave` ends the process with that exit code."""
         self._commands = commands
-        self._outbox = Outbox(events, on_broken=leave)
+        self._leave = leave
+        self._outbox = Outbox(events, on_broken=lambda: leave(0))
         self._catalog = CatalogThread(self._outbox.put)
         self._meter = Meter()
-        self._worker = Worker(self._outbox.put, self._meter, self._fail, open_session)
+        self._worker = Worker(self._outbox.put, self._meter, self._fail, backend)
 
-    def run(self) -> NoReturn:
+    def run(self) -> None:
+        """Until the end of the commands, or `Shutdown`."""
         self._start()
         with contextlib.suppress(OSError):
             for line in self._commands:
                 self._read(line)
                 self._outbox.wait_for_room()
-        leave()
+        self._leave(0)
 
     def _start(self) -> None:
         self._outbox.start()
@@ -129,19 +107,14 @@ class Server:
                 self._worker.stop(request)
             case protocol.Shutdown():
                 self._outbox.flush(LAST_WORDS)
-                leave()
+                self._leave(0)
             case _:
                 self._catalog.submit(command)
 
     def _fail(self) -> None:
         """After a fault of the device this process is of no more use."""
         self._outbox.flush(LAST_WORDS)
-        leave(1)
-
-
-def leave(code: int = 0) -> NoReturn:
-    """At once, whatever the other threads are in the middle of, a write to stderr included."""
-    os._exit(code)
+        self._leave(1)
 
 
 _NOT_UNDERSTOOD: Final = protocol.Error(

@@ -1,83 +1,47 @@
 """The engine thread: the only one that touches the model, one command after the other.
 
-Knows commands, events and the `Session` that it drives; no pipes. Torch is imported here, in the
-thread, because the process must have said hello by then.
+Knows commands, events and the `Backend` that it drives; no pipes.
 """
 
 from __future__ import annotations
 
-import gc
-import logging
+import contextlib
 import queue
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from typing import Final, Protocol, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
 
 import msgspec
 
 from engine.error_events import DeviceFaultError, as_event, as_hearth_error, record
-from engine.errors import HearthError
+from engine.process.backend import Backend
 from engine.process.telemetry import Meter
 from engine.protocol import (
     Attention,
     AttentionObserved,
     Count,
-    Counted,
     Device,
     Event,
     Finished,
     FinishReason,
     Generate,
-    LeftOut,
     Load,
-    Loaded,
-    Loading,
-    Prefill,
-    Rethought,
     Text,
     Thinking,
     Unload,
     Unloaded,
 )
 
-_log = logging.getLogger(__name__)
-
 SWITCH_INTERVAL: Final = 0.0002
 """Seconds. A decode step of 1 ms took 6.2 ms beside one busy Python thread with the default of
 5 ms, and 1.35 ms with this."""
+FIRST_COMMAND: Final = 0.05
+"""Seconds that a first command may take to come before the backend starts, which takes seconds: it
+can refuse a load before."""
 
 Work = Load | Unload | Generate | Count
-Reply = Prefill | LeftOut | Thinking | Rethought | Text | Finished
 Result = TypeVar("Result")
-
-
-class Session(Protocol):
-    """What the worker needs of `engine.local.session.Session`; every call may raise HearthError."""
-
-    def device(self) -> Device: ...
-    def load(self, command: Load, progress: Callable[[str, int, int], None], /) -> Loaded: ...
-    def probe(self) -> Attention: ...
-    def unload(self) -> None: ...
-    def generate(self, command: Generate, stopped: Callable[[], bool], /) -> Iterator[Reply]: ...
-    def count(self, command: Count, stopped: Callable[[], bool], /) -> Counted | None: ...
-    def prepare(self) -> bool: ...
-
-
-def open_session() -> Session:
-    """The real one; imports torch. Raises HearthError when that fails."""
-    try:
-        from engine.local.session import Session as TorchSession
-    except (ImportError, OSError) as error:
-        _log.error("the engine's packages cannot be imported: %s", error)
-        raise HearthError(
-            "PyTorch, or a package that the engine needs beside it, cannot be imported.",
-            "`python3 start.py doctor` says which one it is and what to do.",
-        ) from error
-    # The 200,000 objects that imports made stay: without this each collection looks at them again,
-    # which takes 0.2 s at every load and unload.
-    gc.freeze()
-    return TorchSession()
 
 
 class Worker:
@@ -88,14 +52,13 @@ class Worker:
         put: Callable[[Event], None],
         meter: Meter,
         on_fatal: Callable[[], None],
-        open_session: Callable[[], Session] = open_session,
+        backend: Backend,
     ) -> None:
         """`put` takes events without waiting; `on_fatal` is called after a `DeviceFaultError`."""
         self._put = put
         self._meter = meter
         self._on_fatal = on_fatal
-        self._open_session = open_session
-        self._session: Session | None = None
+        self._backend = backend
         self._attention: Attention | None = None
         self._work: queue.SimpleQueue[Work] = queue.SimpleQueue()
         self._requests = Requests()
@@ -115,9 +78,11 @@ class Worker:
             self._put(unanswered(request, "stopped"))
 
     def _run(self) -> None:
-        self._guard(self._opened)
+        with contextlib.suppress(queue.Empty):
+            self._do(self._work.get(timeout=FIRST_COMMAND))
+        self._guard(self._start)
         while True:
-            while self._work.empty() and self._prepared():
+            while self._work.empty() and self._guard(self._backend.prepare):
                 pass
             self._do(self._work.get())
 
@@ -131,10 +96,6 @@ class Worker:
         else:
             self._guard(self._unload)
 
-    def _prepared(self) -> bool:
-        """Whether the session has done a little ahead, and may have more to do."""
-        return self._session is not None and bool(self._guard(self._session.prepare))
-
     def _guard(self, step: Callable[[], Result], request: str = "") -> Result | None:
         """What the step returns; None where it fails, which is told."""
         try:
@@ -146,7 +107,7 @@ class Worker:
     def _count(self, command: Count) -> None:
         """Gives way to the next command, which is a newer count or what somebody waits for."""
         if self._work.empty():
-            counted = self._opened().count(command, lambda: not self._work.empty())
+            counted = self._backend.count(command, lambda: not self._work.empty())
             if counted:
                 self._put(counted)
 
@@ -162,30 +123,25 @@ class Worker:
         if isinstance(shown, DeviceFaultError):
             self._on_fatal()
 
-    def _opened(self) -> Session:
-        """The session, opened at the first need and tried again after a failure."""
-        if self._session is None:
-            self._session = self._open_session()
-            device = self._session.device()
-            self._meter.use(device)
-            self._put(device)
-        return self._session
+    def _start(self) -> None:
+        self._tell(self._backend.start())
 
     def _load(self, command: Load) -> None:
-        def progress(stage: str, done: int, total: int) -> None:
-            event = {"model": command.model, "stage": stage, "done": done, "total": total}
-            self._put(msgspec.convert(event, Loading))
-
-        progress("starting", 0, 0)
-        session = self._opened()
         self._attention = None
-        self._put(session.load(command, progress))
-        self._attention = session.probe()
-        self._put(AttentionObserved(attention=self._attention))
+        self._tell(self._backend.load(command, self._put))
+
+    def _tell(self, events: Iterable[Event]) -> None:
+        """Puts the events of a start or a load, and keeps what telemetry and replies need."""
+        for event in events:
+            if isinstance(event, Device):
+                self._meter.use(event)
+            elif isinstance(event, AttentionObserved):
+                self._attention = event.attention
+            self._put(event)
 
     def _unload(self) -> None:
         self._attention = None
-        self._opened().unload()
+        self._backend.unload()
         self._put(Unloaded())
 
     def _generate(self, command: Generate) -> None:
@@ -203,7 +159,7 @@ class Worker:
     def _answer(self, command: Generate, stopped: threading.Event) -> Finished:
         """Puts the reply; returns its end, which is put once nothing can fail any more."""
         finished = None
-        for event in self._opened().generate(command, stopped.is_set):
+        for event in self._backend.generate(command, stopped.is_set):
             if isinstance(event, Finished):
                 finished = event
                 continue

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from engine.local.backend import LocalBackend
 from engine.local.session import Session
 from engine.process.telemetry import Meter
 from engine.process.worker import Worker
@@ -51,7 +52,7 @@ class Driven:
     def __init__(self) -> None:
         self.session = Session()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._worker = Worker(self._events.put, Meter(), self._fatal, lambda: self.session)
+        self._worker = Worker(self._events.put, Meter(), self._fatal, LocalBackend(self.session))
         self.died = False
 
     @property

@@ -1,6 +1,6 @@
-"""An engine process whose session does what a prompt names: faults that the real one rarely has.
+"""An engine process whose backend does what a prompt names: faults that the real one rarely has.
 
-Run by path. Everything but the session is the real thing.
+Run by path. Everything but the backend is the real thing.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from engine.process import server
+from engine.process import pipes
 from engine.process.worker import unanswered
 from engine.protocol import (
     Attention,
+    AttentionObserved,
     AttentionPhase,
     Count,
     Counted,
@@ -26,6 +27,7 @@ from engine.protocol import (
     Generate,
     Load,
     Loaded,
+    Loading,
     ModelInfo,
     Prefill,
     Text,
@@ -47,16 +49,18 @@ class AcceleratorError(RuntimeError):
     __module__ = "torch"
 
 
-class FaultySession:
-    def device(self) -> Device:
-        return Device(kind="cpu", name="CPU", torch="0", transformers="0")
+class FaultyBackend:
+    def start(self) -> Iterator[Device]:
+        yield Device(kind="cpu", name="CPU", torch="0", transformers="0")
 
-    def load(self, command: Load, progress: Callable[[str, int, int], None], /) -> Loaded:
+    def load(
+        self, command: Load, tell: Callable[[Loading], None], /
+    ) -> Iterator[Loaded | AttentionObserved]:
         for done in range(10_000 if command.model == "slow" else 1):
-            progress("weights", done, 10_000)
+            tell(Loading(model=command.model, stage="weights", done=done, total=10_000))
             time.sleep(0.01)
         model = ModelInfo(id="faulty", name="Faulty", path="", source="folder", format="unknown")
-        return Loaded(
+        yield Loaded(
             model=model,
             device="CPU",
             dtype="float32",
@@ -64,9 +68,7 @@ class FaultySession:
             use_flash_attn=False,
             load_ms=0.0,
         )
-
-    def probe(self) -> Attention:
-        return Attention(prefill=PHASE, decode=PHASE)
+        yield AttentionObserved(attention=Attention(prefill=PHASE, decode=PHASE))
 
     def unload(self) -> None:
         pass
@@ -169,4 +171,4 @@ faults: dict[str, Fault] = {
 }
 
 if __name__ == "__main__":
-    server.serve(FaultySession)
+    pipes.serve(FaultyBackend())

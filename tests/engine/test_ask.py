@@ -20,6 +20,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine import protocol
 from engine.catalog import listing
+from tests.engine import tiny
 from tests.engine.engine_process import EMBEDDED, ENVIRONMENT, LIMIT
 
 ENGINE = ("-P", "-m", "engine")
@@ -96,6 +97,18 @@ def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
+
+
+def test_a_model_that_fits_no_memory_here_is_refused_before_torch_is_there(tmp_path: Path) -> None:
+    huge = tiny.write_huge_gguf(tmp_path / "huge.gguf", 3_000_000_000_000)
+    asked = ask("Hi", "--json", "--model", str(huge))
+    events = [protocol.decode_event(line) for line in asked.stdout.splitlines()]
+    assert asked.returncode == 1
+    assert not [event for event in events if isinstance(event, protocol.Device)]
+    (error,) = [event for event in events if isinstance(event, protocol.Error)]
+    assert error.code == "memory"
+    assert error.detail.startswith("The weights of huge take 3,000.0 GB, and this computer has ")
+    assert error.detail.endswith(" GB are missing.")
 
 
 def test_json_is_the_engines_events_and_ends_with_the_statistics() -> None:

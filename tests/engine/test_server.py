@@ -198,7 +198,8 @@ def test_unusable_data_folder_is_a_sentence_and_the_engine_is_there(tmp_path: Pa
 
 def test_load_tells_its_progress_in_bytes_and_then_what_was_decided(loaded: EngineProcess) -> None:
     begin, end = kinds(loaded).index(Loading), kinds(loaded).index(AttentionObserved)
-    told = [event for event in loaded.events if not isinstance(event, Telemetry)][begin : end + 1]
+    beside = (Telemetry, protocol.Device)
+    told = [event for event in loaded.events if not isinstance(event, beside)][begin : end + 1]
     *progress, ready, attention = told
     assert all(isinstance(event, Loading) and event.model == EMBEDDED for event in progress)
     weights = [e for e in progress if isinstance(e, Loading) and e.stage == "weights"]

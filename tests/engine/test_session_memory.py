@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 from engine.attention import probe
 from engine.cache.kv_cache import KVCache
-from engine.device import memory
+from engine.device import memory, sizes
 from engine.errors import OutOfMemoryError
 from engine.execution.decode_graphs import NO_ROOM
 from engine.execution.prompt_graphs import Launching
@@ -122,7 +122,7 @@ def test_weights_that_do_not_fit_are_told_and_the_engine_goes_on(
         error = engine.refused(folder, 1024, "float32")
     assert error.code == "memory"
     stored = load_file(folder / "model.safetensors").values()
-    size = memory.said(sum(tensor.nbytes for tensor in stored))
+    size = sizes.said(sum(tensor.nbytes for tensor in stored))
     assert f"take about {size} in float32" in error.detail
     assert "123 MB were free" in error.detail
     assert "context" not in error.hint
@@ -175,7 +175,7 @@ def test_a_context_that_was_asked_for_is_not_made_shorter_but_one_is_offered(
     monkeypatch.setattr(open_model, "KVCache", SmallCache)
     error = engine.refused(folder, 4096, "float32")
     assert error.code == "memory"
-    size = memory.said(4096 * BYTES_PER_TOKEN)
+    size = sizes.said(4096 * BYTES_PER_TOKEN)
     assert f"A context of 4,096 tokens takes {size} beside the weights" in error.detail
     assert "free" in error.detail
     found = engine.loaded(folder, offered(error), "float32")
@@ -198,8 +198,8 @@ def test_a_context_that_is_too_long_for_what_is_free_is_told_beforehand(
     free = 1000 * BYTES_PER_TOKEN
     monkeypatch.setattr(memory, "free_bytes", lambda _: free)
     error = engine.refused(folder, 2000, "float32")
-    assert f"2,000 tokens takes {memory.said(2 * free)}" in error.detail
-    assert f"{memory.said(free)} are free" in error.detail
+    assert f"2,000 tokens takes {sizes.said(2 * free)}" in error.detail
+    assert f"{sizes.said(free)} are free" in error.detail
     assert offered(error) == 768, "nine tenths of a thousand, rounded down"
     assert engine.loaded(folder, offered(error), "float32").context_length == 768
     by_itself = engine.loaded(folder, None, "float32")
@@ -318,7 +318,7 @@ def test_a_reply_that_runs_out_of_memory_leaves_what_was_run(
     error = loaded.fails(asking(QUESTION))
     broken.mend()
     assert (error.code, error.request, offered(error)) == ("memory", "r", 768)
-    size = memory.said(1024 * BYTES_PER_TOKEN)
+    size = sizes.said(1024 * BYTES_PER_TOKEN)
     assert f"a context of 1,024 tokens, which takes {size}" in error.detail
     assert not loaded.died
     tokens = list(runner.cache.tokens)
@@ -445,8 +445,8 @@ def test_a_shorter_context_leaves_what_is_missing(context: int, missing: int, fo
 
 
 def test_sizes_are_said_in_their_unit() -> None:
-    assert memory.said(16_060_000_000) == "16.1 GB"
-    assert memory.said(67_108_864) == "67 MB"
+    assert sizes.said(16_060_000_000) == "16.1 GB"
+    assert sizes.said(67_108_864) == "67 MB"
 
 
 # ---------------------------------------------------------------------------- many turns

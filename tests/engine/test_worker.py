@@ -1,6 +1,6 @@
-"""The engine thread: order, stop, and that no fault of a session ends it.
+"""The engine thread: order, stop, and that no fault of a backend ends it.
 
-A stand-in session, because the faults are those that the real one cannot be made to have.
+A stand-in backend, because the faults are those that the real one cannot be made to have.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 
 from engine.errors import CheckpointError, HearthError, PromptError
 from engine.process.telemetry import Meter
-from engine.process.worker import Requests, Session, Work, Worker, unanswered
+from engine.process.worker import Requests, Work, Worker, unanswered
 from engine.protocol import (
     Attention,
     AttentionObserved,
@@ -68,16 +68,18 @@ class StandIn:
         self.ahead: list[Callable[[], object]] = []
         """What there is to do ahead, one thing a call."""
 
-    def device(self) -> Device:
-        return DEVICE
-
-    def load(self, command: Load, progress: Callable[[str, int, int], None], /) -> Loaded:
+    def start(self) -> Iterator[Device]:
         self._raise()
-        progress("weights", 1, 2)
-        return LOADED
+        yield DEVICE
 
-    def probe(self) -> Attention:
-        return ATTENTION
+    def load(
+        self, command: Load, tell: Callable[[Loading], None], /
+    ) -> Iterator[Loading | Loaded | AttentionObserved]:
+        yield Loading(model=command.model, stage="starting")
+        self._raise()
+        tell(Loading(model=command.model, stage="weights", done=1, total=2))
+        yield LOADED
+        yield AttentionObserved(attention=ATTENTION)
 
     def unload(self) -> None:
         self._raise()
@@ -119,12 +121,11 @@ class StandIn:
 class Harness:
     """A worker, its stand-in, and what it has put so far."""
 
-    def __init__(self, open_session: Callable[[], Session] | None = None) -> None:
+    def __init__(self) -> None:
         self.session = StandIn()
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self.fatal = threading.Event()
-        opened = open_session or (lambda: self.session)
-        self.worker = Worker(self.events.put, Meter(), self.fatal.set, opened)
+        self.worker = Worker(self.events.put, Meter(), self.fatal.set, self.session)
 
     def start(self) -> Harness:
         self.worker.start()
@@ -379,17 +380,24 @@ def test_fault_of_the_device_is_told_and_then_ends_the_process(harness: Harness)
     assert harness.fatal.wait(LIMIT)
 
 
-def test_session_that_does_not_open_is_tried_again_at_the_next_command() -> None:
-    def failing() -> Session:
-        raise HearthError("torch is missing.", "Install it.")
-
-    harness = Harness(failing).start()
+def test_a_backend_that_does_not_start_is_told_and_commands_go_on() -> None:
+    harness = Harness()
+    harness.session.fault = HearthError("torch is missing.", "Install it.")
+    harness.start()
     first = harness.take(1)[0]
     assert isinstance(first, Error)
     assert first.detail == "torch is missing."
     harness.do(generate())
     error, finished = title_and_end(harness.take(2))
     assert (error.request, finished.request) == ("r", "r")
+
+
+def test_a_first_command_is_done_before_the_backend_starts() -> None:
+    harness = Harness()
+    harness.do(LOAD)
+    harness.start()
+    events = [type(event) for event in harness.take(5)]
+    assert events == [Loading, Loading, Loaded, AttentionObserved, Device]
 
 
 def test_requests_forget_one_that_is_done() -> None:

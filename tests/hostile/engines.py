@@ -1,6 +1,6 @@
 """An engine process forked from one that has torch imported, and a watch on its time and memory.
 
-It runs `engine.process.server.serve`, as the process that the window starts does; forking saves the
+It runs `engine.process.pipes.serve`, as the process that the window starts does; forking saves the
 seconds that the imports take. Linux only.
 """
 
@@ -200,7 +200,7 @@ def import_torch() -> None:
     import torch
 
     import engine.local.session
-    import engine.process.server  # noqa: F401
+    import engine.process.pipes  # noqa: F401
 
     torch.set_num_threads(1)
 
@@ -240,11 +240,12 @@ def _serve(commands: int, events: int, home: Path) -> NoReturn:
         os.closerange(3, 256)
         os.environ["HEARTH_HOME"] = str(home)
         from engine.catalog import listing
-        from engine.process import server
+        from engine.local.backend import LocalBackend
+        from engine.process import pipes
 
         # The embedded model's vocabulary would be read three times for each input.
         listing.PACKAGED = ()  # type: ignore[assignment, attr-defined]
-        server.serve()
+        pipes.serve(LocalBackend())
     except BaseException:  # noqa: BLE001 - a process that was forked must not go on as its parent
         import traceback
 
