@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.device import sizes
+from engine.device.sizes import Memory
 from engine.errors import OutOfMemoryError
 from engine.protocol import Dtype, ModelInfo
 
@@ -15,24 +16,25 @@ ITEM_SIZES: Final[dict[Dtype, int]] = {"auto": 2, "bfloat16": 2, "float16": 2, "
 HINT: Final = "Choose a smaller model, or one whose weights have fewer bits."
 
 
-def weight_bytes(card: ModelInfo, dtype: Dtype) -> int:
-    """Bytes of memory that the weights take; of a model whose header was not read whole, what its
-    files take."""
-    return card.parameters * ITEM_SIZES[dtype] or card.size_bytes
+def weight_bytes(card: ModelInfo, dtype: Dtype, *, in_blocks: bool) -> int:
+    """Bytes of memory that the weights take. `in_blocks`: whether those of a GGUF file stay as they
+    are in the file. Of a model whose header was not read whole, what its files take."""
+    dense = card.parameters * ITEM_SIZES[dtype] or card.size_bytes
+    return min(dense, card.size_bytes) if in_blocks and card.format == "gguf" else dense
 
 
-def objection(card: ModelInfo, memory: int, dtype: Dtype = "auto") -> str:
-    """Why weights cannot lie in `memory` bytes, as a sentence; "" if they can."""
-    needed = weight_bytes(card, dtype)
-    if needed <= memory:
+def objection(card: ModelInfo, here: Memory, dtype: Dtype = "auto") -> str:
+    """Why weights cannot lie in the memory of this computer, as a sentence; "" if they can."""
+    needed = weight_bytes(card, dtype, in_blocks=here.of_gpu)
+    if needed <= here.largest:
         return ""
     return (
         f"The weights of {card.name} take {sizes.said(needed)}, and this computer has "
-        f"{sizes.said(memory)} of memory: {sizes.said(needed - memory)} are missing."
+        f"{sizes.said(here.largest)} of memory: {sizes.said(needed - here.largest)} are missing."
     )
 
 
 def check(card: ModelInfo, dtype: Dtype) -> None:
     """Raises OutOfMemoryError if the weights would not fit even if nothing else ran here."""
-    if refused := objection(card, sizes.largest_memory(), dtype):
+    if refused := objection(card, sizes.memory(), dtype):
         raise OutOfMemoryError(refused, HINT)

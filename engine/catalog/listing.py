@@ -12,6 +12,7 @@ from engine import folders
 from engine.catalog import fit, model_card, user_models
 from engine.catalog.packaged import PACKAGED, Packaged
 from engine.device import sizes
+from engine.device.sizes import Memory
 from engine.errors import CheckpointError, HearthError, StorageError
 from engine.loading import model_paths
 from engine.loading.gguf import parts as gguf_parts
@@ -23,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 def scan() -> tuple[ModelInfo, ...]:
     """Every model, the embedded one first; those that cannot be used here say why."""
-    memory = sizes.largest_memory()
+    memory = sizes.memory()
     return tuple(_judged(model_card.read(card), memory) for card in _unread())
 
 
@@ -77,7 +78,7 @@ def default_model() -> str:
     for model in PACKAGED:
         if model.source == "embedded" and model.paths():
             return model.id
-    memory = sizes.largest_memory()
+    memory = sizes.memory()
     cards = (_judged(model_card.read(card), memory) for card in _unread())
     return next((card.id for card in cards if not card.problem), "")
 
@@ -92,8 +93,8 @@ def models_folder() -> Path:
     return folder
 
 
-def _judged(card: ModelInfo, memory: int) -> ModelInfo:
-    """With a problem if the weights do not fit into `memory` bytes."""
+def _judged(card: ModelInfo, memory: Memory) -> ModelInfo:
+    """With a problem if the weights fit into no memory here."""
     refused = "" if card.problem else fit.objection(card, memory)
     return msgspec.structs.replace(card, problem=f"{refused} {fit.HINT}") if refused else card
 

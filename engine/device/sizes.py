@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import psutil
 
 from engine.device import nvml
@@ -12,8 +14,16 @@ def said(count: int) -> str:
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
-def largest_memory() -> int:
-    """Bytes of the largest memory that a model could lie in here, used or not: the computer's, or
-    an NVIDIA GPU's."""
+class Memory(NamedTuple):
+    """Used or not."""
+
+    largest: int
+    """Bytes of the largest in which a model could lie: the computer's, or an NVIDIA GPU's."""
+    of_gpu: bool
+    """Whether there is an NVIDIA GPU."""
+
+
+def memory() -> Memory:
+    gpus = nvml.gpus()
     host = int(psutil.virtual_memory().total)
-    return max(host, *(gpu.memory_total_bytes for gpu in nvml.gpus()), 0)
+    return Memory(max([host, *(gpu.memory_total_bytes for gpu in gpus)]), bool(gpus))

@@ -28,8 +28,7 @@ class Needs:
 
     name: str
     weight_bytes: int
-    """In the dtype that it computes in; by its header, before anything is read."""
-    dtype: str
+    """In the form that they are held in; by its header, before anything is read."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,12 @@ def check_weights(needs: Needs, free: int, device: str) -> None:
 
 
 def too_large(needs: Needs, free: int, device: str) -> OutOfMemoryError:
+    missing = needs.weight_bytes - free
     return OutOfMemoryError.offering(
         0,
-        f"The weights of {needs.name} take about {sizes.said(needs.weight_bytes)} in "
-        f"{needs.dtype}, and {sizes.said(free)} were free on {device}: "
-        f"{sizes.said(needs.weight_bytes - free)} are missing.",
+        f"The weights of {needs.name} take about {sizes.said(needs.weight_bytes)}, and "
+        f"{sizes.said(free)} were free on {device}"
+        + (f": {sizes.said(missing)} are missing." if missing > 0 else "."),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import torch
 
-from engine.attention import choice, trial
+from engine.attention import trial
 from engine.attention.choice import Choice
 from engine.cache.kv_cache import KVCache
 from engine.catalog import fit, listing
@@ -21,6 +21,7 @@ from engine.device.facts import DeviceFacts
 from engine.errors import OutOfMemoryError
 from engine.execution import runner
 from engine.execution.runner import Runner
+from engine.kernels import blocks
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.load import load
 from engine.local import memory_plan, model_shape
@@ -74,7 +75,7 @@ def opened(here: DeviceFacts, command: Load, progress: Callable[[str, int, int],
     SettingError for one that the model does not have; what loading raises.
     """
     device, dtype = torch.device(here.kind), dtype_of(here, command)
-    needs, free = needs_of(command, dtype), memory.free_bytes(device)
+    needs, free = needs_of(command, device, dtype), memory.free_bytes(device)
     memory_plan.check_weights(needs, free, here.name)
     model = memory.attempt(device, partial(_loaded, here, command, dtype, progress))
     if model is None:
@@ -98,10 +99,11 @@ def dtype_of(here: DeviceFacts, command: Load) -> torch.dtype:
     return facts.native_dtype(here) if command.dtype == "auto" else DTYPES[command.dtype]
 
 
-def needs_of(command: Load, dtype: torch.dtype) -> Needs:
+def needs_of(command: Load, device: torch.device, dtype: torch.dtype) -> Needs:
     """By the model's header."""
     card = listing.find(command.model)
-    return Needs(card.name, fit.weight_bytes(card, command.dtype), choice.name_of(dtype))
+    in_blocks = blocks.run_on(device, dtype)
+    return Needs(card.name, fit.weight_bytes(card, command.dtype, in_blocks=in_blocks))
 
 
 def _loaded(

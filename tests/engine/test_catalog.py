@@ -13,9 +13,10 @@ import msgspec
 import pytest
 
 from engine import folders
-from engine.catalog import listing, model_card, user_models
+from engine.catalog import fit, listing, model_card, user_models
 from engine.catalog.packaged import PACKAGED
 from engine.device import sizes
+from engine.device.sizes import Memory
 from engine.errors import CheckpointError, StorageError, UnsupportedError
 from engine.loading import families
 from engine.loading.gguf import header as gguf_header
@@ -286,7 +287,7 @@ def test_folders_without_rights_hide_no_other_model(
 def test_a_model_larger_than_any_memory_here_says_what_is_missing(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sizes, "largest_memory", lambda: 25_000_000_000)
+    monkeypatch.setattr(sizes, "memory", lambda: Memory(25_000_000_000, of_gpu=False))
     tiny.write_huge_gguf(models / "huge.gguf", 137_700_000_000)
     (card,) = others()
     assert card.problem == (
@@ -295,12 +296,26 @@ def test_a_model_larger_than_any_memory_here_says_what_is_missing(
     )
 
 
+def test_weights_that_stay_in_blocks_on_a_gpu_take_what_the_file_takes() -> None:
+    card = ModelInfo(
+        id="m",
+        name="M",
+        path="/m",
+        source="folder",
+        format="gguf",
+        parameters=10**10,
+        size_bytes=6 * 10**9,
+    )
+    assert fit.objection(card, Memory(8 * 10**9, of_gpu=True)) == ""
+    assert "20.0 GB" in fit.objection(card, Memory(8 * 10**9, of_gpu=False))
+
+
 def test_a_model_that_fits_no_memory_here_can_be_added(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may be for another computer, with the same home."""
     huge = tiny.write_huge_gguf(tmp_path / "huge.gguf", 137_700_000_000)
-    monkeypatch.setattr(sizes, "largest_memory", lambda: 25_000_000_000)
+    monkeypatch.setattr(sizes, "memory", lambda: Memory(25_000_000_000, of_gpu=False))
     listing.add(str(huge))
     assert [card.path for card in others() if card.problem] == [str(huge)]
 

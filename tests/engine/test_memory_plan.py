@@ -16,15 +16,15 @@ from engine.protocol import Load
 from tests.engine import tiny
 
 LIMITS = Context(bytes_per_token=1000, longest=32_768)
-NEEDS = Needs("Great Model", 137_700_000_000, "bfloat16")
+NEEDS = Needs("Great Model", 137_700_000_000)
 
 
 def test_weights_larger_than_free_memory_are_refused_with_both_numbers() -> None:
     with pytest.raises(OutOfMemoryError) as caught:
         memory_plan.check_weights(NEEDS, 25_000_000_000, "this computer")
     assert caught.value.detail == (
-        "The weights of Great Model take about 137.7 GB in bfloat16, and 25.0 GB were free on "
-        "this computer: 112.7 GB are missing."
+        "The weights of Great Model take about 137.7 GB, and 25.0 GB were free on this computer: "
+        "112.7 GB are missing."
     )
 
 

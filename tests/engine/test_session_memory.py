@@ -123,7 +123,7 @@ def test_weights_that_do_not_fit_are_told_and_the_engine_goes_on(
     assert error.code == "memory"
     stored = load_file(folder / "model.safetensors").values()
     size = sizes.said(sum(tensor.nbytes for tensor in stored))
-    assert f"take about {size} in float32" in error.detail
+    assert f"take about {size}, and" in error.detail
     assert "123 MB were free" in error.detail
     assert "context" not in error.hint
     assert not engine.died
