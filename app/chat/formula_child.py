@@ -33,12 +33,13 @@ def drawn(source: str, display: bool) -> dict[str, Any] | None:
     """A formula as SVG, and how far it reaches from the origin of its base line: `width`, `ascent`
     and `descent` in the size of its letters. None if it is no formula that can be drawn."""
     # Imported here, after the warnings of its imports were turned off.
-    import ziafont
-    import ziamath
+    from ziafont.config import config as fonts
+    from ziamath.config import config as formulas
+    from ziamath.zmath import Math
 
-    ziamath.config.svg2 = ziafont.config.svg2 = False  # shapes alone, which Qt draws
+    formulas.svg2 = fonts.svg2 = False  # shapes alone, which Qt draws
     try:
-        made = ziamath.Math.fromlatex(source, size=LETTER, inline=not display, margin=0)
+        made = Math.fromlatex(source, size=LETTER, inline=not display, margin=0)
         svg = made.svg()
     except Exception:  # noqa: BLE001 - each of three libraries has errors of its own
         return None
