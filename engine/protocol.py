@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-PROTOCOL_VERSION: Final = 5
+PROTOCOL_VERSION: Final = 6
 
 Flash = Literal["auto", "on", "off"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -44,6 +44,8 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Message(Struct, frozen=True, kw_only=True):
     role: Role
     content: str
+    thinking: str = ""
+    """What was thought before a reply. Only a reply that goes on has the model see it."""
 
 
 class Sampling(Struct, frozen=True, kw_only=True):
@@ -149,6 +151,9 @@ class Generate(Command, frozen=True, kw_only=True, tag="generate"):
     messages: tuple[Message, ...]
     sampling: Sampling = Sampling()
     overflow: Overflow = "leave_out"
+    continues: bool = False
+    """The last message is a reply that ended in the middle, with its thinking: the model goes on
+    with it, as if it had not ended. Events bring what is new. Nothing is left out then."""
 
 
 class Count(Command, frozen=True, kw_only=True, tag="count"):

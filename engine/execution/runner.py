@@ -109,17 +109,22 @@ class Runner:
             yield done
 
     def decode(
-        self, options: SamplingOptions, prompt: Sequence[int], stopped: Callable[[], bool]
+        self,
+        options: SamplingOptions,
+        prompt: Sequence[int],
+        stopped: Callable[[], bool],
+        reply: Sequence[int] = (),
     ) -> Generator[int, None, None]:
         """Tokens of the reply to what was prefilled, until the cache is full.
 
-        `prompt` is for the repetition penalty; `stopped` is asked where a token takes longer than
-        one step. The cache holds what was run whenever the generator is left.
+        `prompt` is for the penalties, and so is `reply`, the tokens of a reply that goes on;
+        `stopped` is asked where a token takes longer than one step. The cache holds what was run
+        whenever the generator is left.
         """
         if self._sampler is None:
             vocabulary, dtype = self.logits.shape[0], self.logits.dtype
             self._sampler = Sampler(vocabulary, self.device, dtype)
-        self._sampler.begin(options, prompt)
+        self._sampler.begin(options, prompt, reply)
         tokens = self.graphs.tokens if self.graphs else one_token
         while True:
             # LongRoPE's frequencies hold up to a length, and then all is to be run again.

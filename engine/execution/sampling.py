@@ -109,7 +109,10 @@ class Sampler:
         self._one = torch.ones(1, device=device)
         self._kernels = kernels(vocabulary, device, dtype) if device.type == "cuda" else None
 
-    def begin(self, options: SamplingOptions, prompt: Sequence[int]) -> None:
+    def begin(
+        self, options: SamplingOptions, prompt: Sequence[int], reply: Sequence[int] = ()
+    ) -> None:
+        """`reply`: tokens that were drawn before for the same reply, which goes on."""
         self.kind = kind_of(options, self.vocabulary)
         device = self._parameters.device
         values = (
@@ -125,11 +128,17 @@ class Sampler:
         if self.kind.penalised:
             self._counts.zero_()
             self._seen.zero_()
-            self._seen[torch.tensor(sorted(set(prompt)), dtype=torch.long, device=device)] = True
+            seen = sorted({*prompt, *reply})
+            self._seen[torch.tensor(seen, dtype=torch.long, device=device)] = True
+            drawn_before = torch.tensor(reply, dtype=torch.long, device=device)
+            self._counts += torch.bincount(drawn_before, minlength=self.vocabulary)
         if options.seed is None:
             self.generator.seed()
-        else:
-            self.generator.manual_seed(options.seed)
+            return
+        self.generator.manual_seed(options.seed)
+        if self.kind.candidates > 1:
+            for _ in reply:
+                self._noise()
 
     @torch.inference_mode()
     def draw(self, logits: Tensor, into: Tensor | None = None) -> Tensor:
@@ -148,6 +157,10 @@ class Sampler:
             self._counts.index_add_(0, token, self._one)
         return token
 
+    def _noise(self) -> Tensor:
+        count = self.kind.candidates
+        return self._parameters.new_empty(count).exponential_(generator=self.generator)
+
     def _choose(self, logits: Tensor, token: Tensor) -> None:
         by, count = self._kernels, self.kind.candidates
         if count == 1:
@@ -156,7 +169,7 @@ class Sampler:
             else:
                 token.copy_(most_probable(logits.float()))
             return
-        noise = self._parameters.new_empty(count).exponential_(generator=self.generator)
+        noise = self._noise()
         if by and by.sorts(count):
             by.drawn(logits, self._parameters, noise, token)
         else:

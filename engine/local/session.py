@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import torch
@@ -60,6 +60,29 @@ SAMPLING = (
 )
 
 
+REMEMBERED: Final = 8
+"""Replies whose tokens are kept."""
+
+
+@dataclasses.dataclass
+class Written:
+    """A reply: what it answers, its tokens, and what was told of it."""
+
+    prompt: tuple[int, ...]
+    begun: dataclasses.InitVar[generation.Begun | None]
+    thinking: str = ""
+    answer: str = ""
+    tokens: tuple[int, ...] = ()
+
+    def __post_init__(self, begun: generation.Begun | None) -> None:
+        if begun:
+            self.thinking, self.answer, self.tokens = begun.thinking, begun.answer, begun.tokens
+
+    def is_of(self, prompt: Sequence[int], thinking: str, answer: str) -> bool:
+        told = (self.thinking, self.answer)
+        return told == (thinking, answer) and self.prompt == tuple(prompt)
+
+
 class Session:
     """Raises HearthError for everything that a person can mend."""
 
@@ -67,6 +90,8 @@ class Session:
         self._facts = facts.current()
         self._device = torch.device(self._facts.kind)
         self._open: Open | None = None
+        self._written: list[Written] = []
+        """The last replies, of which one may go on."""
 
     def device(self) -> Device:
         return Device(
@@ -178,6 +203,7 @@ class Session:
 
     def unload(self) -> None:
         self._open = None
+        self._written = []
         memory.give_back(self._device)
 
     def generate(self, command: Generate, stopped: Callable[[], bool]) -> Iterator[Reply]:
@@ -197,19 +223,20 @@ class Session:
     def _reply(
         self, opened: Open, command: Generate, stopped: Callable[[], bool]
     ) -> Iterator[Reply]:
-        if not command.messages or not command.messages[-1].content.strip():
-            raise PromptError("The prompt is empty.", "Write something first.")
+        check_asked(command)
         tokenizer = opened.checkpoint.tokenizer
         try:
             prompt, left_out = self._prompt(opened, command, stopped)
+            tail = tokenizer.decode(prompt[-thinking.TAIL :], skip_special_tokens=False)
+            begun = self._begun(opened, command, prompt, tail, stopped)
         except StoppedError:
             yield self._finished(command.request, generation.STOPPED)
             return
         if left_out:
             yield LeftOut(request=command.request, messages=left_out)
-        tail = tokenizer.decode(prompt[-thinking.TAIL :], skip_special_tokens=False)
-        options = self._options(command.sampling, thinking.opened_by(tail))
+        options = self._options(command.sampling, thinking.opened_by(tail), begun)
         memory.reset_peak(self._device)
+        written = Written(tuple(prompt), begun)
 
         def decode(ids: object) -> str:
             return str(tokenizer.decode(ids, skip_special_tokens=False))
@@ -217,16 +244,21 @@ class Session:
         is_text = text_tokens(opened.checkpoint)
         for part in generation.generate(opened.runner, prompt, options, decode, stopped, is_text):
             if isinstance(part, str):
+                written.answer += part
                 yield Text(request=command.request, text=part)
             elif isinstance(part, thinking.Thought):
+                written.thinking += part.text
                 yield Thinking(request=command.request, text=part.text)
             elif isinstance(part, thinking.Rethought):
+                written.thinking, written.answer = written.thinking + written.answer, ""
                 yield Rethought(request=command.request)
             elif isinstance(part, generation.Progress):
                 yield Prefill(
                     request=command.request, done=part.done, total=part.total, reused=part.reused
                 )
             else:
+                written.tokens = part.tokens
+                self._written = [*self._written[1 - REMEMBERED :], written]
                 yield self._finished(command.request, part, effective(options))
 
     def _prompt(
@@ -234,11 +266,37 @@ class Session:
     ) -> tuple[list[int], int]:
         """Its token ids, and how many of the oldest messages it does not have."""
         encode, capacity = encoder(opened, stopped), opened.runner.cache.capacity
-        messages = pairs(command.messages)
-        if command.overflow == "refuse":
+        messages = pairs(command.messages[:-1] if command.continues else command.messages)
+        if command.overflow == "refuse" or command.continues:
             return encode(messages), 0
         made = context.fitted(messages, capacity, command.sampling.max_new_tokens, encode)
         return made.ids, made.left_out
+
+    def _begun(
+        self,
+        opened: Open,
+        command: Generate,
+        prompt: list[int],
+        tail: str,
+        stopped: Callable[[], bool],
+    ) -> generation.Begun | None:
+        """The reply that goes on, if one does: the tokens that were drawn for it, if they are
+        known, else those that its text is made of. `tail`: the end of the prompt."""
+        if not command.continues:
+            return None
+        thought, answer = command.messages[-1].thinking, command.messages[-1].content
+        for written in reversed(self._written):
+            if written.is_of(prompt, thought, answer):
+                return generation.Begun(written.tokens, thought, answer)
+        vocabulary = opened.checkpoint.tokenizer.backend_tokenizer
+        pieces = thinking.written(
+            thought, answer, tail, lambda text: vocabulary.token_to_id(text) is not None
+        )
+        if not pieces:
+            return None
+        longest = opened.runner.cache.capacity
+        ids = opened.checkpoint.prompts.reply_ids(pieces, longest, stopped)
+        return generation.Begun(tuple(ids), thought, answer)
 
     def count(self, command: Count, stopped: Callable[[], bool]) -> Counted | None:
         """None if it was stopped."""
@@ -269,7 +327,10 @@ class Session:
         return self._open
 
     def _options(
-        self, wanted: Sampling, opened_thinking: thinking.Markers | None
+        self,
+        wanted: Sampling,
+        opened_thinking: thinking.Markers | None,
+        begun: generation.Begun | None,
     ) -> generation.GenerationOptions:
         """The request's settings, else the checkpoint's, else Hearth's own."""
         checkpoint = self._opened().checkpoint
@@ -287,6 +348,7 @@ class Session:
             end_tokens=checkpoint.generation.eos_token_ids,
             opened_thinking=opened_thinking,
             lone_markers=self._lone_markers(),
+            begun=begun,
         )
 
     def _lone_markers(self) -> tuple[thinking.Markers, ...]:
@@ -310,6 +372,17 @@ class Session:
             attention=told(self._opened()),
             sampling=sampling,
         )
+
+
+def check_asked(command: Generate) -> None:
+    """Raises PromptError if there is nothing to answer, or no reply to go on with."""
+    messages = command.messages
+    if command.continues:
+        if not messages or messages[-1].role != "assistant":
+            raise PromptError("There is no reply to go on with.", "Regenerate it.")
+        messages = messages[:-1]
+    if not messages or not messages[-1].content.strip():
+        raise PromptError("The prompt is empty.", "Write something first.")
 
 
 def effective(options: generation.GenerationOptions) -> Sampling:

@@ -94,7 +94,8 @@ class Sections:
         self._lone = lone
         self._part = Part.OPENED if opened else Part.BEGINNING
         self._held = ""
-        self._told = False
+        self.was_told = False
+        """Whether something of the answer was told, which a `Rethought` takes back."""
 
     @property
     def open(self) -> bool:
@@ -156,9 +157,9 @@ class Sections:
         elif markers is None:
             yield from self._certain()
         elif ends_line := self._is_beside_a_line(before, self._held[at + len(markers.closing) :]):
-            if self._told:
+            if self.was_told:
                 yield Rethought()
-            if thought := before.rstrip() if self._told else before.strip():
+            if thought := before.rstrip() if self.was_told else before.strip():
                 yield Thought(thought)
             self._held = self._held[at + len(markers.closing) :]
             self._markers, self._part = markers, Part.CLOSED
@@ -168,18 +169,18 @@ class Sections:
     def _is_beside_a_line(self, before: str, after: str) -> bool | None:
         """Whether a marker stands at a start or end of a line; None until that is known."""
         blanks = before[len(before.rstrip()) :]
-        if "\n" in blanks or (not self._told and blanks == before):
+        if "\n" in blanks or (not self.was_told and blanks == before):
             return True
         return after.startswith(("\n", "\r")) if after else None
 
     def _certain(self) -> Iterator[str]:
         """Blanks are held back too: a marker may follow them."""
-        if not self._told and len(self._held) < DOUBT:
+        if not self.was_told and len(self._held) < DOUBT:
             return
         spellings = [text for m in self._lone for text in (m.opening, m.closing)]
         certain = self._held[: len(self._held) - max(overlap(self._held, s) for s in spellings)]
         if text := self._take(len(certain.rstrip())):
-            self._told = True
+            self.was_told = True
             yield text
 
     def _skip_opening(self) -> None:
@@ -210,6 +211,39 @@ class Sections:
     def _take(self, length: int) -> str:
         taken, self._held = self._held[:length], self._held[length:]
         return taken
+
+
+def written(
+    thinking: str, answer: str, prompt: str, known: Callable[[str], bool]
+) -> list[tuple[str, bool]]:
+    """A reply as the model wrote it, in pieces: each a text, and whether it is a marker.
+
+    `prompt`: the end of what it answered, which may open the section; `known`: whether a text is a
+    token of the vocabulary. Blanks beside markers are not kept with a reply: they are those that
+    most models write.
+    """
+    opened = opened_by(prompt)
+    markers = opened or _markers_of(known)
+    blank = "\n" if markers.opening == MARKERS[0].opening else ""
+    pieces: list[tuple[str, bool]] = []
+    if thinking and not opened:
+        pieces += [(markers.opening, True), (blank, False)]
+    elif thinking and not prompt.endswith("\n"):
+        pieces.append((blank, False))
+    pieces.append((thinking, False))
+    if answer and (thinking or opened):
+        pieces += [(blank if thinking else "", False), (markers.closing, True), (2 * blank, False)]
+    elif answer and known("<|channel|>"):
+        pieces.append((HEAD_OF_AN_ANSWER, True))
+    return [piece for piece in (*pieces, (answer, False)) if piece[0]]
+
+
+def _markers_of(known: Callable[[str], bool]) -> Markers:
+    """Those whose tokens the vocabulary has."""
+    for markers in MARKERS:
+        if all(map(known, TOKEN.findall(markers.opening + markers.closing))):
+            return markers
+    return MARKERS[0]
 
 
 def opened_by(prompt: str) -> Markers | None:

@@ -1,9 +1,9 @@
 """The process that makes prompts: runs a chat template and the tokenizer.json at a given path.
 
 Its first request opens the two, and has None where only the tokenizer.json is to be checked. Each
-other one is an object (messages, longest), its answer one of: ids; "refused", why the template
-refuses the conversation; "unsaid": it leaves out what the user wrote; "long": the conversation has
-more tokens than `longest`.
+other one is an object (messages, longest), or (pieces, longest) for a reply that goes on. Its
+answer is one of: ids; "refused", why the template refuses the conversation; "unsaid": it leaves out
+what the user wrote; "long": the conversation has more tokens than `longest`.
 """
 
 from __future__ import annotations
@@ -57,6 +57,17 @@ class Prompter:
             ids = [self._begin, *ids]
         return {"ids": ids}
 
+    def written(self, pieces: list[tuple[str, bool]], longest: int) -> dict[str, Any]:
+        """The ids of a reply, in whose markers control tokens count."""
+        masked, originals = self._encoder.mask(["" if marks else text for text, marks in pieces])
+        text = "".join(
+            piece if marks else mask for (piece, marks), mask in zip(pieces, masked, strict=True)
+        )
+        try:
+            return {"ids": self._encoder.ids(text, originals, encoding.COUNTED * longest)}
+        except encoding.TooLongError:
+            return {"long": True}
+
 
 class Program:
     def __init__(self, file: Path) -> None:
@@ -68,6 +79,8 @@ class Program:
         if request is None or self._prompter is None:
             with child_loop.limited_time(OPENING):
                 return self._open(request)
+        if "pieces" in request:
+            return self._prompter.written(request["pieces"], request["longest"])
         messages = [(role, content) for role, content in request["messages"]]
         return self._prompter.answer(messages, request["longest"])
 

@@ -84,7 +84,28 @@ class Prompts:
         """
         if sum(len(content) for _, content in messages) > MAX_TEXT:
             raise _too_long(longest)
-        request = {"messages": messages, "longest": longest}
+        return self._asked({"messages": messages, "longest": longest}, longest, stopped, left)
+
+    def reply_ids(
+        self,
+        pieces: Sequence[tuple[str, bool]],
+        longest: int,
+        stopped: Callable[[], bool] = never,
+        left: float | None = None,
+    ) -> list[int]:
+        """Token ids of a reply that was written so far, in pieces: each a text, and whether it is a
+        marker, whose control tokens count. Otherwise as `ids`."""
+        if sum(len(text) for text, _ in pieces) > MAX_TEXT:
+            raise _too_long(longest)
+        return self._asked({"pieces": pieces, "longest": longest}, longest, stopped, left)
+
+    def _asked(
+        self,
+        request: Mapping[str, Any],
+        longest: int,
+        stopped: Callable[[], bool],
+        left: float | None,
+    ) -> list[int]:
         most = BYTES_AN_ID * (COUNTED * longest + 1000)
         try:
             answer = self._child.ask(request, TIME_LIMIT if left is None else left, stopped, most)
