@@ -46,6 +46,13 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("find", CHAT, translate("Actions", "Find in this chat"), "Ctrl+F", "search"),
     Row("stop", CHAT, translate("Actions", "Stop the reply"), "Esc", "stop"),
     Row("regenerate", CHAT, translate("Actions", "Write the last reply again"), "Ctrl+R", "regen"),
+    Row(
+        "continue",
+        CHAT,
+        translate("Actions", "Go on with the last reply"),
+        "Ctrl+Shift+R",
+        "goon",
+    ),
     Row("edit_last", CHAT, translate("Actions", "Change the last prompt"), "Ctrl+Up", "edit"),
     Row(
         "previous_version",

@@ -48,6 +48,7 @@ class Availability:
             ("export", saved),
             ("export_all", bool(self._chats.known)),
             ("regenerate", saved and ready),
+            ("continue", saved and ready),
             ("edit_last", saved),
             ("stop", self._dialogue.answering or self._dialogue.waits),
             ("previous_version", bool(self._dialogue.versions) and not running),

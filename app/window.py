@@ -29,6 +29,7 @@ from app.chats import Chats
 from app.context.keeper import ContextKeeper
 from app.engine import Engine, EngineState
 from app.engine_notices import EngineNotices
+from app.models.another import AnotherModel
 from app.models.loader import (
     ModelLoader,
     ModelState,
@@ -174,6 +175,8 @@ class MainWindow(QMainWindow):
         self.context.shortens.connect(self.page.composer.setFocus)
         self.page.composer.field.focused.connect(self._on_composer_focus)
         self.page.transcript.regenerate_requested.connect(self._regenerate)
+        self.page.transcript.continue_requested.connect(self.dialogue.continue_reply)
+        AnotherModel(self.loader, self.dialogue, self.page.transcript.menu, self)
         self.sidebar.searched.connect(self.searcher.search)
         self.sidebar.hit_chosen.connect(self._open_hit)
         self.sidebar.left.connect(self.page.composer.setFocus)
@@ -206,6 +209,7 @@ class MainWindow(QMainWindow):
             ("import", self.files.ask_for_imports),
             ("stop", self.dialogue.stop),
             ("regenerate", self._regenerate),
+            ("continue", self.dialogue.continue_reply),
             ("edit_last", self.page.edit_last),
             ("previous_version", partial(self.page.step_version, -1)),
             ("next_version", partial(self.page.step_version, 1)),

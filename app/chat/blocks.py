@@ -99,12 +99,21 @@ class Block:
     wraps: bool = False
     """Of code: whether long lines are wrapped."""
     copyable: bool = False
+    unfinished: bool = False
+    """Of a footer: whether the reply ended in the middle."""
+    is_last: bool = False
+    """Of a footer: whether nothing follows the reply."""
     versions: tuple[int, int] = (1, 1)
     """Of a row: which version of its message is shown, from 1, and of how many."""
     figures: Figures = NO_FIGURES
     model: str = ""
     details: bool = False
     """Of a footer: whether the figures are shown."""
+
+    @property
+    def can_go_on(self) -> bool:
+        """Of a footer: whether the model can go on with the reply."""
+        return self.unfinished and self.is_last and not self.streaming
 
     @property
     def shape(self) -> str:
@@ -146,6 +155,12 @@ def prompt_row(message: StoredMessage) -> Block:
     return Block("prompt_row", message.id, above=4)
 
 
+def is_unfinished(message: StoredMessage) -> bool:
+    """Whether a reply ended in the middle: stopped, cut, or with what wrote it."""
+    ended = message.finish_reason in ("stopped", "length", "error")
+    return ended and bool(message.content or message.thinking.text)
+
+
 def footer(message: StoredMessage) -> Block:
     return Block(
         "footer",
@@ -154,6 +169,7 @@ def footer(message: StoredMessage) -> Block:
         streaming=message.state == "streaming",
         note=REASONS.get(message.finish_reason, ""),
         copyable=bool(message.content),
+        unfinished=is_unfinished(message),
         figures=message.figures,
         model=message.model,
     )
@@ -166,3 +182,18 @@ def unseen_line(message: int) -> Block:
 
 def trouble_card(message: StoredMessage) -> Block:
     return Block("trouble", message.id, above=12, trouble=message.trouble)
+
+
+def footer_of(blocks: list[Block], message: int) -> Block | None:
+    """The row below a reply."""
+    return next((b for b in blocks if b.message == message and b.kind == "footer"), None)
+
+
+def mark_last(blocks: list[Block]) -> list[Block]:
+    """Which rows below replies show something else, now that another message may be the last."""
+    altered = []
+    for number, block in enumerate(reversed(blocks)):
+        if block.kind == "footer" and block.is_last != (number == 0):
+            block.is_last = number == 0
+            altered.append(block)
+    return altered

@@ -11,6 +11,7 @@ from functools import partial
 from PySide6.QtCore import QObject, Signal, SignalInstance
 
 from app.chat.attempts import Attempts
+from app.chat.blocks import is_unfinished
 from app.chat.replies import Replies, Reply
 from app.chat.seen import Seen
 from app.engine import Engine, EngineState
@@ -19,6 +20,7 @@ from app.store.errors import StoreError
 from app.store.records import StoredMessage, Waiting, title_of, whole_characters
 from app.store.store import Store
 from app.store.tree import Tree
+from engine import protocol
 
 
 class Dialogue(QObject):
@@ -82,6 +84,7 @@ class Dialogue(QObject):
         self.replies.rethought.connect(self._on_rethought)
         self.replies.progressed.connect(partial(self._tell, self.progressed))
         self.replies.finished.connect(self._on_finished)
+        self.queue_changed.connect(self.listing_changed)
         engine.state_changed.connect(self._on_engine_state)
 
     @property
@@ -187,6 +190,14 @@ class Dialogue(QObject):
             return False
         return self._attempts.make(partial(self._regenerate, message)) and self.answering
 
+    def continue_reply(self, message: int | None = None) -> bool:
+        """Has the last reply on screen go on, if it ended in the middle. Another `message` than
+        that does not."""
+        path = self.path
+        if not path or not is_unfinished(path[-1]) or message not in (None, path[-1].id):
+            return False
+        return self._can_ask() and self._attempts.make(partial(self._continue, path))
+
     def show_version(self, message: int, step: int) -> int | None:
         """Shows the version before (-1) or behind (1) this message, and what follows on it. Its
         id, or None if there is none or a reply runs."""
@@ -229,7 +240,7 @@ class Dialogue(QObject):
     def take_back(self, waiting: Waiting) -> None:
         """The prompt is not sent; its words are the caller's."""
         self._store.remove_waiting(waiting)
-        self._tell_queue()
+        self.queue_changed.emit()
 
     def send_next(self) -> None:
         """Sends the prompt that has waited longest, if its turn has come."""
@@ -252,7 +263,7 @@ class Dialogue(QObject):
             self.began.emit(conversation)
         if conversation != self._conversation:
             self._show(conversation)
-        self._tell_queue()
+        self.queue_changed.emit()
         self.sent.emit()
         self.send_next()
 
@@ -266,11 +277,7 @@ class Dialogue(QObject):
         if waiting.conversation == self._conversation:
             self.added.emit(message)
         self._ask(waiting.conversation, reply, [*before, message])
-        self._tell_queue()
-
-    def _tell_queue(self) -> None:
         self.queue_changed.emit()
-        self.listing_changed.emit()
 
     # ------------------------------------------------------------------ the database
 
@@ -334,6 +341,24 @@ class Dialogue(QObject):
         self._remove(gone)
         self._ask(conversation, reply, before)
 
+    def _continue(self, path: Sequence[StoredMessage]) -> None:
+        """Raises StoreError, and then nothing is changed."""
+        conversation, last = self._conversation, path[-1]
+        if conversation is None:
+            return
+        seen = self.seen.messages(conversation, path[:-1])
+        begun = protocol.Message(
+            role="assistant", content=last.content, thinking=last.thinking.text
+        )
+        reply = self.replies.begin(conversation, last.id, last)
+        self._remove([last])
+        self.added.emit(self._as_it_is(last))
+        self._tell_versions(self._store.tree(conversation))
+        self.listing_changed.emit()
+        self._tell_answering()
+        sampling = self.seen.settings_of(conversation).sampling
+        self.replies.ask(reply, (*seen, begun), sampling, continues=True)
+
     def _remove(self, gone: Sequence[StoredMessage]) -> None:
         for message in reversed(gone):
             self.removed.emit(message.id)
@@ -360,23 +385,20 @@ class Dialogue(QObject):
 
     # ------------------------------------------------------------------ what comes back
 
-    def _is_shown(self, reply: Reply) -> bool:
-        return reply.conversation == self._conversation
-
     def _tell(self, signal: SignalInstance, reply: Reply, *what: object) -> None:
         """Of the conversation on screen alone."""
-        if self._is_shown(reply):
+        if reply.conversation == self._conversation:
             signal.emit(reply.message, *what)
 
     def _on_rethought(self, reply: Reply) -> None:
         """The reply begins again, behind what is thinking now."""
-        if self._is_shown(reply):
+        if reply.conversation == self._conversation:
             self.removed.emit(reply.message)
             self.added.emit(StoredMessage(reply.message, "assistant", "", "streaming"))
             self.thinking_added.emit(reply.message, reply.thinking.text)
 
     def _on_finished(self, reply: Reply, whole: StoredMessage) -> None:
-        if self._is_shown(reply):
+        if reply.conversation == self._conversation:
             self.finished.emit(whole)
         self.listing_changed.emit()
         self._tell_answering()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.chat.blocks import (
     BETWEEN,
@@ -12,6 +12,7 @@ from app.chat.blocks import (
     Part,
     PartKind,
     footer,
+    mark_last,
     prompt_row,
     text_blocks,
     thinking_head,
@@ -64,10 +65,12 @@ class Document:
         self.blocks = []
         for message in messages:
             self.blocks += self._blocks_of(message)
+        mark_last(self.blocks)
 
     def add(self, message: StoredMessage) -> Change:
         end = len(self.blocks)
-        return self._replace(end, end, self._blocks_of(message))
+        change = self._replace(end, end, self._blocks_of(message))
+        return replace(change, altered=mark_last(self.blocks))
 
     def remove(self, message: int) -> Change | None:
         start = self._start_of(message)
@@ -75,7 +78,8 @@ class Document:
             return None
         gone = {block.message for block in self.blocks[start:]}
         self.parts.forget(lambda part: part.message in gone)
-        return self._replace(start, len(self.blocks), [])
+        change = self._replace(start, len(self.blocks), [])
+        return replace(change, altered=mark_last(self.blocks))
 
     def finish(self, message: StoredMessage) -> Change | None:
         """Puts a reply in its final state. Text that reads as it streamed keeps its blocks."""
@@ -88,7 +92,10 @@ class Document:
         self.parts.forget(lambda part: part in old and part.kind not in kept)
         fresh = list(self._reply_blocks(message, turn, kept))
         altered = [block for block in self.blocks[start:] if block in fresh]
-        return self._replace(start, len(self.blocks), fresh, altered)
+        fresh[-1].versions = self.blocks[-1].versions
+        change = self._replace(start, len(self.blocks), fresh, altered)
+        mark_last(self.blocks)
+        return change
 
     def _reads_as(self, part: Part, message: StoredMessage) -> bool:
         """Whether a part that streamed is what the finished message has, and is on screen."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -13,12 +13,13 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.engine import Death, Engine, EngineState
 from app.store.changes import Moved
-from app.store.records import NO_TROUBLE, Figures, Thinking, Trouble
+from app.store.records import NO_TROUBLE, Figures, StoredMessage, Thinking, Trouble
 from app.store.store import Store
 from app.words import translate
 from engine import protocol
 
 SAVE_MS: Final = 1000
+NO_FIGURES: Final = Figures()
 
 
 @dataclass
@@ -34,6 +35,8 @@ class Reply:
     """When the first word came, of thinking or of the answer."""
     thought_s: float = 0.0
     trouble: Trouble = NO_TROUBLE
+    before: Figures = NO_FIGURES
+    """Of a reply that goes on: those of what was written before."""
 
     @property
     def text(self) -> str:
@@ -99,9 +102,16 @@ class Replies(QObject):
     def in_conversation(self, conversation: int | None) -> Reply | None:
         return next((r for r in self._running.values() if r.conversation == conversation), None)
 
-    def begin(self, conversation: int, message: int) -> Reply:
-        """The message that was added for it is to be filled; `ask` follows."""
+    def begin(self, conversation: int, message: int, begun: StoredMessage | None = None) -> Reply:
+        """The message that was added for it is to be filled; `ask` follows. `begun`: what it has
+        so far, with which it goes on."""
         reply = Reply(uuid.uuid4().hex, conversation, message)
+        if begun is not None:
+            reply.pieces = [begun.content] if begun.content else []
+            reply.thoughts = [begun.thinking.text] if begun.thinking.text else []
+            reply.thought_s = begun.thinking.seconds
+            reply.began = self._clock() - reply.thought_s
+            reply.before = begun.figures
         self._running[reply.request] = reply
         self._saver.start()
         return reply
@@ -111,12 +121,18 @@ class Replies(QObject):
         reply: Reply,
         messages: tuple[protocol.Message, ...],
         sampling: protocol.Sampling,
+        *,
+        continues: bool = False,
     ) -> None:
-        """Has the engine answer these. None of them is left out if the context cannot hold them:
-        that is the person's choice, before it is asked."""
+        """Has the engine answer these, or go on with the last of them. None of them is left out if
+        the context cannot hold them: that is the person's choice, before it is asked."""
         self._engine.send(
             protocol.Generate(
-                request=reply.request, messages=messages, sampling=sampling, overflow="refuse"
+                request=reply.request,
+                messages=messages,
+                sampling=sampling,
+                overflow="refuse",
+                continues=continues,
             )
         )
 
@@ -201,10 +217,24 @@ class Replies(QObject):
         del self._running[reply.request]
         if not self._running:
             self._saver.stop()
+        both = together(reply.before, figures)
         whole = self._store.finish_reply(
-            reply.message, reply.text, reason, figures, reply.trouble, reply.thinking
+            reply.message, reply.text, reason, both, reply.trouble, reply.thinking
         )
         self.finished.emit(reply, whole)
+
+
+def together(before: Figures, figures: Figures) -> Figures:
+    """Of a reply that went on: tokens of all of it, and the rates of its last part, if that had
+    any."""
+    if not before.new_tokens or not figures.new_tokens:
+        return figures if figures.new_tokens else before
+    return replace(
+        figures,
+        new_tokens=before.new_tokens + figures.new_tokens,
+        thinking_tokens=before.thinking_tokens + figures.thinking_tokens,
+        first_token_ms=before.first_token_ms,
+    )
 
 
 def figures_of(event: protocol.Finished) -> Figures:

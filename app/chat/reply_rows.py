@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Final
 
 from PySide6.QtCore import QPoint, QSize, Qt, Signal
@@ -157,6 +158,7 @@ class Footer(BlockWidget):
     stop_requested = Signal()
     copy_requested = Signal()
     regenerate_requested = Signal()
+    continue_requested = Signal()
     version_requested = Signal(int)
     more_requested = Signal(QPoint)
     """Where a menu is to open, on the screen."""
@@ -175,6 +177,11 @@ class Footer(BlockWidget):
             "regen",
             translate("ReplyRows", "Write the reply again"),
             translate("ReplyRows", "Write again (Ctrl+R)"),
+        )
+        self._continue = IconButton(
+            "goon",
+            translate("ReplyRows", "Go on with the reply"),
+            translate("ReplyRows", "Go on (Ctrl+Shift+R)"),
         )
         self.versions = VersionSwitch()
         self.versions.step_requested.connect(self.version_requested)
@@ -197,13 +204,14 @@ class Footer(BlockWidget):
         self._stop.clicked.connect(self.stop_requested)
         self._copy.clicked.connect(self._on_copy)
         self._regenerate.clicked.connect(self.regenerate_requested)
+        self._continue.clicked.connect(self.continue_requested)
         self._more.clicked.connect(self._ask_for_menu)
         self._info.clicked.connect(self._toggle_details)
 
     def _lay_out(self) -> None:
         row = QHBoxLayout()
         row.setSpacing(0)
-        for button in (self._stop, self._copy, self._regenerate, self._more):
+        for button in (self._stop, self._copy, self._regenerate, self._continue, self._more):
             row.addWidget(button)
         row.addWidget(self.versions)
         row.addWidget(self._key)
@@ -225,7 +233,7 @@ class Footer(BlockWidget):
         layout.addLayout(self._strip)
 
     def buttons(self) -> list[QWidget]:
-        own: list[QWidget] = [self._stop, self._copy, self._regenerate, self._more]
+        own: list[QWidget] = [self._stop, self._copy, self._regenerate, self._continue, self._more]
         return [*own, self.versions.before, self.versions.next, self._info]
 
     def show_block(self, block: Block) -> None:
@@ -236,16 +244,12 @@ class Footer(BlockWidget):
         self._progress.setText("" if done else block.note)
         self._copy.setVisible(block.copyable and done)
         self._regenerate.setVisible(done)
+        self._continue.setVisible(block.can_go_on)
         self.versions.show_version(*(block.versions if done else (1, 1)))
-        self._more.setVisible(block.copyable and done)
+        self._more.setVisible(done)
         self._state.setText(block.note if done else "")
         self._state.setVisible(bool(block.note) and done)
-        speed = block.figures.decode_rate
-        self._speed.setText(
-            translate("ReplyRows", "{rate} tokens/s").format(rate=count(speed))
-            if speed and done
-            else ""
-        )
+        self._speed.setText(_beside(block) if done else "")
         self._info.setVisible(bool(block.figures.new_tokens) and done)
         self._info.setChecked(block.details)
         self._show_details()
@@ -366,6 +370,15 @@ def drawn_with(settings: str) -> Words:
     found = read_object(settings)
     rows = [row for row in ROWS if row.name in found and found[row.name] != NEUTRAL.get(row.name)]
     return joined(" · ", (joined(" ", (row.title, shown_value(found[row.name]))) for row in rows))
+
+
+def _beside(block: Block) -> str:
+    """The rate of a reply, and which model wrote it, where there are others to tell it from."""
+    speed = block.figures.decode_rate
+    rate = translate("ReplyRows", "{rate} tokens/s").format(rate=count(speed)) if speed else ""
+    several = block.versions[1] > 1
+    model = plain.one_line(PurePath(block.model).name, LONGEST_MODEL) if several else ""
+    return joined(" · ", (model, rate))
 
 
 def thinking_words(seconds: float, *, streaming: bool) -> str:

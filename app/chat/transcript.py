@@ -8,13 +8,11 @@ What the rest of the window may use: `show_messages`, `add_message`, `append_thi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Final
 
-from PySide6.QtCore import QPoint, QRect, Qt, QThreadPool, QTimer, Signal
+from PySide6.QtCore import QRect, Qt, QThreadPool, QTimer, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
-    QGuiApplication,
     QKeyEvent,
     QKeySequence,
     QMouseEvent,
@@ -22,7 +20,7 @@ from PySide6.QtGui import (
     QPaintEvent,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app import plain, theming
 from app.chat import markdown
@@ -34,6 +32,7 @@ from app.chat.document import Document
 from app.chat.flow import Code, Table
 from app.chat.formulas import Formulas
 from app.chat.links import LinkDialog
+from app.chat.message_menu import MessageMenu
 from app.chat.reply_rows import Footer, PromptRow, ThinkingHead, TroubleCard
 from app.chat.selection import Place
 from app.chat.selection_controller import SelectionController
@@ -72,6 +71,7 @@ ROWS: Final[dict[str, type[BlockWidget]]] = {
 class Transcript(VirtualColumn):
     stop_requested = Signal()
     regenerate_requested = Signal(object)
+    continue_requested = Signal(object)
     edit_requested = Signal(object)
     version_requested = Signal(object, int)
     see_all_requested = Signal()
@@ -87,6 +87,9 @@ class Transcript(VirtualColumn):
         self._colours = CodeColours(self)
         self._formulas = Formulas(self)
         self._selection = SelectionController(self, self._document)
+        self.menu = MessageMenu(self._document, self._selection, self)
+        self.menu.source_toggled.connect(self._toggle_source)
+        self.menu.continue_requested.connect(self.continue_requested)
         self._pending: list[str] = []
         self._flush = Throttle(FRAME_MS, self._take_pending, self)
         self._fade = Fade(self)
@@ -227,14 +230,17 @@ class Transcript(VirtualColumn):
             widget.regenerate_requested.connect(
                 lambda: self.regenerate_requested.emit(widget.block.message)
             )
-            widget.copy_requested.connect(lambda: self._copy_message(widget.block.message))
-            widget.more_requested.connect(lambda at: self._open_menu(widget.block.message, at))
+            widget.continue_requested.connect(
+                lambda: self.continue_requested.emit(widget.block.message)
+            )
+            widget.copy_requested.connect(lambda: self.menu.copy_reply(widget.block.message))
+            widget.more_requested.connect(lambda at: self.menu.open(widget.block.message, at))
             widget.version_requested.connect(
                 lambda step: self.version_requested.emit(widget.block.message, step)
             )
         elif isinstance(widget, PromptRow):
             widget.edit_requested.connect(lambda: self.edit_requested.emit(widget.block.message))
-            widget.copy_requested.connect(lambda: self._copy_prompt(widget.block.message))
+            widget.copy_requested.connect(lambda: self.menu.copy_prompt(widget.block.message))
             widget.version_requested.connect(
                 lambda step: self.version_requested.emit(widget.block.message, step)
             )
@@ -291,16 +297,6 @@ class Transcript(VirtualColumn):
     def select_all(self) -> None:
         self._selection.select_all()
 
-    def _copy_prompt(self, message: int) -> None:
-        part = self._document.parts.find("prompt", message)
-        QGuiApplication.clipboard().setText(part.text if part else "")
-
-    def _copy_message(self, message: int) -> None:
-        QGuiApplication.clipboard().setText(self._document.answer(message))
-
-    def _copy_text(self, message: int) -> None:
-        QGuiApplication.clipboard().setText(self._document.answer_as_text(message))
-
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() is Qt.MouseButton.LeftButton:
             shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
@@ -328,33 +324,7 @@ class Transcript(VirtualColumn):
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         block = self.block_at(self.viewport().mapFromGlobal(event.globalPos()).y())
-        self._open_menu(block.message if block else None, event.globalPos())
-
-    def _open_menu(self, message: int | None, at: QPoint) -> None:
-        """What can be done with what is selected, and with a message."""
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        if not self._selection.is_empty:
-            menu.addAction(translate("Transcript", "Copy"), self.copy)
-            menu.addAction(translate("Transcript", "Copy as Markdown"), self._selection.copy_source)
-        menu.addAction(translate("Transcript", "Select all"), self.select_all).setEnabled(
-            bool(self._document.blocks)
-        )
-        if message is not None and self._document.answer(message):
-            menu.addSeparator()
-            menu.addAction(
-                translate("Transcript", "Copy the reply as text"), partial(self._copy_text, message)
-            )
-            menu.addAction(
-                translate("Transcript", "Copy the reply as Markdown"),
-                partial(self._copy_message, message),
-            )
-            toggle = partial(self._toggle_source, message)
-            if self._document.shows_source(message):
-                menu.addAction(translate("Transcript", "Show the reply"), toggle)
-            else:
-                menu.addAction(translate("Transcript", "View source"), toggle)
-        menu.popup(at)
+        self.menu.open(block.message if block else None, event.globalPos())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.matches(QKeySequence.StandardKey.Copy):

@@ -68,6 +68,10 @@
         <translation>Letzte Antwort neu schreiben</translation>
     </message>
     <message>
+        <source>Go on with the last reply</source>
+        <translation>Letzte Antwort fortsetzen</translation>
+    </message>
+    <message>
         <source>Change the last prompt</source>
         <translation>Letzte Nachricht ändern</translation>
     </message>
@@ -1469,6 +1473,14 @@
         <translation>Neu schreiben (Strg+R)</translation>
     </message>
     <message>
+        <source>Go on with the reply</source>
+        <translation>Antwort fortsetzen</translation>
+    </message>
+    <message>
+        <source>Go on (Ctrl+Shift+R)</source>
+        <translation>Fortsetzen (Strg+Umschalt+R)</translation>
+    </message>
+    <message>
         <source>More to do with this reply</source>
         <translation>Mehr zu dieser Antwort</translation>
     </message>
@@ -2354,6 +2366,14 @@
     <message>
         <source>View source</source>
         <translation>Quelltext anzeigen</translation>
+    </message>
+    <message>
+        <source>Go on with the reply</source>
+        <translation>Antwort fortsetzen</translation>
+    </message>
+    <message>
+        <source>Write again with</source>
+        <translation>Neu schreiben mit</translation>
     </message>
 </context>
 <context>

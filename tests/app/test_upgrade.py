@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -42,7 +43,7 @@ def test_chats_of_an_older_version_are_upgraded_while_a_notice_says_so(
                 seen.append(widget.accessibleName())
                 assert not widget.close()
 
-    timer = upgrade.QTimer(interval=5)
+    timer = QTimer(interval=5)
     timer.timeout.connect(look)
     timer.start()
     upgrade.upgrade(old_file)

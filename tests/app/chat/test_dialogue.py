@@ -733,3 +733,85 @@ def test_half_a_surrogate_pair_can_be_sent(
 )
 def test_a_title_is_the_first_line_cut_at_a_word(prompt: str, title: str) -> None:
     assert title_of(prompt) == title
+
+
+# ---------------------------------------------------------------------------- going on
+
+
+def test_a_reply_that_was_stopped_goes_on_where_it_ended(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    dialogue.send("Why?")
+    engine.think("It is", " late")
+    engine.say("Be", "cause")
+    engine.finish("stopped")
+    before = store.messages(current(dialogue))[1]
+    added = QSignalSpy(dialogue.added)
+    assert dialogue.continue_reply()
+    assert engine.last.continues
+    assert history(engine.last) == [("user", "Why?"), ("assistant", "Because")]
+    assert engine.last.messages[-1].thinking == "It is late"
+    assert added.at(0)[0].content == "Because"
+    assert added.at(0)[0].state == "streaming"
+    engine.say(" of", " night.")
+    engine.finish("stop")
+    _, reply = store.messages(current(dialogue))
+    assert (reply.id, reply.content, reply.finish_reason) == (
+        before.id,
+        "Because of night.",
+        "stop",
+    )
+    assert reply.thinking.text == "It is late"
+    assert reply.figures.new_tokens == 2 * before.figures.new_tokens
+    assert not dialogue.continue_reply()
+
+
+def test_a_reply_whose_engine_died_goes_on_and_its_trouble_is_gone(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    dialogue.send("Why?")
+    engine.say("Because")
+    engine.event_received.emit(
+        protocol.Error(request=engine.last.request, title="It broke", detail="x", hint="y")
+    )
+    engine.finish("error")
+    assert store.messages(current(dialogue))[1].trouble.title == "It broke"
+    assert dialogue.continue_reply()
+    engine.say(" so.")
+    engine.finish()
+    reply = store.messages(current(dialogue))[1]
+    assert (reply.content, reply.trouble) == ("Because so.", NO_TROUBLE)
+
+
+def test_only_the_last_reply_goes_on_and_only_if_it_ended_in_the_middle(
+    dialogue: Dialogue, engine: Scripted, store: Store
+) -> None:
+    assert not dialogue.continue_reply()
+    dialogue.send("Why?")
+    engine.say("Because")
+    engine.finish("length")
+    first = store.messages(current(dialogue))[1].id
+    dialogue.send("And?")
+    engine.say("So")
+    engine.finish("stop")
+    assert not dialogue.continue_reply(first)
+    assert not dialogue.continue_reply()
+
+
+def test_a_reply_that_goes_on_and_is_killed_keeps_what_it_had(
+    engine: Scripted, tmp_path: Path
+) -> None:
+    store, _ = open_store(tmp_path)
+    dialogue = Dialogue(store, engine)
+    dialogue.send("Why?")
+    engine.say("Because")
+    engine.finish("length")
+    dialogue.continue_reply()
+    engine.say(" of")
+    dialogue.save()
+    store._db.close()
+    store._home.leave()  # type: ignore[union-attr]
+    again, _ = open_store(tmp_path)
+    reply = again.messages(1)[1]
+    assert (reply.content, reply.state) == ("Because of", "failed")
+    again.close()
