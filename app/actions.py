@@ -53,6 +53,13 @@ ROWS: Final[tuple[Row, ...]] = (
         "Ctrl+Shift+R",
         "goon",
     ),
+    Row(
+        "attach",
+        CHAT,
+        translate("Actions", "Attach text or code"),
+        "Ctrl+Shift+A",
+        "attach",
+    ),
     Row("edit_last", CHAT, translate("Actions", "Change the last prompt"), "Ctrl+Up", "edit"),
     Row(
         "previous_version",

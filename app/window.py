@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Final, get_args
 
 from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, QTimer, Signal
@@ -29,6 +30,7 @@ from app.chats import Chats
 from app.context.keeper import ContextKeeper
 from app.engine import Engine, EngineState
 from app.engine_notices import EngineNotices
+from app.file_drops import FileDrops
 from app.models.another import AnotherModel
 from app.models.loader import (
     ModelLoader,
@@ -100,6 +102,9 @@ class MainWindow(QMainWindow):
         )
         self._drafts = Drafts(store, self.dialogue, self.page, self)
         self.settings = SettingsKeeper(store, self.dialogue, self.loader, self.page.composer, self)
+        self._drops = FileDrops(
+            self, self.page.composer, self._background, self.notices, self.open_picker
+        )
         self._pages = QStackedWidget()
         self._pages.addWidget(self.page)
         self.status = StatusLine()
@@ -169,6 +174,9 @@ class MainWindow(QMainWindow):
         self.chats.listed.connect(self._on_listed)
         self.page.composer.sent.connect(self.send)
         self.page.composer.field.textChanged.connect(self._on_draft)
+        self.page.composer.files.changed.connect(self._on_draft)
+        self.page.editing_changed.connect(self._on_draft)
+        self.context.file_counted.connect(self.page.composer.files.show_tokens)
         self.context.asked.connect(self.available.refresh)
         self.context.seen_from.connect(self.page.transcript.see_from)
         self.page.transcript.see_all_requested.connect(self.context.see_all)
@@ -210,6 +218,7 @@ class MainWindow(QMainWindow):
             ("stop", self.dialogue.stop),
             ("regenerate", self._regenerate),
             ("continue", self.dialogue.continue_reply),
+            ("attach", self._drops.ask),
             ("edit_last", self.page.edit_last),
             ("previous_version", partial(self.page.step_version, -1)),
             ("next_version", partial(self.page.step_version, 1)),
@@ -238,15 +247,17 @@ class MainWindow(QMainWindow):
 
     def send(self, prompt: str) -> None:
         if not self.available.why_not():
+            files = self.page.composer.files.files
             if self.page.editing is None:
-                self.context.send(prompt)
+                self.context.send(prompt, files)
             else:
-                self.page.send_edit(prompt)
+                self.context.edit(self.page.editing, prompt, files)
 
     def new_chat(self) -> None:
         self._open(None)
 
-    def open_picker(self) -> None:
+    def open_picker(self, add: Path | None = None) -> None:
+        """`add`: a model's file or folder that is to be listed, too."""
         from app.models.picker import ModelPicker
 
         picker = ModelPicker(self.loader, self)
@@ -254,6 +265,8 @@ class MainWindow(QMainWindow):
         picker.destroyed.connect(self._forget_picker)
         picker.finished.connect(picker.deleteLater)
         picker.open()
+        if add is not None:
+            picker.add(str(add))
 
     def open_palette(self) -> None:
         """Actions, models and chats by their names."""
@@ -283,7 +296,7 @@ class MainWindow(QMainWindow):
 
     def _regenerate(self, message: int | None = None) -> None:
         """A reply on screen, or the last one."""
-        self.dialogue.regenerate(message)
+        self.context.regenerate(message)
         self.page.composer.setFocus()  # the button is gone, or the reason for nothing stands there
 
     def _open(self, conversation: int | None) -> None:
@@ -442,7 +455,9 @@ class MainWindow(QMainWindow):
             self.sidebar.hide()
 
     def _on_draft(self) -> None:
-        self.context.set_draft(self.page.composer.field.toPlainText())
+        composer = self.page.composer
+        words, files = composer.field.toPlainText(), composer.files.files
+        self.context.set_draft(words, files, self.page.editing)
 
     def _on_composer_focus(self, focused: bool) -> None:
         if focused:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from app.attached import language_of
 from app.chat import segments
 from app.chat.flow import Code, Content, Table
 from app.chat.selection import Place
@@ -12,12 +13,17 @@ from app.store.records import NO_TROUBLE, Figures, StoredMessage, Trouble
 from app.words import translate
 
 Kind = Literal[
-    "prompt", "prompt_row", "thinking", "thought", "reply", "trouble", "footer", "unseen"
-]
+    "prompt", "prompt_row", "thinking", "thought", "reply", "trouble", "footer", "unseen",
+    "attachment", "file",
+]  # fmt: skip
 """thinking: the head above what was thought, shown or not; thought: a segment of it; unseen: the
-line above which the model does not see the conversation."""
+line above which the model does not see the conversation; attachment: the head above a file that
+belongs to a prompt, shown or not; file: its text."""
 
-PartKind = Literal["prompt", "thought", "reply"]
+PartKind = Literal["prompt", "thought", "reply", "file"]
+
+MOST_FILES: Final = 1 << 20
+"""More than the files of a prompt."""
 
 BETWEEN: Final = 24
 """Px between messages."""
@@ -32,6 +38,7 @@ AROUND: Final[dict[PartKind, tuple[int, int]]] = {
     "prompt": (BETWEEN + BUBBLE_PAD, BUBBLE_PAD),
     "thought": (PARTS, PARTS),
     "reply": (BETWEEN, 0),
+    "file": (PARTS, 0),
 }
 """Px above and below the text of a part."""
 
@@ -58,9 +65,13 @@ class Part:
     text: str = field(repr=False)
     """Its source. It grows while a reply streams."""
     shown: bool = True
+    number: int = 0
+    """Of a file: which one of its prompt."""
 
     @property
     def rank(self) -> int:
+        if self.kind == "file":
+            return self.number - MOST_FILES
         return 0 if self.kind == "thought" else 1
 
     def place(self, offset: int) -> Place:
@@ -91,6 +102,10 @@ class Block:
     ends: bool = True
     """Whether it is the last."""
     streaming: bool = False
+    file: Part | None = None
+    """Of an attachment's head: the file, shown below it or not."""
+    name: str = field(default="", repr=False)
+    """Of an attachment's head."""
     trouble: Trouble = field(default=NO_TROUBLE, repr=False)
     note: str = ""
     seconds: float = 0.0
@@ -178,6 +193,20 @@ def footer(message: StoredMessage) -> Block:
 def unseen_line(message: int) -> Block:
     """Stands above this message."""
     return Block("unseen", message, above=BETWEEN)
+
+
+def attachment_head(message: int, file: Part, name: str) -> Block:
+    above = PARTS if file.number else BETWEEN
+    return Block("attachment", message, file=file, name=name, above=above)
+
+
+def file_block(head: Block) -> Block:
+    """The text of an attached file, which is shown as code."""
+    part = head.file
+    assert part  # noqa: S101
+    text = part.text.rstrip("\n")
+    code = Code(text, language_of(head.name), (), (0,))
+    return Block("file", head.message, part, 0, len(part.text), code, above=PARTS)
 
 
 def trouble_card(message: StoredMessage) -> Block:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QEvent, QMimeData, QObject, QSize, Qt, Signal
@@ -17,8 +18,10 @@ from PySide6.QtWidgets import (
 )
 
 from app import plain, theming
+from app.chat.file_chips import FileChips
 from app.chat.pasted import KIND, OBJECT, Pill, number_of, pill
 from app.context.gauge import ContextGauge
+from app.widgets.icon_button import IconButton
 from app.words import joined, translate
 
 SHIFT_SENDS: Final = translate("Composer", "Enter begins a new line, Shift+Enter sends")
@@ -58,6 +61,8 @@ class PromptField(QPlainTextEdit):
     submitted = Signal()
     focused = Signal(bool)
     grown = Signal()
+    files_pasted = Signal(object)
+    """Paths of files that were pasted or dropped here."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -93,8 +98,14 @@ class PromptField(QPlainTextEdit):
         else:
             cursor.insertText(text)
 
+    def canInsertFromMimeData(self, source: QMimeData) -> bool:
+        return source.hasUrls() or super().canInsertFromMimeData(source)
+
     def insertFromMimeData(self, source: QMimeData) -> None:
-        if source.hasText():
+        local = [url.toLocalFile() for url in source.urls() if url.isLocalFile()]
+        if local:
+            self.files_pasted.emit([Path(name) for name in local])
+        elif source.hasText():
             self.insertPlainText(source.text())
             self.ensureCursorVisible()
 
@@ -197,6 +208,7 @@ class Composer(QFrame):
     stop_requested = Signal()
     escaped = Signal()
     up_pressed = Signal()
+    attach_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -205,7 +217,15 @@ class Composer(QFrame):
         self._reason = ""
         self._note = ""
         self.field = PromptField()
+        self.files = FileChips()
         self.gauge = ContextGauge()
+        attach = IconButton(
+            "attach",
+            translate("Composer", "Attach text or code"),
+            translate("Composer", "Attach text or code (Ctrl+Shift+A)"),
+        )
+        attach.clicked.connect(self.attach_requested)
+        self.files.changed.connect(self._refresh)
         self._hint = plain.Label("", "secondary")
         self._button = QToolButton()
         self._button.setObjectName("send")
@@ -217,6 +237,7 @@ class Composer(QFrame):
         self.field.textChanged.connect(self._refresh)
         self.field.installEventFilter(self)
         row = QHBoxLayout()
+        row.addWidget(attach)
         row.addWidget(self._hint)
         row.addStretch()
         row.addWidget(self.gauge)
@@ -224,6 +245,7 @@ class Composer(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 14, 12, 12)
         layout.setSpacing(8)
+        layout.addWidget(self.files)
         layout.addWidget(self.field)
         layout.addLayout(row)
         self.setFocusProxy(self.field)
@@ -237,7 +259,12 @@ class Composer(QFrame):
     @property
     def _stops(self) -> bool:
         """Whether the button stops the reply: there is nothing to send."""
-        return self._answering and self.field.is_blank()
+        return self._answering and self._is_blank
+
+    @property
+    def _is_blank(self) -> bool:
+        """Whether there is nothing to send."""
+        return self.field.is_blank() and not self.files.files
 
     def set_model(self, name: str) -> None:
         shown = plain.one_line(name, LONGEST_NAME)
@@ -284,6 +311,7 @@ class Composer(QFrame):
 
     def clear(self) -> None:
         self.field.setPlainText("")
+        self.files.set_files(())
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if isinstance(event, QKeyEvent) and event.type() is QEvent.Type.KeyPress:
@@ -297,7 +325,7 @@ class Composer(QFrame):
 
     def _submit(self) -> None:
         text = self.field.toPlainText()
-        if text.strip() and self.can_send:
+        if not self._is_blank and self.can_send:
             self.sent.emit(text)
 
     def _on_button(self) -> None:
@@ -307,7 +335,7 @@ class Composer(QFrame):
             self._submit()
 
     def _refresh(self) -> None:
-        ready = self.can_send and not self.field.is_blank()
+        ready = self.can_send and not self._is_blank
         stops = self._stops
         self._button.setEnabled(stops or ready)
         self._button.setIcon(theming.icon("stop" if stops else "send", "on_accent"))

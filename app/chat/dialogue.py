@@ -17,7 +17,13 @@ from app.chat.seen import Seen
 from app.engine import Engine, EngineState
 from app.store.changes import Moved
 from app.store.errors import StoreError
-from app.store.records import StoredMessage, Waiting, title_of, whole_characters
+from app.store.records import (
+    Attachments,
+    StoredMessage,
+    Waiting,
+    title_of,
+    whole_characters,
+)
 from app.store.store import Store
 from app.store.tree import Tree
 from engine import protocol
@@ -164,24 +170,25 @@ class Dialogue(QObject):
             return message
         return replace(message, content=reply.text, state="streaming", thinking=reply.thinking)
 
-    def send(self, prompt: str) -> bool:
-        """Saves the prompt, then has the engine answer it, as soon as model and engine are free.
+    def send(self, prompt: str, files: Attachments = ()) -> bool:
+        """Saves the prompt with its files, then has the engine answer it, as soon as model and
+        engine are free.
 
         False when it was not taken: nothing to send, no engine to wait for, or it cannot be saved.
         It waits if the database is only locked.
         """
-        if not prompt.strip() or self.waits:
+        if not (prompt.strip() or files) or self.waits:
             return False
         words = whole_characters(prompt)
         if self._can_ask() and not self.queue:
-            return self._attempts.make(partial(self._send, words, ()))
-        return self._has_engine() and self._attempts.make(partial(self._enqueue, words))
+            return self._attempts.make(partial(self._send, words, files, ()))
+        return self._has_engine() and self._attempts.make(partial(self._enqueue, words, files))
 
-    def edit(self, message: int, prompt: str) -> bool:
+    def edit(self, message: int, prompt: str, files: Attachments = ()) -> bool:
         """Sends a prompt as another version of one on screen, which stays."""
-        if not prompt.strip() or not self._can_ask():
+        if not (prompt.strip() or files) or not self._can_ask():
             return False
-        return self._attempts.make(partial(self._send, whole_characters(prompt), (message,)))
+        return self._attempts.make(partial(self._send, whole_characters(prompt), files, (message,)))
 
     def regenerate(self, message: int | None = None) -> bool:
         """Has a reply on screen, or the last prompt, answered again beside the reply that is
@@ -253,12 +260,12 @@ class Dialogue(QObject):
             if not error.passes:
                 self.store_failed.emit(error)
 
-    def _enqueue(self, prompt: str) -> None:
+    def _enqueue(self, prompt: str, files: Attachments) -> None:
         """Raises StoreError, and then nothing is saved."""
         with self._store.transaction():
             known = self._conversation
-            conversation = known or self._store.add_conversation(title_of(prompt))
-            self._store.add_waiting(conversation, prompt)
+            conversation = known or self._store.add_conversation(_title(prompt, files))
+            self._store.add_waiting(conversation, prompt, files)
         if known is None:
             self.began.emit(conversation)
         if conversation != self._conversation:
@@ -273,7 +280,7 @@ class Dialogue(QObject):
         with self._store.transaction():
             prompt = self._store.add_prompt_that_waited(waiting)
             reply = self._store.add_reply(waiting.conversation, self._model or "")
-        message = StoredMessage(prompt, "user", waiting.content)
+        message = StoredMessage(prompt, "user", waiting.content, attachments=waiting.attachments)
         if waiting.conversation == self._conversation:
             self.added.emit(message)
         self._ask(waiting.conversation, reply, [*before, message])
@@ -309,16 +316,16 @@ class Dialogue(QObject):
         ready = self._engine.state is EngineState.READY and self._model is not None
         return ready and not self.replies.running and not self.waits
 
-    def _send(self, prompt: str, replaced: Sequence[int]) -> None:
+    def _send(self, prompt: str, files: Attachments, replaced: Sequence[int]) -> None:
         """Raises StoreError, and then nothing is saved or sent."""
         known = self._conversation
         tree = Tree([]) if known is None else self._store.tree(known)
         before, gone = _cut(tree.path, replaced)
         with self._store.transaction():
-            conversation = known or self._store.add_conversation(title_of(prompt))
-            added = self._store.add_prompt(conversation, prompt, replaced)
+            conversation = known or self._store.add_conversation(_title(prompt, files))
+            added = self._store.add_prompt(conversation, prompt, replaced, files)
             reply = self._store.add_reply(conversation, self._model or "")
-        message = StoredMessage(added, "user", prompt)
+        message = StoredMessage(added, "user", prompt, attachments=files)
         self._conversation = conversation
         if known is None:
             self.began.emit(conversation)
@@ -412,6 +419,10 @@ class Dialogue(QObject):
         if self.answering is not self._answering:
             self._answering = self.answering
             self.answering_changed.emit(self._answering)
+
+
+def _title(prompt: str, files: Attachments) -> str:
+    return title_of(prompt) if prompt.strip() else files[0].name
 
 
 def _cut(

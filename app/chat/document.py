@@ -7,10 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from app.chat.blocks import (
     BETWEEN,
+    BUBBLE_PAD,
     PARTS,
     Block,
     Part,
     PartKind,
+    attachment_head,
+    file_block,
     footer,
     mark_last,
     prompt_row,
@@ -226,8 +229,14 @@ class Document:
 
     # ------------------------------------------------------------------ thinking
 
-    def toggle_thinking(self, head: Block) -> Change:
+    def toggle(self, head: Block) -> Change:
+        """Shows or hides what stands below the head of thinking, or of an attached file."""
         index = self.blocks.index(head) + 1
+        if head.file:
+            head.expanded = head.file.shown = not head.expanded
+            if head.expanded:
+                return self._replace(index, index, [file_block(head)], [head])
+            return self._replace(index, index + 1, [], [head])
         head.expanded = self._choices[head.message] = not head.expanded
         thought = self.parts.find("thought", head.message)
         assert thought is not None  # noqa: S101
@@ -285,7 +294,7 @@ class Document:
 
     def text(self) -> str:
         """The source of everything that is shown."""
-        return self.between(Place(0, 0, 0), Place(self._turns, 0, 0))
+        return self.between(*self.parts.ends())
 
     def between(self, start: Place, stop: Place) -> str:
         """The source from one place to another; a blank line between parts."""
@@ -324,8 +333,15 @@ class Document:
         line = [unseen_line(message.id)] if message.id == self._seen_from and self.blocks else []
         if message.role == "assistant":
             return [*line, *self._reply_blocks(message, turn)]
+        for number, attached in enumerate(message.attachments):
+            file = self.parts.add("file", message.id, turn, attached.content, number)
+            file.shown = False
+            line.append(attachment_head(message.id, file, attached.name))
         part = self.parts.add("prompt", message.id, turn, message.content)
-        return [*line, *text_blocks(part), prompt_row(message)]
+        words = text_blocks(part) if message.content or not message.attachments else []
+        if words and message.attachments:
+            words[0].above = PARTS + BUBBLE_PAD
+        return [*line, *words, prompt_row(message)]
 
     def _reply_blocks(
         self,

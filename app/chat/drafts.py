@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QTimer
 from app.chat.dialogue import Dialogue
 from app.chat.page import ChatPage
 from app.store.errors import StoreError
+from app.store.records import attachments_of, attachments_written, files_setting
 from app.store.store import Store
 
 PAUSE_MS: Final = 500
@@ -32,6 +33,7 @@ class Drafts(QObject):
         self._pause = QTimer(self, singleShot=True, interval=PAUSE_MS)
         self._pause.timeout.connect(self.save)
         page.composer.field.textChanged.connect(self._pause.start)
+        page.composer.files.changed.connect(self._save_files)
         dialogue.opened.connect(lambda _: self._on_opened())
         dialogue.sent.connect(self._on_sent)
         self._show()
@@ -58,7 +60,16 @@ class Drafts(QObject):
 
     def _show(self) -> None:
         self._page.composer.set_text(self._read(self._conversation))
+        stored = self._store.setting(files_setting(self._conversation))
+        self._page.composer.files.set_files(attachments_of(stored))
         self._pause.stop()
+
+    def _save_files(self) -> None:
+        """Apart from the words: they are written with every pause, and files may be large."""
+        name = files_setting(self._conversation)
+        written = attachments_written(self._page.composer.files.files)
+        if self._page.editing is None and written != self._store.setting(name):
+            self._store.set_setting(name, written)
 
     def _read(self, conversation: int | None) -> str:
         if conversation is None:

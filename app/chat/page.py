@@ -20,7 +20,7 @@ from app.chat.virtual_column import COLUMN
 from app.chat.welcome import Welcome
 from app.context.card import ContextCard
 from app.notices import Notices
-from app.store.records import StoredMessage, Waiting
+from app.store.records import Attachments, StoredMessage, Waiting
 from app.store_keeper import STORE
 from app.widgets.banner import Banner
 from app.words import translate
@@ -48,8 +48,8 @@ class ChatPage(QWidget):
         self.queue = QueueCard()
         self.edit_bar = EditBar()
         self._editing: int | None = None
-        self._draft = ""
-        """What was written before a prompt was being changed."""
+        self._draft: tuple[str, Attachments] = ("", ())
+        """What was written before a prompt was being changed, and its files."""
         self.context_card = ContextCard()
         self.composer = Composer()
         self._stack = QStackedWidget()
@@ -103,18 +103,16 @@ class ChatPage(QWidget):
         """The prompt that is being changed."""
         return self._editing
 
-    def send_edit(self, prompt: str) -> None:
-        """Sends what is written as another version of the prompt that is being changed."""
-        if self._editing is not None:
-            self._dialogue.edit(self._editing, prompt)
-
     def edit(self, message: int) -> None:
         """Puts a prompt on screen into the composer, to be sent as another version of it."""
-        words = next((m.content for m in self._dialogue.path if m.id == message), "")
+        found = next((m for m in self._dialogue.path if m.id == message), None)
+        if found is None:
+            return
         if self._editing is None:
-            self._draft = self.composer.field.toPlainText()
+            self._draft = self.composer.field.toPlainText(), self.composer.files.files
         self._editing = message
-        self.composer.set_text(words)
+        self.composer.set_text(found.content)
+        self.composer.files.set_files(found.attachments)
         self.edit_bar.show()
         self.composer.setFocus()
         self.editing_changed.emit()
@@ -132,8 +130,10 @@ class ChatPage(QWidget):
     def _end_edit(self) -> None:
         self._editing = None
         self.edit_bar.hide()
-        self.composer.set_text(self._draft)
-        self._draft = ""
+        words, files = self._draft
+        self.composer.set_text(words)
+        self.composer.files.set_files(files)
+        self._draft = ("", ())
         self.editing_changed.emit()
 
     def _on_sent(self) -> None:
@@ -174,6 +174,8 @@ class ChatPage(QWidget):
         self._dialogue.take_back(waiting)
         written = self.composer.field.toPlainText()
         self.composer.set_text("\n\n".join(part for part in (waiting.content, written) if part))
+        for attachment in waiting.attachments:
+            self.composer.files.add(attachment)
         self.composer.setFocus()
 
     def _on_added(self, message: StoredMessage) -> None:

@@ -17,8 +17,8 @@ class Parts:
     def __iter__(self) -> Iterator[Part]:
         return iter(self._parts)
 
-    def add(self, kind: PartKind, message: int, turn: int, text: str) -> Part:
-        part = Part(kind, message, turn, text)
+    def add(self, kind: PartKind, message: int, turn: int, text: str, number: int = 0) -> Part:
+        part = Part(kind, message, turn, text, number=number)
         if self._parts and _order(part) < _order(self._parts[-1]):
             insort(self._parts, part, key=_order)
         else:

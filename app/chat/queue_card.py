@@ -50,7 +50,7 @@ class QueueCard(QFrame):
     def _row(self, waiting: Waiting) -> QWidget:
         row = QWidget()
         row.setFixedHeight(ROW)
-        words = ElidedLabel(" ".join(waiting.content[:LONGEST].split()))
+        words = ElidedLabel(_shown(waiting))
         back = _button("edit", translate("QueueCard", "Take this prompt back"))
         drop = _button("close", translate("QueueCard", "Do not send this prompt"))
         back.clicked.connect(lambda: self.taken_back.emit(waiting))
@@ -66,6 +66,12 @@ class QueueCard(QFrame):
         layout.addWidget(back)
         layout.addWidget(drop)
         return row
+
+
+def _shown(waiting: Waiting) -> str:
+    """The words of a prompt, behind the names of its files."""
+    names = [each.name for each in waiting.attachments]
+    return " ".join((*names, *waiting.content[:LONGEST].split()))
 
 
 def _button(icon: str, name: str) -> QToolButton:

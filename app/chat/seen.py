@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QObject, Signal
 
+from app.attached import for_model
 from app.settings.values import Settings
 from app.store.records import StoredMessage
 from app.store.store import Store
@@ -34,7 +35,9 @@ class Seen(QObject):
     ) -> tuple[protocol.Message, ...]:
         """Of the branch `path`, those that the model sees. Raises StoreError."""
         said = [
-            protocol.Message(role=message.role, content=message.content)
+            protocol.Message(
+                role=message.role, content=for_model(message.content, message.attachments)
+            )
             for message in seen_messages(path, self.begin(conversation))
         ]
         prompt = self.settings_of(conversation).system_prompt
@@ -76,4 +79,4 @@ def seen_messages(path: Sequence[StoredMessage], begin: int | None) -> list[Stor
 def _was_said(message: StoredMessage) -> bool:
     """Whether it is a turn of the conversation. A reply that was stopped while the model thought is
     an empty one: without it two prompts would follow each other, which some templates refuse."""
-    return bool(message.content or message.thinking.text)
+    return bool(message.content or message.thinking.text or message.attachments)

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import QWidget
 
 from app import plain, theming
 from app.chat import markdown
+from app.chat.attachment_head import AttachmentHead
 from app.chat.block_widget import BlockWidget
 from app.chat.blocks import Block
 from app.chat.code_block import CodeBlock
@@ -64,6 +65,7 @@ ROWS: Final[dict[str, type[BlockWidget]]] = {
     "prompt_row": PromptRow,
     "footer": Footer,
     "unseen": UnseenLine,
+    "attachment": AttachmentHead,
 }
 """Widgets of blocks without text."""
 
@@ -203,12 +205,12 @@ class Transcript(VirtualColumn):
         self._pending.clear()
         self._flush.cancel()
 
-    def _toggle_thinking(self, head: Block) -> None:
+    def _toggle(self, head: Block) -> None:
         """The head stays where it was pressed, unless one follows what is being thought."""
         self._take_pending()
         if not head.streaming:
             self.hold(head)
-        self.take(self._document.toggle_thinking(head))
+        self.take(self._document.toggle(head))
         self.follow_at_end()
 
     def _toggle_source(self, message: int) -> None:
@@ -221,8 +223,8 @@ class Transcript(VirtualColumn):
         if block.part:
             return self._made_text(block, parent)
         widget = ROWS[block.kind](block, parent)
-        if isinstance(widget, ThinkingHead):
-            widget.toggled.connect(lambda: self._toggle_thinking(block))
+        if isinstance(widget, ThinkingHead | AttachmentHead):
+            widget.toggled.connect(lambda: self._toggle(block))
         elif isinstance(widget, UnseenLine):
             widget.undone.connect(self.see_all_requested)
         elif isinstance(widget, Footer):

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 import msgspec
 
+from app.attached import fenced
 from app.store.chat import VERSION, Chat, File, Message
-from app.store.records import Conversation, StoredMessage, conversation_of, message_of
+from app.store.records import (
+    Attachment,
+    Conversation,
+    StoredMessage,
+    conversation_of,
+    message_of,
+    text,
+)
 from app.store.tree import Tree
 from app.words import now, translate
 
@@ -31,6 +40,7 @@ def chat_of(conversation: Conversation, messages: Iterable[StoredMessage]) -> Ch
             created_at=known.created_at,
             model=known.model,
             thinking=known.thinking.text,
+            attachments=known.attachments,
         )
         for known in messages
     ]
@@ -49,11 +59,22 @@ def all_chats(connection: sqlite3.Connection) -> list[Chat]:
     conversations = connection.execute(
         "SELECT * FROM conversations WHERE deleted_at IS NULL ORDER BY updated_at DESC"
     )
-    query = "SELECT * FROM messages WHERE conversation_id = ? ORDER BY id"
     return [
-        chat_of(conversation_of(row), map(message_of, connection.execute(query, (row["id"],))))
+        chat_of(conversation_of(row), messages_of(connection, row["id"]))
         for row in conversations.fetchall()
     ]
+
+
+def messages_of(connection: sqlite3.Connection, conversation: int) -> list[StoredMessage]:
+    """Of every branch, with what belongs to them. Raises sqlite3.Error."""
+    query = "SELECT name, content FROM attachments WHERE message_id = ? ORDER BY id"
+    messages = "SELECT * FROM messages WHERE conversation_id = ? ORDER BY id"
+    found = []
+    for row in connection.execute(messages, (conversation,)).fetchall():
+        files = connection.execute(query, (row["id"],)) if row["role"] == "user" else ()
+        attached = tuple(Attachment(text(name), text(content)) for name, content in files)
+        found.append(replace(message_of(row), attachments=attached))
+    return found
 
 
 def as_json(chats: Iterable[Chat]) -> bytes:
@@ -68,7 +89,9 @@ def as_markdown(conversation: Conversation, messages: Iterable[StoredMessage]) -
         if message.thinking.text:
             quoted = "\n".join(f"> {line}" for line in message.thinking.text.splitlines())
             parts.append(f"> *Thinking*\n>\n{quoted}")
-        parts.append(message.content.strip() or "*(empty)*")
+        parts += [f"**{each.name}**\n\n{fenced(each)}" for each in message.attachments]
+        if message.content.strip() or not message.attachments:
+            parts.append(message.content.strip() or "*(empty)*")
     return "\n\n".join(parts) + "\n"
 
 

@@ -319,7 +319,8 @@ class ModelPicker(QDialog):
             self.trouble.hide()
             self._loader.remove(model.id)
 
-    def _add(self, path: str) -> None:
+    def add(self, path: str) -> None:
+        """Lists a model's file or folder, too, and selects it."""
         self.trouble.hide()
         self._added = path
         self._loader.add(path)
@@ -337,5 +338,5 @@ class ModelPicker(QDialog):
 
     def _choose(self, dialog: QFileDialog) -> None:
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self._add)
+        dialog.fileSelected.connect(self.add)
         dialog.open()

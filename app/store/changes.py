@@ -14,9 +14,11 @@ from typing import ClassVar, Final
 from app.store.errors import GoneError
 from app.store.records import (
     NO_TITLE,
+    Attachments,
     Conversation,
     StoredMessage,
     Trouble,
+    files_setting,
     storable,
     title_of,
 )
@@ -273,6 +275,11 @@ class Purge(Change):
             "DELETE FROM conversations WHERE id = ? AND deleted_at IS NOT NULL",
             (self.conversation,),
         )
+        execute(
+            connection,
+            "DELETE FROM settings WHERE name = ?",
+            (files_setting(self.conversation),),
+        )
         _merge(connection, -MERGED_PAGES)
         SettingChange(WORDS_LEFT, "1").write(connection)
 
@@ -384,6 +391,12 @@ def _values(message: StoredMessage) -> tuple[object, ...]:
         *vars(message.trouble).values(),
         *vars(message.thinking).values(),
     )
+
+
+def add_attachments(connection: sqlite3.Connection, message: int, attachments: Attachments) -> None:
+    query = "INSERT INTO attachments (message_id, name, content) VALUES (?, ?, ?)"
+    for attached in attachments:
+        execute(connection, query, (message, attached.name, attached.content))
 
 
 def update_message(connection: sqlite3.Connection, message: StoredMessage, origin: Origin) -> bool:

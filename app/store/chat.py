@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from app.store.records import Attachments
+
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
@@ -17,6 +19,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Seconds since the epoch; 0 if it is not known."""
     model: str = ""
     thinking: str = ""
+    attachments: Attachments = ()
+    """Text files of a prompt."""
 
 
 class Chat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

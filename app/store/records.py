@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
+import msgspec
+
 from app.words import now, translate
 
 Row = Mapping[str, Any] | sqlite3.Row
@@ -48,6 +50,19 @@ class Conversation:
     """What is set for it alone, as JSON; empty for nothing."""
 
 
+class Attachment(msgspec.Struct, frozen=True):
+    """A text file that belongs to a prompt. Its repr has none of its words."""
+
+    name: str
+    content: str
+
+    def __repr__(self) -> str:
+        return f"Attachment({len(self.content)} characters)"
+
+
+Attachments = tuple[Attachment, ...]
+
+
 @dataclass(frozen=True)
 class Waiting:
     """A prompt that waits to be sent."""
@@ -56,6 +71,7 @@ class Waiting:
     content: str
     created_at: float
     """Seconds since the epoch; no two have the same."""
+    attachments: Attachments = ()
 
 
 @dataclass(frozen=True)
@@ -113,6 +129,8 @@ class StoredMessage:
     """Of a reply: the id of the model that wrote it."""
     created_at: float = 0.0
     """Seconds since the epoch."""
+    attachments: Attachments = ()
+    """Of a prompt."""
 
 
 # ---------------------------------------------------------------------------- out of a row
@@ -131,7 +149,30 @@ def conversation_of(row: Row) -> Conversation:
 
 
 def waiting_of(row: Row) -> Waiting:
-    return Waiting(row["conversation_id"], text(row["content"]), moment(row["created_at"]))
+    return Waiting(
+        row["conversation_id"],
+        text(row["content"]),
+        moment(row["created_at"]),
+        attachments_of(text(row["attachments"])),
+    )
+
+
+def attachments_of(stored: str) -> Attachments:
+    """Those of a JSON text; none of one that cannot be read."""
+    try:
+        return msgspec.json.decode(stored or "[]", type=Attachments)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ()
+
+
+def files_setting(conversation: int | None) -> str:
+    """The setting that has the files of a chat's draft; None is the chat that has not begun."""
+    return f"draft_files {conversation or ''}".rstrip()
+
+
+def attachments_written(attachments: Attachments) -> str:
+    """As JSON; empty for none."""
+    return msgspec.json.encode(attachments).decode() if attachments else ""
 
 
 def message_of(row: Row) -> StoredMessage:

@@ -28,7 +28,8 @@ _ATTACHMENT: Final = (
     "(SELECT 1 FROM attachments WHERE message_id = ? AND name = ? AND content = ?)"
 )
 _WAITING: Final = (
-    "INSERT INTO waiting (conversation_id, content, created_at) SELECT ?, ?, ? WHERE NOT EXISTS "
+    "INSERT INTO waiting (conversation_id, content, created_at, attachments) "
+    "SELECT ?, ?, ?, ? WHERE NOT EXISTS "
     "(SELECT 1 FROM waiting WHERE conversation_id = ? AND content = ? AND created_at = ?)"
 )
 
@@ -194,7 +195,7 @@ def _copy_beside(
         conversation = conversations.get(row["conversation_id"])
         waits = (conversation, text(row["content"]), moment(row["created_at"]))
         if conversation is not None:
-            execute(target, _WAITING, waits + waits)
+            execute(target, _WAITING, (*waits, text(row.get("attachments")), *waits))
 
 
 def _copy_conversation(row: Row, target: sqlite3.Connection) -> int:

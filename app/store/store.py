@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -28,6 +28,7 @@ from app.store.changes import (
     TitleChange,
     WaitingRemoval,
     WordsForgotten,
+    add_attachments,
     add_message,
     execute,
 )
@@ -37,6 +38,8 @@ from app.store.errors import GoneError, StoreError
 from app.store.home import Home
 from app.store.records import (
     NO_THINKING,
+    Attachment,
+    Attachments,
     Conversation,
     Figures,
     State,
@@ -44,6 +47,7 @@ from app.store.records import (
     Thinking,
     Trouble,
     Waiting,
+    attachments_written,
     conversation_of,
     message_of,
     moment,
@@ -184,10 +188,25 @@ class Store(Saving):
         rows = self._rows(
             "SELECT * FROM messages WHERE conversation_id = ? ORDER BY id", conversation
         )
-        listed = [message_of(row) for row in rows]
+        attached = self._attachments(conversation)
+        listed = [
+            replace(message_of(row), attachments=tuple(attached.get(row["id"], ()))) for row in rows
+        ]
         for change in self._journal.values():
             listed = change.in_messages(conversation, listed)
         return listed
+
+    def _attachments(self, conversation: int) -> dict[int, list[Attachment]]:
+        """By message. Raises StoreError."""
+        rows = self._rows(
+            "SELECT message_id, name, attachments.content FROM attachments JOIN messages "
+            "ON messages.id = message_id WHERE conversation_id = ? ORDER BY attachments.id",
+            conversation,
+        )
+        found: dict[int, list[Attachment]] = {}
+        for message, name, content in rows:
+            found.setdefault(message, []).append(Attachment(text(name), text(content)))
+        return found
 
     def tree(self, conversation: int) -> Tree:
         """The messages and the branch that is shown. Raises StoreError."""
@@ -205,12 +224,22 @@ class Store(Saving):
         waits = self._journal.get(LeafChange(conversation, None).key)
         return row_number(waits.value) if isinstance(waits, LeafChange) else None
 
-    def add_prompt(self, conversation: int, content: str, replaced: Sequence[int] = ()) -> int:
+    def add_prompt(
+        self,
+        conversation: int,
+        content: str,
+        replaced: Sequence[int] = (),
+        attachments: Attachments = (),
+    ) -> int:
         """A prompt at the end of the branch that is shown, or beside the first of `replaced`, as
         another version of it: nothing is deleted. Raises StoreError."""
-        return self._add(
-            lambda: self._insert(conversation, "user", content, "complete", "", replaced)
-        )
+
+        def add() -> int:
+            added = self._insert(conversation, "user", content, "complete", "", replaced)
+            add_attachments(self._db, added, attachments)
+            return added
+
+        return self._add(add)
 
     def add_reply(self, conversation: int, model: str, replaced: Sequence[int] = ()) -> int:
         """An empty reply that streams, where `add_prompt` puts a prompt. Raises StoreError."""
@@ -338,7 +367,8 @@ class Store(Saving):
             message = StoredMessage(0, known.role, known.content, thinking=Thinking(known.thinking))
             parent = None if known.parent is None else ids.get(known.parent)
             origin = Origin(conversation, known.model, known.created_at or created, parent)
-            ids[known.id] = add_message(self._db, message, origin)
+            ids[known.id] = added = add_message(self._db, message, origin)
+            add_attachments(self._db, added, known.attachments)
         if chat.chosen in ids:
             LeafChange(conversation, ids[chat.chosen]).write(self._db)
         return conversation
@@ -349,16 +379,23 @@ class Store(Saving):
         """This window's prompts that wait, oldest first, but for those of deleted conversations.
         Those of an earlier run are the window's that was alone at its start. Raises StoreError."""
         rows = self._rows(
-            "SELECT conversation_id, content, waiting.created_at FROM waiting JOIN conversations "
-            "ON conversations.id = conversation_id WHERE deleted_at IS NULL ORDER BY waiting.id"
+            "SELECT conversation_id, content, waiting.created_at, attachments "
+            "FROM waiting JOIN conversations ON conversations.id = conversation_id "
+            "WHERE deleted_at IS NULL ORDER BY waiting.id"
         )
         return [known for row in rows if (known := waiting_of(row)).created_at in self._waiting]
 
-    def add_waiting(self, conversation: int, content: str) -> Waiting:
+    def add_waiting(
+        self, conversation: int, content: str, attachments: Attachments = ()
+    ) -> Waiting:
         """A prompt that is to be sent at the end of this conversation. Raises StoreError."""
-        waiting = Waiting(conversation, whole_characters(content), self._clock())
-        query = "INSERT INTO waiting (conversation_id, content, created_at) VALUES (?, ?, ?)"
-        self._add(lambda: execute(self._db, query, astuple(waiting)))
+        waiting = Waiting(conversation, whole_characters(content), self._clock(), attachments)
+        query = (
+            "INSERT INTO waiting (conversation_id, content, created_at, attachments) "
+            "VALUES (?, ?, ?, ?)"
+        )
+        values = (conversation, waiting.content, waiting.created_at)
+        self._add(lambda: execute(self._db, query, (*values, attachments_written(attachments))))
         self._waiting.add(waiting.created_at)
         return waiting
 
@@ -367,6 +404,7 @@ class Store(Saving):
 
         def add() -> int:
             added = self._insert(waiting.conversation, "user", waiting.content, "complete", "", ())
+            add_attachments(self._db, added, waiting.attachments)
             WaitingRemoval(waiting.created_at).write(self._db)
             return added
 

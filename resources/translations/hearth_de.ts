@@ -72,6 +72,10 @@
         <translation>Letzte Antwort fortsetzen</translation>
     </message>
     <message>
+        <source>Attach text or code</source>
+        <translation>Text oder Code anhängen</translation>
+    </message>
+    <message>
         <source>Change the last prompt</source>
         <translation>Letzte Nachricht ändern</translation>
     </message>
@@ -134,6 +138,56 @@
     <message>
         <source>Quit Hearth</source>
         <translation>Hearth beenden</translation>
+    </message>
+</context>
+<context>
+    <name>Attached</name>
+    <message>
+        <source>{name} is a folder. Attach the files in it that matter.</source>
+        <translation>{name} ist ein Ordner. Hängen Sie die Dateien daraus an, auf die es ankommt.</translation>
+    </message>
+    <message>
+        <source>{name} is no file.</source>
+        <translation>{name} ist keine Datei.</translation>
+    </message>
+    <message>
+        <source>{name} cannot be read: {why}. Check that it is still there and that you may read it.</source>
+        <translation>{name} kann nicht gelesen werden: {why}. Prüfen Sie, ob sie noch da ist und ob Sie sie lesen dürfen.</translation>
+    </message>
+    <message>
+        <source>{name} has {size}; text of up to {largest} can be attached, which is more than models read at once. Attach the part that matters.</source>
+        <translation>{name} hat {size}; angehängt werden kann Text bis {largest}, das ist mehr, als Modelle auf einmal lesen. Hängen Sie den Teil an, auf den es ankommt.</translation>
+    </message>
+    <message>
+        <source>{name} is not text in UTF-8 (byte {place} is none). Pictures, PDFs and programs cannot be attached; save a text as UTF-8 and attach it again.</source>
+        <translation>{name} ist kein Text in UTF-8 (Byte {place} ist keiner). Bilder, PDFs und Programme können nicht angehängt werden; speichern Sie einen Text als UTF-8 und hängen Sie ihn erneut an.</translation>
+    </message>
+    <message>
+        <source>{name} is not text: it holds zero bytes.</source>
+        <translation>{name} ist kein Text: die Datei enthält Nullbytes.</translation>
+    </message>
+    <message>
+        <source>{name} is empty.</source>
+        <translation>{name} ist leer.</translation>
+    </message>
+</context>
+<context>
+    <name>AttachmentHead</name>
+    <message>
+        <source>Attached file {name}, {size} (expanded)</source>
+        <translation>Angehängte Datei {name}, {size} (aufgeklappt)</translation>
+    </message>
+    <message>
+        <source>Hide what is in the file</source>
+        <translation>Inhalt der Datei verbergen</translation>
+    </message>
+    <message>
+        <source>Attached file {name}, {size} (collapsed)</source>
+        <translation>Angehängte Datei {name}, {size} (zugeklappt)</translation>
+    </message>
+    <message>
+        <source>Show what is in the file</source>
+        <translation>Inhalt der Datei zeigen</translation>
     </message>
 </context>
 <context>
@@ -415,6 +469,14 @@
     <message>
         <source>Prompt</source>
         <translation>Nachricht</translation>
+    </message>
+    <message>
+        <source>Attach text or code</source>
+        <translation>Text oder Code anhängen</translation>
+    </message>
+    <message>
+        <source>Attach text or code (Ctrl+Shift+A)</source>
+        <translation>Text oder Code anhängen (Strg+Umschalt+A)</translation>
     </message>
     <message>
         <source>Message {model}…</source>
@@ -1037,6 +1099,36 @@
     <message>
         <source>System</source>
         <translation>System</translation>
+    </message>
+</context>
+<context>
+    <name>FileChips</name>
+    <message>
+        <source>Attached files</source>
+        <translation>Angehängte Dateien</translation>
+    </message>
+    <message>
+        <source>Take {name} out</source>
+        <translation>{name} herausnehmen</translation>
+    </message>
+    <message>
+        <source>Take it out</source>
+        <translation>Herausnehmen</translation>
+    </message>
+    <message>
+        <source>{count} tokens</source>
+        <translation>{count} Token</translation>
+    </message>
+</context>
+<context>
+    <name>FileDrops</name>
+    <message>
+        <source>Attach text or code</source>
+        <translation>Text oder Code anhängen</translation>
+    </message>
+    <message>
+        <source>A file was not attached</source>
+        <translation>Eine Datei wurde nicht angehängt</translation>
     </message>
 </context>
 <context>

@@ -19,6 +19,7 @@ from app.context.card import Way
 from app.context.use import ContextUse, short_enough, surely_fits
 from app.models.loader import ReadyModel
 from app.store.database import open_in_memory
+from app.store.records import Attachment
 from app.store.store import Store
 from app.theming import Look
 from app.window import MainWindow
@@ -275,3 +276,50 @@ def test_a_message_surely_fits_if_its_bytes_do(letters: int, fits: bool) -> None
 @pytest.mark.parametrize(("letters", "fits"), [(800, True), (820, False)])
 def test_a_short_conversation_needs_no_count(letters: int, fits: bool) -> None:
     assert short_enough(["x" * letters], 1000) is fits
+
+
+# ---------------------------------------------------------------------------- other versions
+
+
+def test_while_a_prompt_is_changed_what_follows_it_is_not_counted(chat: Chat, qtbot: QtBot) -> None:
+    chat.turn("one two three")
+    chat.turn("four five")
+    prompts = [m.id for m in chat.window.dialogue.path if m.role == "user"]
+    chat.window.page.edit(prompts[0])
+    qtbot.waitUntil(lambda: chat.gauge().startswith("4 of"))
+    chat.window.page.leave_edit()
+    qtbot.waitUntil(lambda: chat.gauge().startswith("14 of"))
+
+
+def test_a_prompt_that_is_changed_to_one_that_does_not_fit_stays_in_the_box(full: Chat) -> None:
+    sent = len(full.engine.asked)
+    prompts = [m.id for m in full.window.dialogue.path if m.role == "user"]
+    full.window.page.edit(prompts[-1])
+    full.write(" ".join(["word"] * 700))
+    full.enter()
+    assert full.card.isVisible()
+    assert len(full.engine.asked) == sent
+    full.choose(Way.LEAVE_OUT)
+    assert len(full.engine.asked) == sent + 1
+    assert full.window.page.editing is None
+
+
+def test_a_reply_that_no_longer_fits_is_asked_about_before_it_is_written_again(
+    full: Chat, qtbot: QtBot
+) -> None:
+    full.window.dialogue.seen.see_all(full.window.dialogue.conversation or 0)
+    sent = len(full.engine.asked)
+    full.engine.capacity = 500
+    full.window.loader._set_state(ReadyModel(loaded(500)))
+    full.window._regenerate()
+    assert full.card.isVisible()
+    assert len(full.engine.asked) == sent
+    full.choose(Way.LEAVE_OUT)
+    assert len(full.engine.asked) == sent + 1
+
+
+def test_the_tokens_of_a_file_are_told(chat: Chat, qtbot: QtBot) -> None:
+    chips = chat.window.page.composer.files
+    chips.add(Attachment("a.txt", "one two three four"))
+    qtbot.waitUntil(lambda: "5 tokens" in chips._chips[0]._words.text())
+    chat.gauge()

@@ -19,6 +19,7 @@ from app.store.migrations import (
     m7_list,
     m8_attachments,
     m9_reply_settings,
+    m10_waiting_files,
 )
 from app.store.migrations.step import Step
 
@@ -32,6 +33,7 @@ MIGRATIONS: Final[tuple[Step, ...]] = (
     m7_list.STEP,
     m8_attachments.STEP,
     m9_reply_settings.STEP,
+    m10_waiting_files.STEP,
 )
 
 VERSION: Final = len(MIGRATIONS)

@@ -22,9 +22,9 @@ def ask(window: MainWindow, qtbot: QtBot, prompt: str) -> None:
 
 
 def stop_in_the_middle(window: MainWindow, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
+    with qtbot.waitSignal(window.dialogue.text_added, timeout=TIMEOUT_MS):
         window.send("Why?")
-        qtbot.waitSignal(window.dialogue.text_added, timeout=TIMEOUT_MS).wait()
+    with qtbot.waitSignal(window.dialogue.finished, timeout=TIMEOUT_MS):
         window.dialogue.stop()
 
 

@@ -291,7 +291,7 @@ def test_a_model_that_was_added_is_selected(qtbot: QtBot, loader: ModelLoader, l
     picker = opened(qtbot, loader)
     picker._say(protocol.Error(title="Before", detail="", hint=""))
     picker.filter.setText("smollm2")
-    picker._add(ADDED.path)
+    picker.add(ADDED.path)
     assert not picker.trouble.isVisible()
     qtbot.waitUntil(lambda: picker.selected() == ADDED, timeout=TIMEOUT_MS)
     assert picker.view.currentIndex().isValid()

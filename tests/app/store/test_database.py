@@ -16,7 +16,7 @@ from app.store.database import migrate, open_database, open_in_memory, version_o
 from app.store.errors import StoreError
 from app.store.migrations import MIGRATIONS, VERSION, least_in, least_version, version_in
 from app.store.migrations.step import Step
-from app.store.records import NO_THINKING, NO_TROUBLE, Figures, Thinking
+from app.store.records import NO_THINKING, NO_TROUBLE, Attachment, Figures, Thinking
 from app.store.search import search
 from app.store.store import FILE, Store, open_store
 
@@ -36,6 +36,7 @@ ROWS = {
     7: "UPDATE conversations SET pinned = 1, folder = 'Light', settings = '{}';",
     8: "INSERT INTO attachments (message_id, name, content) VALUES (1, 'a.txt', 'text');",
     9: "UPDATE messages SET settings = '{}' WHERE id = 2;",
+    10: """UPDATE waiting SET attachments = '[{"name":"b.py","content":"x = 1"}]';""",
 }
 """What a database of each version may hold that the version before could not."""
 
@@ -324,6 +325,36 @@ def test_a_deleted_chat_is_in_the_trash_for_thirty_days(
     assert store.trash() == []
     assert store.messages(gone) == []  # the messages went with their conversation
     store.close()
+
+
+FILES = (Attachment("a.py", "x = 1\n"), Attachment("notes.md", "# Head"))
+
+
+def test_the_files_of_a_prompt_are_its_own_in_every_branch(tmp_path: Path) -> None:
+    store, _ = open_store(tmp_path)
+    chat = store.add_conversation("Files")
+    first = store.add_prompt(chat, "What is this?", attachments=FILES)
+    store.add_prompt(chat, "And this?", [first], FILES[1:])
+    store.close()
+    again, _ = open_store(tmp_path)
+    assert [message.attachments for message in again.messages(chat)] == [FILES, FILES[1:]]
+    again.delete_conversation(chat)
+    again.purge_conversation(chat)
+    assert again._db.execute("SELECT count(*) FROM attachments").fetchone()[0] == 0
+    again.close()
+
+
+def test_a_prompt_that_waits_keeps_its_files(tmp_path: Path) -> None:
+    store, _ = open_store(tmp_path)
+    chat = store.add_conversation("Files")
+    store.add_waiting(chat, "What is this?", FILES)
+    store.close()
+    again, _ = open_store(tmp_path)
+    (waiting,) = again.waiting()
+    assert waiting.attachments == FILES
+    again.add_prompt_that_waited(waiting)
+    assert again.messages(chat)[0].attachments == FILES
+    again.close()
 
 
 def test_of_what_is_deleted_for_good_no_word_is_left_in_the_file(tmp_path: Path) -> None:
