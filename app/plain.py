@@ -131,6 +131,11 @@ def _remember(target: object, does: Callable[..., None], words: str) -> None:
     setattr(target, _SAID, said)
 
 
+def breakable(name: str) -> str:
+    """A name of code with places where a line may end."""
+    return re.sub(r"(_|::)", rf"\1{_BREAK}", name).replace("<", f"{_BREAK}<")
+
+
 class Label(QLabel):
     """Plain text in one line, or in as many as it takes if it wraps."""
 

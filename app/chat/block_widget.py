@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from PySide6.QtCore import QPoint, Signal
 from PySide6.QtWidgets import QWidget
 
 from app.chat.blocks import Block
+
+FADED: Final = 0.75
+"""Opacity of code and tables that the model does not see; of text another colour says it."""
 
 
 class BlockWidget(QWidget):

@@ -102,6 +102,8 @@ class Block:
     ends: bool = True
     """Whether it is the last."""
     streaming: bool = False
+    faded: bool = False
+    """Whether the model does not see its message."""
     file: Part | None = None
     """Of an attachment's head: the file, shown below it or not."""
     name: str = field(default="", repr=False)
@@ -224,5 +226,17 @@ def mark_last(blocks: list[Block]) -> list[Block]:
     for number, block in enumerate(reversed(blocks)):
         if block.kind == "footer" and block.is_last != (number == 0):
             block.is_last = number == 0
+            altered.append(block)
+    return altered
+
+
+def fade_unseen(blocks: list[Block]) -> list[Block]:
+    """Which blocks show something else, now that the line above which the model sees nothing
+    stands somewhere else."""
+    line = next((at for at, block in enumerate(blocks) if block.kind == "unseen"), 0)
+    altered = []
+    for at, block in enumerate(blocks):
+        if block.faded != (at < line):
+            block.faded = at < line
             altered.append(block)
     return altered

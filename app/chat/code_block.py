@@ -24,7 +24,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QScrollBar, QWidget
 
 from app import plain, theming
-from app.chat.block_widget import BlockWidget
+from app.chat.block_widget import FADED, BlockWidget
 from app.chat.blocks import Block
 from app.chat.code_colours import CodeColours, Span
 from app.chat.code_rows import TAB, CodeRows
@@ -336,6 +336,8 @@ class CodeBlock(BlockWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
+        if self.block.faded:
+            painter.setOpacity(FADED)
         self._draw_frame(painter)
         shown = theming.theme()
         top = HEAD + PAD

@@ -13,6 +13,7 @@ from app.chat.blocks import (
     Part,
     PartKind,
     attachment_head,
+    fade_unseen,
     file_block,
     footer,
     mark_last,
@@ -69,6 +70,7 @@ class Document:
         for message in messages:
             self.blocks += self._blocks_of(message)
         mark_last(self.blocks)
+        fade_unseen(self.blocks)
 
     def add(self, message: StoredMessage) -> Change:
         end = len(self.blocks)
@@ -135,7 +137,7 @@ class Document:
         start = None if message is None else self._start_of(message)
         if message is not None and start:
             changes.append(self._replace(start, start, [unseen_line(message)]))
-        return changes
+        return [*changes, Change(0, 0, [], fade_unseen(self.blocks))]
 
     # ------------------------------------------------------------------ streaming
 
@@ -399,6 +401,9 @@ class Document:
     def _replace(
         self, start: int, stop: int, fresh: list[Block], altered: list[Block] | None = None
     ) -> Change:
+        if start < len(self.blocks) and self.blocks[start].faded:
+            for block in fresh:
+                block.faded = True
         self.blocks[start:stop] = fresh
         return Change(start, stop, fresh, altered or [])
 

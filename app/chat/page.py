@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QHBoxLayout,
+    QScrollArea,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app import number_format
 from app.chat.composer import Composer
@@ -150,6 +158,18 @@ class ChatPage(QWidget):
         shown = self._dialogue.show_version(message, step)
         if shown is not None:
             self.transcript.show_message(shown)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """What is typed anywhere in the chat goes to the composer, and so does what is pasted."""
+        held = event.modifiers() & ~(
+            Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.KeypadModifier
+        )
+        types = bool(event.text()) and event.text().isprintable() and not held
+        if types or event.matches(QKeySequence.StandardKey.Paste):
+            self.composer.setFocus()
+            QApplication.sendEvent(self.composer.field, event)
+        else:
+            super().keyPressEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

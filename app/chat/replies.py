@@ -247,7 +247,15 @@ def figures_of(event: protocol.Finished) -> Figures:
         event.decode_tokens_per_second,
         event.thinking_tokens,
         _written(event.sampling),
+        kernel_of(event.attention),
     )
+
+
+def kernel_of(attention: protocol.Attention | None) -> str:
+    """What the profiler recorded, without the parameters of templates; empty if it did not."""
+    phases = (attention.prefill, attention.decode) if attention else ()
+    seen = [p.observed for p in phases if p.observed not in ("", protocol.NOT_OBSERVED)]
+    return ", ".join(dict.fromkeys(each.split("<", 1)[0].split("::")[-1] for each in seen))
 
 
 def _written(sampling: protocol.Sampling | None) -> str:

@@ -304,10 +304,12 @@ class Details(QFrame):
             self._values.append(value)
         grid.setRowMinimumHeight(2, 8)
         grid.setRowMinimumHeight(5, 8)
-        self._drawn_name = plain.Label(translate("ReplyRows", "Drawn with"), "secondary")
-        self._drawn = plain.Label("", "cell", wraps=True)
-        grid.addWidget(self._drawn_name, 6, 0, 1, 3)
-        grid.addWidget(self._drawn, 7, 0, 1, 3)
+        self._wide: list[tuple[plain.Label, plain.Label]] = []
+        for row in (6, 9):
+            name, value = plain.Label("", "secondary"), plain.Label("", "cell", wraps=True)
+            grid.addWidget(name, row, 0, 1, 3)
+            grid.addWidget(value, row + 1, 0, 1, 3)
+            self._wide.append((name, value))
         for column in range(3):
             grid.setColumnStretch(column, 1)
 
@@ -318,11 +320,15 @@ class Details(QFrame):
         ):
             name_label.setText(name)
             value_label.setText(value)
-        drawn = drawn_with(figures.settings)
-        self._drawn.setText(drawn)
-        self._drawn.setVisible(bool(drawn))
-        self._drawn_name.setVisible(bool(drawn))
-        told = (*shown, (translate("ReplyRows", "Drawn with"), drawn)) if drawn else shown
+        wide = [
+            (translate("ReplyRows", "Attention kernel"), plain.breakable(figures.kernel)),
+            (translate("ReplyRows", "Drawn with"), drawn_with(figures.settings)),
+        ]
+        for (name, value), labels in zip(wide, self._wide, strict=True):
+            for label, text in zip(labels, (name, value), strict=True):
+                label.setText(text)
+                label.setVisible(bool(value))
+        told = (*shown, *(row for row in wide if row[1]))
         plain.set_name(self, joined(". ", (joined(": ", row) for row in told)))
 
 

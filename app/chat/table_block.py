@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from app import plain, theming
-from app.chat.block_widget import BlockWidget
+from app.chat.block_widget import FADED, BlockWidget
 from app.chat.blocks import Block
 from app.chat.flow import Align, Flow, Leaf, Table
 from app.chat.formulas import Formulas, Key
@@ -223,6 +223,8 @@ class TableBlock(BlockWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
+        if self.block.faded:
+            painter.setOpacity(FADED)
         self._lay_out(self.width())
         table, shown = self._table, theming.theme()
         exposed = QRectF(event.rect())

@@ -239,8 +239,8 @@ class TextBlock(BlockWidget):
     def _draw_leaf(self, painter: QPainter, index: int, at: QPointF, exposed: QRectF) -> None:
         leaf, paragraph = self._flow.leaves[index], self._paragraphs[index]
         self._draw_around(painter, index)
-        quoted = any(each.kind == "quotation" for each in leaf.around)
-        colour = QColor(getattr(theming.theme(), "muted" if quoted else self._setter.role))
+        pale = self.block.faded or any(each.kind == "quotation" for each in leaf.around)
+        colour = QColor(getattr(theming.theme(), "muted" if pale else self._setter.role))
         if self._inlines[index]:
             draw_grounds(painter, paragraph, self._inlines[index], at)
         self._draw_selection(painter, index, at)
@@ -258,7 +258,13 @@ class TextBlock(BlockWidget):
         if self.block.kind == "prompt":
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             bubble = bubble_path(QRectF(self.rect()), self.block.begins, self.block.ends)
-            painter.fillPath(bubble, QColor(theming.theme().user))
+            if not self.block.faded:
+                painter.fillPath(bubble, QColor(theming.theme().user))
+            elif self.block.begins and self.block.ends:
+                rounded = bubble_path(
+                    QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), True, True
+                )
+                painter.strokePath(rounded, QPen(QColor(theming.theme().line), 1))
         elif self.block.kind == "thought":
             inset, width = RULE
             painter.fillRect(inset, 0, width, self.height(), QColor(theming.theme().line))

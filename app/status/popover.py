@@ -41,7 +41,10 @@ class AttentionPopover(Floating):
         layout.setContentsMargins(16, 16, 16, 12)
         layout.setSpacing(12)
         layout.addWidget(_label(verdict.title, "cellName"))
+        if verdict.sentence:
+            layout.addWidget(_label(verdict.sentence, "cell"))
         if isinstance(attention, protocol.Attention):
+            layout.addWidget(_label(translate("StatusPopover", "Technical details"), "columnName"))
             layout.addLayout(_table(attention))
         layout.addWidget(_label(_reason(loaded, attention), "secondary"))
         self.copy = plain.Button(translate("StatusPopover", "Copy report"), "accentLink")
@@ -73,19 +76,19 @@ def _table(attention: protocol.Attention) -> QGridLayout:
     grid.setVerticalSpacing(12)
     for column, name in enumerate(
         (
-            translate("StatusPopover", "Requested"),
-            translate("StatusPopover", "Resolved"),
-            translate("StatusPopover", "Observed"),
+            translate("StatusPopover", "Asked for"),
+            translate("StatusPopover", "Chosen"),
+            translate("StatusPopover", "Seen running"),
         ),
         1,
     ):
         grid.addWidget(_label(name, "columnName"), 0, column)
     phases = (
-        (translate("StatusPopover", "Prefill"), attention.prefill),
-        (translate("StatusPopover", "Decode"), attention.decode),
+        (translate("StatusPopover", "Reading"), attention.prefill),
+        (translate("StatusPopover", "Writing"), attention.decode),
     )
     for row, (name, phase) in enumerate(phases, 1):
-        observed = breakable(phase.observed or protocol.NOT_OBSERVED)
+        observed = plain.breakable(phase.observed or protocol.NOT_OBSERVED)
         cells = (phase.requested, phase.resolved, observed)
         grid.addWidget(_label(name, "cellName"), row, 0, Qt.AlignmentFlag.AlignTop)
         for column, text in enumerate(cells, 1):
@@ -93,11 +96,6 @@ def _table(attention: protocol.Attention) -> QGridLayout:
     grid.setColumnStretch(2, 2)
     grid.setColumnStretch(3, 3)
     return grid
-
-
-def breakable(kernel: str) -> str:
-    """The name of a kernel with places where a line may end."""
-    return kernel.replace("_", "_\u200b").replace("::", "::\u200b").replace("<", "\u200b<")
 
 
 def _reason(loaded: protocol.Loaded | None, attention: Check) -> str:

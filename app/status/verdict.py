@@ -25,6 +25,8 @@ class Verdict:
     title: str
     """Of the popover."""
     tone: Tone
+    sentence: str = ""
+    """What that means for speed and memory."""
 
 
 CHECKING = Verdict(
@@ -40,6 +42,10 @@ UNSEEN = Verdict(
     translate("Verdict", "Attention not observed"),
     translate("Verdict", "Which attention ran was not observed"),
     "caution",
+    translate(
+        "Verdict",
+        "Replies are right all the same. Whether they are as quick as they can be is not known.",
+    ),
 )
 UNCHECKED = Verdict(
     translate("Verdict", "Attention not checked"),
@@ -61,6 +67,10 @@ def verdict(loaded: protocol.Loaded | None, attention: Check, device: str) -> Ve
             translate("Verdict", "Flash attention active"),
             translate("Verdict", "Flash attention is active"),
             "good",
+            translate(
+                "Verdict",
+                "The GPU works by its fastest method. Long chats stay quick and need less memory.",
+            ),
         )
     if device == "cuda" and not (seen(attention.prefill) and seen(attention.decode)):
         return UNSEEN
@@ -69,6 +79,11 @@ def verdict(loaded: protocol.Loaded | None, attention: Check, device: str) -> Ve
             translate("Verdict", "Standard attention"),
             translate("Verdict", "Flash attention is off"),
             "caution",
+            translate(
+                "Verdict",
+                "The GPU works, but not by its fastest method. Short chats are as quick; long ones "
+                "are read more slowly and need more memory.",
+            ),
         )
     name = device.upper()
     return Verdict(
@@ -77,6 +92,11 @@ def verdict(loaded: protocol.Loaded | None, attention: Check, device: str) -> Ve
             name=name
         ),
         "neutral",
+        translate(
+            "Verdict",
+            "Flash attention works on NVIDIA GPUs. Here each reply runs by the quickest method "
+            "there is, at the speed of this device.",
+        ),
     )
 
 

@@ -367,8 +367,8 @@ class ReplyChange(Change):
 
 COLUMNS: Final = (
     "role", "content", "state", "finish_reason", "prompt_tokens", "reused_tokens", "new_tokens",
-    "first_token_ms", "prefill_rate", "decode_rate", "thinking_tokens", "settings", "error_title",
-    "error_detail", "error_hint", "thinking", "thinking_seconds",
+    "first_token_ms", "prefill_rate", "decode_rate", "thinking_tokens", "settings", "kernel",
+    "error_title", "error_detail", "error_hint", "thinking", "thinking_seconds",
 )  # fmt: skip
 _UPDATE: Final = (
     f"UPDATE messages SET {', '.join(f'{name} = ?' for name in COLUMNS)} "  # noqa: S608

@@ -88,6 +88,8 @@ class Figures:
     """Of the new ones."""
     settings: str = ""
     """JSON of what it was drawn with, by the names of settings; empty if that is not known."""
+    kernel: str = ""
+    """Attention's, as it was observed: of reading and of writing, if those differ."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,7 @@ def message_of(row: Row) -> StoredMessage:
             real(row["decode_rate"]),
             count(row["thinking_tokens"]),
             text(row["settings"]),
+            text(row["kernel"]),
         ),
         trouble=Trouble(
             text(row["error_title"]), text(row["error_detail"]), text(row["error_hint"])

@@ -1589,6 +1589,10 @@
         <translation>Zahlen</translation>
     </message>
     <message>
+        <source>Attention kernel</source>
+        <translation>Attention-Kernel</translation>
+    </message>
+    <message>
         <source>{rate} tokens/s</source>
         <translation>{rate} Token/s</translation>
     </message>
@@ -2093,24 +2097,28 @@
         <translation>Bericht kopieren</translation>
     </message>
     <message>
-        <source>Requested</source>
+        <source>Technical details</source>
+        <translation>Technische Einzelheiten</translation>
+    </message>
+    <message>
+        <source>Asked for</source>
         <translation>Verlangt</translation>
     </message>
     <message>
-        <source>Resolved</source>
+        <source>Chosen</source>
         <translation>Gewählt</translation>
     </message>
     <message>
-        <source>Observed</source>
+        <source>Seen running</source>
         <translation>Beobachtet</translation>
     </message>
     <message>
-        <source>Prefill</source>
-        <translation>Prefill</translation>
+        <source>Reading</source>
+        <translation>Lesen</translation>
     </message>
     <message>
-        <source>Decode</source>
-        <translation>Decode</translation>
+        <source>Writing</source>
+        <translation>Schreiben</translation>
     </message>
     <message>
         <source>Load a model to see which attention kernel it runs.</source>
@@ -2556,6 +2564,10 @@
         <translation>Welche Attention lief, wurde nicht beobachtet</translation>
     </message>
     <message>
+        <source>Replies are right all the same. Whether they are as quick as they can be is not known.</source>
+        <translation>Die Antworten sind trotzdem richtig. Ob sie so schnell sind, wie sie sein können, ist nicht bekannt.</translation>
+    </message>
+    <message>
         <source>Attention not checked</source>
         <translation>Attention nicht geprüft</translation>
     </message>
@@ -2572,6 +2584,10 @@
         <translation>Flash-Attention ist aktiv</translation>
     </message>
     <message>
+        <source>The GPU works by its fastest method. Long chats stay quick and need less memory.</source>
+        <translation>Die GPU arbeitet mit ihrem schnellsten Verfahren. Lange Chats bleiben schnell und brauchen weniger Speicher.</translation>
+    </message>
+    <message>
         <source>Standard attention</source>
         <translation>Standard-Attention</translation>
     </message>
@@ -2580,8 +2596,16 @@
         <translation>Flash-Attention ist aus</translation>
     </message>
     <message>
+        <source>The GPU works, but not by its fastest method. Short chats are as quick; long ones are read more slowly and need more memory.</source>
+        <translation>Die GPU arbeitet, aber nicht mit ihrem schnellsten Verfahren. Kurze Chats sind ebenso schnell; lange werden langsamer gelesen und brauchen mehr Speicher.</translation>
+    </message>
+    <message>
         <source>Flash attention is off: this model runs on the {name}</source>
         <translation>Flash-Attention ist aus: Dieses Modell läuft auf: {name}</translation>
+    </message>
+    <message>
+        <source>Flash attention works on NVIDIA GPUs. Here each reply runs by the quickest method there is, at the speed of this device.</source>
+        <translation>Flash Attention gibt es auf NVIDIA-GPUs. Hier entsteht jede Antwort mit dem schnellsten Verfahren, das es gibt, im Tempo dieses Geräts.</translation>
     </message>
 </context>
 <context>

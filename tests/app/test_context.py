@@ -206,6 +206,19 @@ def test_a_line_shows_from_where_on_the_model_sees_the_chat(full: Chat) -> None:
     assert lines(full) == [3]
 
 
+def test_what_the_model_does_not_see_is_grey(full: Chat) -> None:
+    full.write(LONG)
+    full.enter()
+    full.choose(Way.LEAVE_OUT)
+    full.engine.finish()
+    blocks = full.window.page.transcript._document.blocks
+    line = next(at for at, block in enumerate(blocks) if block.kind == "unseen")
+    assert line > 1
+    assert [block.faded for block in blocks] == [at < line for at in range(len(blocks))]
+    full.window.page.transcript.see_all_requested.emit()
+    assert not any(block.faded for block in full.window.page.transcript._document.blocks)
+
+
 def test_undoing_it_shows_the_model_everything_again(full: Chat) -> None:
     full.choose(Way.LEAVE_OUT)
     full.engine.say("Yes.")

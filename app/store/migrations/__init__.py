@@ -20,6 +20,7 @@ from app.store.migrations import (
     m8_attachments,
     m9_reply_settings,
     m10_waiting_files,
+    m11_kernel,
 )
 from app.store.migrations.step import Step
 
@@ -34,6 +35,7 @@ MIGRATIONS: Final[tuple[Step, ...]] = (
     m8_attachments.STEP,
     m9_reply_settings.STEP,
     m10_waiting_files.STEP,
+    m11_kernel.STEP,
 )
 
 VERSION: Final = len(MIGRATIONS)

@@ -10,6 +10,7 @@ from PySide6.QtTest import QSignalSpy
 from pytestqt.qtbot import QtBot
 
 from app.chat.dialogue import Dialogue
+from app.chat.replies import kernel_of
 from app.engine import EngineState
 from app.engine_client import EngineClient
 from app.store.changes import Moved
@@ -17,6 +18,7 @@ from app.store.records import NO_TROUBLE, Figures, Thinking, title_of
 from app.store.store import FILE, Store, open_store
 from engine import protocol
 from tests.app.conftest import TIMEOUT_MS, MakeEngine, wait_for
+from tests.app.stand_in import phase
 
 
 class Scripted(EngineClient):
@@ -815,3 +817,12 @@ def test_a_reply_that_goes_on_and_is_killed_keeps_what_it_had(
     reply = again.messages(1)[1]
     assert (reply.content, reply.state) == ("Because of", "failed")
     again.close()
+
+
+def test_a_reply_says_which_kernel_ran() -> None:
+    flash, plain = phase(flash=True), phase(flash=False)
+    both = protocol.Attention(prefill=flash, decode=flash)
+    assert kernel_of(both) == "flash_fwd_kernel"
+    mixed = protocol.Attention(prefill=flash, decode=plain)
+    assert kernel_of(mixed) == "flash_fwd_kernel, _scaled_dot_product_attention_math"
+    assert kernel_of(None) == ""

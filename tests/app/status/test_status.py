@@ -11,8 +11,9 @@ from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 from shiboken6 import isValid
 
+from app.plain import breakable
 from app.status.line import StatusLine
-from app.status.popover import AttentionPopover, breakable
+from app.status.popover import AttentionPopover
 from app.status.verdict import CHECKING, NO_MODEL, UNCHECKED, report, verdict
 from app.theming import Look
 from engine import protocol
@@ -297,10 +298,11 @@ def test_the_popover_tells_requested_resolved_observed_and_why(
 ) -> None:
     shown = words(opened)
     assert shown[0] == "Flash attention is off"
-    assert shown[1:4] == ["Requested", "Resolved", "Observed"]
-    assert shown[4:8] == ["Prefill", "auto", "torch flash", "flash_fwd_kernel"]
-    assert shown[8:12] == ["Decode", "auto", "SDPA, plain", "_scaled_dot_product_attention_math"]
-    reasons = shown[12]
+    assert shown[1].startswith("The GPU works, but not by its fastest method.")
+    assert shown[2:6] == ["Technical details", "Asked for", "Chosen", "Seen running"]
+    assert shown[6:10] == ["Reading", "auto", "torch flash", "flash_fwd_kernel"]
+    assert shown[10:14] == ["Writing", "auto", "SDPA, plain", "_scaled_dot_product_attention_math"]
+    reasons = shown[14]
     assert "head size 64" in reasons
     assert "There is no CUDA GPU" in reasons
     assert "error 0.002" in reasons

@@ -37,6 +37,7 @@ ROWS = {
     8: "INSERT INTO attachments (message_id, name, content) VALUES (1, 'a.txt', 'text');",
     9: "UPDATE messages SET settings = '{}' WHERE id = 2;",
     10: """UPDATE waiting SET attachments = '[{"name":"b.py","content":"x = 1"}]';""",
+    11: "UPDATE messages SET kernel = 'flash_fwd' WHERE id = 2;",
 }
 """What a database of each version may hold that the version before could not."""
 
