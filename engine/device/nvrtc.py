@@ -156,7 +156,12 @@ def _loaded(image: bytes, name: str) -> ctypes.c_void_p:
 
 
 def _compile(source: bytes, options: Sequence[str]) -> bytes:
-    library, program = _nvrtc(), ctypes.c_void_p()
+    return compiled_by(_nvrtc(), source, options)[0]
+
+
+def compiled_by(library: Any, source: bytes, options: Sequence[str]) -> tuple[bytes, str]:
+    """The module, and what the compiler wrote about it. Raises CudaError."""
+    program = ctypes.c_void_p()
     _compiles(library.nvrtcCreateProgram(ctypes.byref(program), source, b"", 0, None, None))
     try:
         given = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
@@ -166,7 +171,7 @@ def _compile(source: bytes, options: Sequence[str]) -> bytes:
         _compiles(library.nvrtcGetCUBINSize(program, ctypes.byref(size)))
         image = ctypes.create_string_buffer(size.value)
         _compiles(library.nvrtcGetCUBIN(program, image))
-        return image.raw
+        return image.raw, _text(library, program)
     finally:
         library.nvrtcDestroyProgram(ctypes.byref(program))
 

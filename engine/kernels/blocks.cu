@@ -52,6 +52,16 @@ INLINE u32 load4(const void* p) { u32 v; asm volatile("ld.global.nc.L1::no_alloc
 INLINE u16 load2(const void* p) { return __ldg((const u16*)p); }
 INLINE u8 load1(const void* p) { return __ldg((const u8*)p); }
 
+// Programmatic dependent launch: a kernel begins before the one before it ends, and waits before it
+// reads what that wrote, or writes what that reads.
+#if __CUDA_ARCH__ >= 900  // programmatic dependent launch
+#define WAIT asm volatile("griddepcontrol.wait;" ::: "memory")
+#define LAUNCH_DEPENDENTS asm volatile("griddepcontrol.launch_dependents;")
+#else
+#define WAIT
+#define LAUNCH_DEPENDENTS
+#endif
+
 // ------------------------------------------------------------------------------ formats
 
 struct Part {
@@ -213,13 +223,6 @@ template <class C, class L, class S> struct Format {
 #ifdef GEMV
 // ------------------------------------------------------------------------------ products
 
-#if __CUDA_ARCH__ >= 900  // programmatic dependent launch
-#define WAIT asm volatile("griddepcontrol.wait;" ::: "memory")
-#define LAUNCH_DEPENDENTS asm volatile("griddepcontrol.launch_dependents;")
-#else
-#define WAIT
-#define LAUNCH_DEPENDENTS
-#endif
 
 // In shared memory, for each row of x: two planes of high bytes, two of low bytes (uint4 a group: its
 // first and second sixteen values), and {scale, sum of the first 16, of the last 16, 0} a group.
@@ -502,6 +505,8 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, BLOCKS) gemv(const __gr
 
 extern "C" __global__ void __launch_bounds__(THREADS) values(const Part p, u16* out, const i64* ids, i64 rows, int groups) {
   __shared__ uint4 staged[THREADS * 4];
+  LAUNCH_DEPENDENTS;
+  WAIT;
   i64 begin = (i64)blockIdx.x * THREADS, i = begin + threadIdx.x;
   int turn = threadIdx.x >> 1 & 3;  // spreads a thread's four parts over the banks
   if (i < rows * groups) {

@@ -54,12 +54,17 @@ SHAPES_OF_BYTES: Final = (Shape(2, 8, 2, 2), Shape(2, 8, 1, 3))
 8 bits."""
 TOGETHER: Final = (4, 2, 1)
 """Rows of x in one launch: from eight on the sums wait for each other."""
+OF_SEVERAL_ROWS: Final = Shape(2, 8, 1, 2)
+"""For several rows of x, whose sums take registers."""
 MANY: Final = 8
 """Times that all multiprocessors are filled, from which small blocks even out best."""
 
 
-def shape_for(forms: Sequence[Format], rows: int, multiprocessors: int) -> Shape:
-    """The shape that leaves the fewest multiprocessors idle; `rows` are a warp's, all in all."""
+def shape_for(forms: Sequence[Format], rows: int, tokens: int, multiprocessors: int) -> Shape:
+    """The shape that leaves the fewest multiprocessors idle; `rows` are the weight's, of all slots,
+    and `tokens` the rows of x in a launch."""
+    if tokens > 1:
+        return OF_SEVERAL_ROWS
     shapes = SHAPES_OF_BYTES if all(form.bits == 8 for form in forms) else SHAPES
     if rows >= MANY * multiprocessors * shapes[-1].blocks * shapes[-1].warps * shapes[-1].rows:
         return shapes[-1] if shapes is SHAPES else shapes[0]
@@ -118,7 +123,7 @@ class _Call(ctypes.Structure):
 
 
 @functools.cache
-def _source() -> bytes:
+def source() -> bytes:
     return SOURCE.read_bytes()
 
 
@@ -150,12 +155,12 @@ def value_defines(form: Format, dtype: torch.dtype) -> tuple[str, ...]:
 def _product_kernel(
     names: tuple[Format, ...], shape: Shape, tokens: int, dtype: torch.dtype, device: torch.device
 ) -> nvrtc.Kernel:
-    return nvrtc.compiled(_source(), "gemv", product_defines(names, shape, tokens, dtype), device)
+    return nvrtc.compiled(source(), "gemv", product_defines(names, shape, tokens, dtype), device)
 
 
 @functools.cache
 def values_kernel(form: Format, dtype: torch.dtype, device: torch.device) -> nvrtc.Kernel:
-    return nvrtc.compiled(_source(), "values", value_defines(form, dtype), device)
+    return nvrtc.compiled(source(), "values", value_defines(form, dtype), device)
 
 
 @functools.cache
@@ -185,13 +190,16 @@ def prepare(wanted: Iterable[Wanted], dtype: torch.dtype, device: torch.device) 
     multiprocessors = _multiprocessors(device)
     defines = {
         product_defines(
-            one.forms, shape_for(one.forms, one.rows, multiprocessors), one.tokens, dtype
+            one.forms,
+            shape_for(one.forms, one.rows, one.tokens, multiprocessors),
+            one.tokens,
+            dtype,
         )
         for one in wanted
     }
     defines |= {value_defines(form, dtype) for one in wanted for form in one.forms}
     with ThreadPoolExecutor() as pool:
-        for _ in pool.map(lambda each: nvrtc.image(_source(), each, device), defines):
+        for _ in pool.map(lambda each: nvrtc.image(source(), each, device), defines):
             pass
 
 
@@ -218,7 +226,8 @@ def product(
     compiled_for = 1 if count == 1 else rows_together(columns, x.device)
     forms = tuple(part.form for part in parts)
     multiprocessors = _multiprocessors(x.device)
-    shape = shape_for(forms, sum(part.rows for part in parts) * slots, multiprocessors)
+    rows = sum(part.rows for part in parts) * slots
+    shape = shape_for(forms, rows, count, multiprocessors)
     kernel = _product_kernel(forms, shape, compiled_for, x.dtype, x.device)
     shared = columns // GROUP * SHARED_A_GROUP * compiled_for
     threads = shape.warps * 32

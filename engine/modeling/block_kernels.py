@@ -39,6 +39,7 @@ def wrong(model: Decoder) -> dict[Format, str]:
         kernels.prepare(list(_wanted(model)), model.dtype, device)
     except Exception as fault:  # noqa: BLE001 - the compiler's, the driver's or ctypes' own
         return dict.fromkeys(examples, reason(fault))
+    torch.cuda.synchronize()  # a launch that begins early reads its weight at once
     for form, part in examples.items():
         try:
             error = _error(part, model.dtype)
