@@ -75,7 +75,7 @@ class Format:
         rows = raw.shape[0]
         found, *scales = self.fields(raw.reshape(-1, self.size))
         shaped = [
-            plane.reshape(rows, -1, n).to(dtype)
+            plane.reshape(rows, -1, n).to(dtype).contiguous()
             for plane, (_, n, dtype) in zip(scales, self.scales.planes, strict=True)
         ]
         return [*codes.packed(found.reshape(rows, -1), self.bits), *shaped]

@@ -24,6 +24,7 @@ SOURCE: Final = Path(__file__).with_name("blocks.cu")
 ELEMENTS: Final = {torch.bfloat16: 0, torch.float16: 1}
 ACTIVATIONS: Final = {"silu": 0, "gelu_tanh": 1, "gelu": 2}
 MOST_PARTS: Final = 3
+MOST_PLANES: Final = 4
 SHARED_A_GROUP: Final = 80
 """Bytes of shared memory that a group of a row of x takes."""
 
@@ -43,61 +44,47 @@ class Shape(NamedTuple):
     blocks: int
     """Blocks of threads that a multiprocessor is to hold at the same time."""
 
-    def units(self, rows: int) -> int:
-        """Blocks of threads for so many rows of a result, if each warp takes its rows once."""
-        return -(-rows // (self.rows * self.warps))
 
-
-SHAPES: Final = (Shape(2, 8, 2, 2), Shape(2, 8, 2, 3), Shape(2, 4, 2, 4))
-SHAPES_OF_BYTES: Final = (Shape(2, 8, 2, 2), Shape(2, 8, 1, 3))
-"""Best of 17 on an H200 for the products of 1B and 8B models; the others are for codes of less than
-8 bits."""
-TOGETHER: Final = (4, 2, 1)
-"""Rows of x in one launch: from eight on the sums wait for each other."""
+OF_ONE_ROW: Final = Shape(2, 8, 2, 2)
+"""The best of ten for an 8B model in Q4_K_M on an H200: 511 tokens/s, the others 354 to 481."""
 OF_SEVERAL_ROWS: Final = Shape(2, 8, 1, 2)
 """For several rows of x, whose sums take registers."""
-MANY: Final = 8
-"""Times that all multiprocessors are filled, from which small blocks even out best."""
+TOGETHER: Final = (4, 2, 1)
+"""Rows of x in one launch: from eight on the sums wait for each other."""
 
 
-def shape_for(forms: Sequence[Format], rows: int, tokens: int, multiprocessors: int) -> Shape:
-    """The shape that leaves the fewest multiprocessors idle; `rows` are the weight's, of all slots,
-    and `tokens` the rows of x in a launch."""
-    if tokens > 1:
-        return OF_SEVERAL_ROWS
-    shapes = SHAPES_OF_BYTES if all(form.bits == 8 for form in forms) else SHAPES
-    if rows >= MANY * multiprocessors * shapes[-1].blocks * shapes[-1].warps * shapes[-1].rows:
-        return shapes[-1] if shapes is SHAPES else shapes[0]
-
-    def busy(shape: Shape) -> float:
-        at_once = multiprocessors * shape.blocks
-        turns = -(-shape.units(rows) // at_once)
-        return shape.units(rows) / (turns * at_once)
-
-    return max(shapes[:2], key=busy)
+def shape_for(tokens: int) -> Shape:
+    return OF_ONE_ROW if tokens == 1 else OF_SEVERAL_ROWS
 
 
 class Wanted(NamedTuple):
     """A product that will be computed."""
 
     forms: tuple[Format, ...]
-    rows: int
     tokens: int
-
-
-class Planes(NamedTuple):
-    """A part of a weight: rows in one format."""
-
-    form: Format
-    planes: tuple[Tensor, ...]
-    rows: int
-    """Of one expert, if there are several."""
-    begin: int
-    """Its first row in the weight."""
+    """Rows of x in a launch."""
 
 
 class _Part(ctypes.Structure):
-    _fields_ = (("planes", ctypes.c_void_p * 4), ("rows", ctypes.c_int), ("begin", ctypes.c_int))
+    _fields_ = (
+        ("planes", ctypes.c_void_p * MOST_PLANES),
+        ("rows", ctypes.c_int),
+        ("begin", ctypes.c_int),
+    )
+
+
+class Planes:
+    """A part of a weight: rows in one format, whose planes stay where they are."""
+
+    def __init__(self, form: Format, planes: Sequence[Tensor], rows: int, begin: int = 0) -> None:
+        """`rows` are those of one expert, if there are several; `begin` is the first of them in the
+        weight."""
+        self.form = form
+        self.planes = tuple(planes)
+        self.rows = rows
+        addresses = [plane.data_ptr() for plane in self.planes]
+        missing = [None] * (MOST_PLANES - len(addresses))
+        self.native = _Part((ctypes.c_void_p * MOST_PLANES)(*addresses, *missing), rows, begin)
 
 
 class _Call(ctypes.Structure):
@@ -168,11 +155,6 @@ def _multiprocessors(device: torch.device) -> int:
     return int(torch.cuda.get_device_properties(device).multi_processor_count)
 
 
-def _part(part: Planes) -> _Part:
-    pointers = [plane.data_ptr() for plane in part.planes]
-    return _Part((*pointers, *(None for _ in range(4 - len(pointers)))), part.rows, part.begin)
-
-
 def _address(tensor: Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
@@ -187,15 +169,8 @@ def rows_together(columns: int, device: torch.device) -> int:
 
 def prepare(wanted: Iterable[Wanted], dtype: torch.dtype, device: torch.device) -> None:
     """Compiles what is not in the user's cache, on all cores. Raises nvrtc.CudaError."""
-    multiprocessors = _multiprocessors(device)
     defines = {
-        product_defines(
-            one.forms,
-            shape_for(one.forms, one.rows, one.tokens, multiprocessors),
-            one.tokens,
-            dtype,
-        )
-        for one in wanted
+        product_defines(one.forms, shape_for(one.tokens), one.tokens, dtype) for one in wanted
     }
     defines |= {value_defines(form, dtype) for one in wanted for form in one.forms}
     with ThreadPoolExecutor() as pool:
@@ -226,8 +201,7 @@ def product(
     compiled_for = 1 if count == 1 else rows_together(columns, x.device)
     forms = tuple(part.form for part in parts)
     multiprocessors = _multiprocessors(x.device)
-    rows = sum(part.rows for part in parts) * slots
-    shape = shape_for(forms, rows, count, multiprocessors)
+    shape = shape_for(count)
     kernel = _product_kernel(forms, shape, compiled_for, x.dtype, x.device)
     shared = columns // GROUP * SHARED_A_GROUP * compiled_for
     threads = shape.warps * 32
@@ -239,7 +213,7 @@ def product(
     repeats = max(1, -(-sum(warps) * slots // at_once))
     blocks = [-(-one // repeats) for one in warps]
     call = _Call(
-        parts=tuple(_part(part) for part in parts),
+        parts=tuple(part.native for part in parts),
         x=x.data_ptr(),
         norm=_address(None if norm is None else norm.weight),
         bias=_address(bias),
@@ -269,7 +243,7 @@ def values(part: Planes, out: Tensor, ids: Tensor | None = None) -> None:
     threads = 256
     grid = -(-out.shape[0] * groups // threads)
     arguments = (
-        _part(part),
+        part.native,
         ctypes.c_void_p(out.data_ptr()),
         ctypes.c_void_p(_address(ids)),
         ctypes.c_int64(out.shape[0]),

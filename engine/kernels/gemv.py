@@ -16,9 +16,20 @@ from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 from engine.kernels import autotune, dependent_launch
 from engine.kernels.autotune import GATE_UP, LINEAR, Blocks
 from engine.kernels.elementwise import ACTIVATIONS, activated, append, gated, norm, rope, try_out
+from engine.kernels.experts import route, weighted_sum
 from engine.kernels.prologue import Norm
 
-__all__ = ["append", "gate_up", "gated", "linear", "norm", "rope", "try_out"]
+__all__ = [
+    "append",
+    "gate_up",
+    "gated",
+    "linear",
+    "norm",
+    "rope",
+    "route",
+    "try_out",
+    "weighted_sum",
+]
 
 
 @triton.jit

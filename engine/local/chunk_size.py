@@ -64,6 +64,8 @@ def settle(ready: Runner, longest: int, free: int) -> Launching | None:
         ready.prompts.clear()
     end = min(longest, DEFAULT_CONTEXT)
     tokens = various(ready.model, end)
+    written_out = ready.model.written_out_bytes
+    """However many tokens a chunk has."""
 
     def measure(count: int, held: int) -> Measured | None:
         def run() -> None:
@@ -73,7 +75,8 @@ def settle(ready: Runner, longest: int, free: int) -> Launching | None:
         def second() -> Measured:
             """The first of a size loads kernels and takes memory."""
             run()
-            return memory.measured(ready.device, run)
+            seconds, taken = memory.measured(ready.device, run)
+            return seconds, max(0, taken - written_out)
 
         return memory.attempt(ready.device, second)
 
@@ -82,8 +85,8 @@ def settle(ready: Runner, longest: int, free: int) -> Launching | None:
 
     few = at_end(min(FEW, longest))
     least = few[0] if few else 0.0
-    ready.chunk, chunk = settled(at_end, least, ready.chunk, longest, free)
-    ready.chunk_bytes = chunk.taken
+    ready.chunk, chunk = settled(at_end, least, ready.chunk, longest, free - written_out)
+    ready.chunk_bytes = chunk.taken + written_out
     launching = None
     if ready.prompts and least and chunk.seconds and (first := measure(chunk.tokens, 0)):
         at_first = first[0] / chunk.tokens

@@ -61,12 +61,11 @@ def _wanted(model: Decoder) -> Iterator[Wanted]:
             weights = part.weights
             device = weights.parts[0].planes[0].device
             for tokens in {1, kernels.rows_together(weights.columns, device)} - {0}:
-                yield Wanted(_forms(weights), weights.rows, tokens)
+                yield Wanted(_forms(weights), tokens)
         elif isinstance(part, Mixture):
             for stack in (part.experts.gate_up, part.experts.down):
                 if isinstance(stack, StackInBlocks):
-                    rows = stack.weights.rows * part.router.config.active
-                    yield Wanted(_forms(stack.weights), rows, 1)
+                    yield Wanted(_forms(stack.weights), 1)
 
 
 def _forms(weights: InBlocks) -> tuple[Format, ...]:
@@ -77,7 +76,7 @@ def _error(part: Part, dtype: torch.dtype) -> float:
     """Relative, of a product of some rows; infinite if a value differs by a bit."""
     count = min(CHECKED_ROWS, part.rows)
     planes = [plane[:count] for plane in part.planes]
-    few = Planes(part.form, tuple(planes), count, 0)
+    few = Planes(part.form, planes, count)
     exact = part.form.dequantised(planes)
     values = exact.to(dtype)
     out = torch.empty_like(values)

@@ -6,7 +6,8 @@ written out for one product, and given up.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Final
 
 import torch
@@ -37,14 +38,14 @@ class Part:
             shapes = self.form.planes(self.rows * self.experts, self.columns)
             self.planes = [torch.empty(s, dtype=d, device=device) for s, d in shapes]
 
-    @property
+    @cached_property
     def as_planes(self) -> Planes:
-        return Planes(self.form, tuple(self.planes), self.rows, self.begin)
+        """For the kernels, once the planes have their memory."""
+        return Planes(self.form, self.planes, self.rows, self.begin)
 
-    @property
-    def finite(self) -> Iterator[Tensor]:
-        """What may be no number."""
-        return (plane for plane in self.planes if plane.is_floating_point())
+    def written_out_bytes(self, dtype: torch.dtype) -> int:
+        """What the values of all experts take."""
+        return self.rows * self.experts * self.columns * dtype.itemsize
 
     def values(self, dtype: torch.dtype) -> Tensor:
         """[rows of all experts, columns]."""

@@ -180,6 +180,14 @@ class Decoder:
         for part in self.in_blocks():
             yield from part.planes
 
+    @property
+    def written_out_bytes(self) -> int:
+        """What the largest weight takes that is written out for a product of many rows."""
+        heads = {id(part) for part in getattr(self.head.weights, "parts", ())}
+        """Multiplied with one row."""
+        layers = (part for part in self.in_blocks() if id(part) not in heads)
+        return max((part.written_out_bytes(self.dtype) for part in layers), default=0)
+
     def in_blocks(self) -> list[Part]:
         """Every part of a weight that is in blocks, once."""
         places = [place for place in self.places.values() if isinstance(place, PlaceInBlocks)]

@@ -31,6 +31,9 @@ FEW: Final = 4
 class Router:
     """The experts of each token, and the weights of their results."""
 
+    kernels: Any = None
+    """engine.kernels.gemv, or None for torch's operators."""
+
     def __init__(self, blueprint: Blueprint, at: str, config: RouterConfig) -> None:
         self.config = config
         self.weights = dense(blueprint, at)
@@ -45,6 +48,16 @@ class Router:
         """x [tokens, hidden size] -> experts int64 and weights float32 [tokens, active experts]."""
         config = self.config
         logits = self._logits(x)
+        if self.kernels is not None and config.groups == 1:
+            routed: tuple[Tensor, Tensor] = self.kernels.route(
+                logits,
+                self.correction,
+                config.score,
+                config.active,
+                config.factor,
+                normalised=config.normalised,
+            )
+            return routed
         if config.score == "softmax of the chosen":
             chosen, experts = logits.topk(config.active, -1)
             return experts, chosen.softmax(-1)
@@ -113,6 +126,9 @@ def stack(blueprint: Blueprint, name: str, *, transposed: bool) -> Stack | Stack
 class Experts:
     """The gated MLPs of all experts of a layer."""
 
+    kernels: Any = None
+    """engine.kernels.gemv, or None for torch's operators."""
+
     def __init__(self, blueprint: Blueprint, at: str) -> None:
         module: Any = blueprint.reference.get_submodule(at)
         self.count = int(blueprint.shape(f"{at}.gate_up_proj")[0])
@@ -175,6 +191,9 @@ class Experts:
         out = down.of_experts(inner, experts)
         if self.down_bias is not None:
             out = out + self.down_bias[experts]
+        if self.kernels is not None:
+            summed: Tensor = self.kernels.weighted_sum(out, weights)
+            return summed
         return (out * weights[:, None]).sum(0, keepdim=True).to(x.dtype)
 
     def _gated(self, both: Tensor) -> Tensor:

@@ -36,11 +36,15 @@ def weight(form: Format, rows: int, columns: int, seed: int = 0) -> Planes:
     if form.name == "MXFP4":
         planes[1].random_(110, 118, generator=source)
     torch.cuda.synchronize()  # a launch that begins early reads its weight at once
-    return Planes(form, tuple(planes), rows, 0)
+    return Planes(form, planes, rows)
 
 
 def exact(part: Planes) -> Tensor:
     return part.form.dequantised(list(part.planes))
+
+
+def moved(part: Planes, begin: int) -> Planes:
+    return Planes(part.form, part.planes, part.rows, begin)
 
 
 def product(x: Tensor, *parts: Planes, norm: Norm | None = None) -> Tensor:
@@ -96,7 +100,7 @@ def test_parts_of_several_formats_in_one_launch() -> None:
     sizes = (512, 34, 64)
     parts, begin = [], 0
     for name, rows in zip(MIXED, sizes, strict=True):
-        parts.append(weight(FORMATS[name], rows, COLUMNS)._replace(begin=begin))
+        parts.append(moved(weight(FORMATS[name], rows, COLUMNS), begin))
         begin += rows
     x = draw(BF16, 1, COLUMNS)
     close(product(x, *parts), functional.linear(x.float(), torch.cat([exact(p) for p in parts])))
@@ -108,7 +112,7 @@ def test_each_slot_reads_its_own_expert(shared: bool) -> None:
     part = weight(FORMATS["Q4_K"], experts * ROWS, COLUMNS)
     x = draw(BF16, 1 if shared else 3, COLUMNS)
     out = torch.empty(3, ROWS, device="cuda", dtype=BF16)
-    blocks.product(x, [part._replace(rows=ROWS)], out, experts=ids)
+    blocks.product(x, [Planes(part.form, part.planes, ROWS)], out, experts=ids)
     weights = exact(part).view(experts, ROWS, COLUMNS)[ids]
     close(out, torch.einsum("src,sc->sr", weights, x.float().expand(3, -1)))
 

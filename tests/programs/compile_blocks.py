@@ -28,9 +28,9 @@ SPILLED: Final = re.compile(r"(\d+) bytes spill stores")
 
 def kernels(form: Format) -> dict[str, tuple[str, ...]]:
     """Defines of each kernel of a format, by what to call it."""
-    shapes = blocks.SHAPES_OF_BYTES if form.bits == 8 else blocks.SHAPES
     found = {"values": blocks.value_defines(form, torch.bfloat16)}
-    for tokens, shape in (*((1, shape) for shape in shapes), (4, blocks.OF_SEVERAL_ROWS)):
+    for tokens in (1, 4):
+        shape = blocks.shape_for(tokens)
         name = f"product of {tokens}, {tuple(shape)}"
         found[name] = blocks.product_defines([form], shape, tokens, torch.bfloat16)
     return found

@@ -24,7 +24,7 @@ from engine.bench.peers import generated
 from engine.device.onednn import onednn
 from engine.local.session import Session
 from engine.modeling.decoder import Decoder
-from engine.modeling.linear import Linear
+from engine.modeling.linear import Dense, Linear
 from engine.protocol import Load
 
 MODEL = "smollm2-135m-instruct"
@@ -39,7 +39,8 @@ def tokens_per_second(step: Callable[[], object], tokens: int) -> float:
 
 
 def linears_alone(model: Decoder, dtype: torch.dtype, *, as_hearth: bool) -> Callable[[], None]:
-    weights = [part.weights.tensor for part in model.parts() if isinstance(part, Linear)]
+    held = [part.weights for part in model.parts() if isinstance(part, Linear)]
+    weights = [weight.tensor for weight in held if isinstance(weight, Dense)]
     rows = [torch.randn(1, weight.shape[1], dtype=dtype) for weight in weights]
 
     @torch.inference_mode()

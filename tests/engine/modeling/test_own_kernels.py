@@ -82,6 +82,27 @@ def rope(query: Tensor, key: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tens
     return halves_rotated(query, cosine, sine), halves_rotated(key, cosine, sine)
 
 
+def route(
+    logits: Tensor,
+    correction: Tensor | None,
+    score: str,
+    active: int,
+    factor: float,
+    *,
+    normalised: bool,
+) -> tuple[Tensor, Tensor]:
+    """logits [tokens, experts] -> experts and weights [tokens, active]."""
+    raw = logits.float()
+    scores = {"softmax": raw.softmax(-1), "sigmoid": raw.sigmoid()}.get(score, raw)
+    experts = (scores if correction is None else scores + correction).topk(active, -1).indices
+    weights = scores.gather(1, experts)
+    if score == "softmax of the chosen":
+        weights = weights.softmax(-1)
+    if normalised:
+        weights = weights / (weights.sum(-1, keepdim=True) + 1e-20)
+    return experts, weights * factor
+
+
 class Counted:
     """The kernels by torch, each call counted."""
 
@@ -92,13 +113,14 @@ class Counted:
             "gated": gated,
             "norm": normed,
             "rope": rope,
+            "route": route,
         }
         self.calls = dict.fromkeys(self.kernels, 0)
 
     def __getattr__(self, name: str) -> Any:
-        def call(*args: Any) -> Any:
+        def call(*args: Any, **named: Any) -> Any:
             self.calls[name] += 1
-            return self.kernels[name](*args)
+            return self.kernels[name](*args, **named)
 
         return call
 
@@ -135,7 +157,7 @@ def test_a_layer_of_llama_takes_four_products_and_no_norm_for_one_row() -> None:
     ready.model.use(rows)
     logits(ready, 1)
     expected = {"linear": 3 * LAYERS + 1, "gate_up": LAYERS, "gated": 0, "norm": 1}
-    assert rows.calls == expected | {"rope": LAYERS}
+    assert rows.calls == expected | {"rope": LAYERS, "route": 0}
 
 
 def test_a_layer_of_llama_takes_two_norms_a_rotation_and_a_gate_for_many_rows() -> None:
@@ -143,7 +165,7 @@ def test_a_layer_of_llama_takes_two_norms_a_rotation_and_a_gate_for_many_rows() 
     ready.model.use(rows)
     logits(ready, 300)
     expected = {"linear": 1, "gate_up": 0, "gated": LAYERS, "norm": 2 * LAYERS + 1}
-    assert rows.calls == expected | {"rope": LAYERS}
+    assert rows.calls == expected | {"rope": LAYERS, "route": 0}
 
 
 def test_what_is_stored_as_one_is_the_same_weights() -> None:
