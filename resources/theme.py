@@ -44,6 +44,9 @@ class Theme:
     """Of code."""
     tint: str
     """Behind the option that is chosen."""
+    hit: str
+    hit_now: str
+    """Behind what was found, and behind the present one of several."""
     memory_cache: str
     memory_workspace: str
     memory_others: str
@@ -76,6 +79,8 @@ LIGHT: Final = Theme(
     function="#1D4E89",
     comment="#746B61",
     tint="#FAEDE5",
+    hit="#FBE2A0",
+    hit_now="#F3B562",
     memory_cache="#DA8D60",
     memory_workspace="#B9A58D",
     memory_others="#7C7268",
@@ -107,6 +112,8 @@ DARK: Final = Theme(
     function="#8CB8F0",
     comment="#8F867B",
     tint="#2F221B",
+    hit="#5C4718",
+    hit_now="#7D561A",
     memory_cache="#F0A981",
     memory_workspace="#94836F",
     memory_others="#635A51",
@@ -138,6 +145,8 @@ LIGHT_CONTRAST: Final = Theme(
     function="#0B2F66",
     comment="#2E2E2E",
     tint="#FFFFFF",
+    hit="#FFE066",
+    hit_now="#FFB300",
     memory_cache="#B8501F",
     memory_workspace="#6B5A40",
     memory_others="#3A3A3A",
@@ -169,6 +178,8 @@ DARK_CONTRAST: Final = Theme(
     function="#A8D0FF",
     comment="#DADADA",
     tint="#000000",
+    hit="#5C4700",
+    hit_now="#735000",
     memory_cache="#FFC49C",
     memory_workspace="#D9C7A8",
     memory_others="#B8B8B8",

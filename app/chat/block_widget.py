@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from PySide6.QtCore import QPoint, Signal
@@ -11,6 +12,10 @@ from app.chat.blocks import Block
 
 FADED: Final = 0.75
 """Opacity of code and tables that the model does not see; of text another colour says it."""
+
+
+Hits = Sequence[tuple[int, int]]
+"""Where words were found, from and to, in the source of the block's part."""
 
 
 class BlockWidget(QWidget):
@@ -44,6 +49,9 @@ class BlockWidget(QWidget):
 
     def select(self, start: int, stop: int) -> None:
         """Marks the source from start to stop; nothing if they are equal."""
+
+    def show_found(self, hits: Hits, now: int) -> None:
+        """Marks where words were found; `now`: which of them is the present one, -1 for none."""
 
     def offset_at(self, point: QPoint) -> int:  # noqa: ARG002
         """Of the character at a point of the widget."""

@@ -24,7 +24,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QScrollBar, QWidget
 
 from app import plain, theming
-from app.chat.block_widget import FADED, BlockWidget
+from app.chat.block_widget import FADED, BlockWidget, Hits
 from app.chat.blocks import Block
 from app.chat.code_colours import CodeColours, Span
 from app.chat.code_rows import TAB, CodeRows
@@ -71,6 +71,7 @@ class CodeBlock(BlockWidget):
         self._layouts: dict[int, QTextLayout] = {}
         self._spans: list[Span] = []
         self._selected = (0, 0)
+        self._found: list[tuple[int, int, bool]] = []
         self._colours = colours
         self._request = 0
         """The last one, while it is not answered."""
@@ -134,6 +135,13 @@ class CodeBlock(BlockWidget):
             selected = (0, len(code.text))
         if selected != self._selected:
             self._selected = selected
+            self.update()
+
+    def show_found(self, hits: Hits, now: int) -> None:
+        shown = self._code.to_shown
+        found = [(shown(a), shown(b), at == now) for at, (a, b) in enumerate(hits)]
+        if found != self._found:
+            self._found = found
             self.update()
 
     def offset_at(self, point: QPoint) -> int:
@@ -347,6 +355,7 @@ class CodeBlock(BlockWidget):
         painter.setPen(QColor(shown.text))
         for index in range(first, last + 1):
             at = QPointF(self._text_left, top + index * self._line)
+            self._draw_found(painter, index, at)
             self._draw_selection(painter, index, at)
             self._layout(index).draw(painter, at)
         if self.block.streaming:
@@ -384,6 +393,17 @@ class CodeBlock(BlockWidget):
         left = left if start > begin else min(left, self._text_rect.left() - at.x())
         band = QRectF(at.x() + left, at.y(), right - left, self._line)
         painter.fillRect(band, theming.selection_colour())
+
+    def _draw_found(self, painter: QPainter, index: int, at: QPointF) -> None:
+        begin, end = self._rows.starts[index], self._rows.stop(index)
+        for start, stop, is_now in self._found:
+            if start < end and stop > begin:
+                row, line = self._rows.row(index), _line_of(self._layout(index))
+                left = x_of(line, to_utf16(row, max(0, start - begin)))
+                right = x_of(line, to_utf16(row, min(stop, end) - begin))
+                colour = theming.theme().hit_now if is_now else theming.theme().hit
+                band = QRectF(at.x() + left, at.y(), right - left, self._line)
+                painter.fillRect(band, QColor(colour))
 
     def _draw_caret(self, painter: QPainter, top: int) -> None:
         index = len(self._rows) - 1

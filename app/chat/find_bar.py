@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QHideEvent, QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QWidget
 
 from app import number_format, plain, theming
@@ -79,6 +79,10 @@ class FindBar(QFrame):
         self.hide()
         self.left.emit()
 
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._transcript.found.show(())
+
     def place(self) -> None:
         self.move(self._around.width() - self.width() - SIDE, 8)
 
@@ -104,12 +108,14 @@ class FindBar(QFrame):
         words = self.field.text()
         self._found = self._transcript.find_words(words)
         self._at = len(self._found) - 1
+        self._transcript.found.show(())
         if self._found:
             self._show()
         self._tell()
 
     def _show(self) -> None:
         self._transcript.show_span(*self._found[self._at])
+        self._transcript.found.show(self._found, self._at)
         self._tell()
 
     def _tell(self) -> None:

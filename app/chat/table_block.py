@@ -9,13 +9,13 @@ from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from app import plain, theming
-from app.chat.block_widget import FADED, BlockWidget
+from app.chat.block_widget import FADED, BlockWidget, Hits
 from app.chat.blocks import Block
 from app.chat.flow import Align, Flow, Leaf, Table
 from app.chat.formulas import Formulas, Key
 from app.chat.paragraph import Paragraph
 from app.chat.text_block import word_around
-from app.chat.typesetting import Inline, Typesetter, bar, draw_grounds, inlines, link_at
+from app.chat.typesetting import Inline, Typesetter, bar, draw_found, draw_grounds, inlines, link_at
 from app.words import translate
 
 CELL_ABOVE: Final = 7
@@ -51,6 +51,7 @@ class TableBlock(BlockWidget):
         self._tops: list[int] = []
         self._laid_out_at = -1
         self._selected = (0, 0)
+        self._found: list[tuple[int, int, bool]] = []
         self.ensurePolished()
 
     # ------------------------------------------------------------------ BlockWidget
@@ -82,6 +83,13 @@ class TableBlock(BlockWidget):
         selected = (flow.to_shown(start), flow.to_shown(stop)) if start < stop else (0, 0)
         if selected != self._selected:
             self._selected = selected
+            self.update()
+
+    def show_found(self, hits: Hits, now: int) -> None:
+        shown = self._flow.to_shown
+        found = [(shown(a), shown(b), at == now) for at, (a, b) in enumerate(hits)]
+        if found != self._found:
+            self._found = found
             self.update()
 
     def offset_at(self, point: QPoint) -> int:
@@ -248,6 +256,7 @@ class TableBlock(BlockWidget):
         paragraph = self._paragraphs[index]
         if self._inlines[index]:
             draw_grounds(painter, paragraph, self._inlines[index], at)
+        draw_found(painter, paragraph, self._found, self._flow.starts[index], at)
         self._draw_selection(painter, index, at)
         role = "muted" if self._is_head(index) else "text"
         painter.setPen(QColor(getattr(theming.theme(), role)))

@@ -10,12 +10,12 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from app import plain, theming
-from app.chat.block_widget import BlockWidget
+from app.chat.block_widget import BlockWidget, Hits
 from app.chat.blocks import BUBBLE_PAD, Block, Kind
 from app.chat.flow import Flow, Leaf, Run, Style, plain_flow
 from app.chat.formulas import Formulas, Key
 from app.chat.paragraph import Paragraph
-from app.chat.typesetting import Inline, Typesetter, bar, draw_grounds, inlines, link_at
+from app.chat.typesetting import Inline, Typesetter, bar, draw_found, draw_grounds, inlines, link_at
 from app.words import translate
 
 BUBBLE: Final = 560
@@ -73,6 +73,8 @@ class TextBlock(BlockWidget):
         self._laid_out_at = -1
         self._selected = (0, 0)
         """Shown offsets."""
+        self._found: list[tuple[int, int, bool]] = []
+        """Shown offsets of hits, and whether one is the present one."""
         self.ensurePolished()  # its height is asked for before it is shown
         self._setter = self._typesetter()
 
@@ -113,6 +115,13 @@ class TextBlock(BlockWidget):
         selected = (flow.to_shown(start), flow.to_shown(stop)) if start < stop else (0, 0)
         if selected != self._selected:
             self._selected = selected
+            self.update()
+
+    def show_found(self, hits: Hits, now: int) -> None:
+        shown = self._flow.to_shown
+        found = [(shown(a), shown(b), at == now) for at, (a, b) in enumerate(hits)]
+        if found != self._found:
+            self._found = found
             self.update()
 
     def offset_at(self, point: QPoint) -> int:
@@ -243,6 +252,8 @@ class TextBlock(BlockWidget):
         colour = QColor(getattr(theming.theme(), "muted" if pale else self._setter.role))
         if self._inlines[index]:
             draw_grounds(painter, paragraph, self._inlines[index], at)
+        begin = self._flow.starts[index]
+        draw_found(painter, paragraph, self._found, begin, at)
         self._draw_selection(painter, index, at)
         if leaf.kind == "rule":
             line = QRectF(at.x(), at.y(), self.width() - at.x(), 1)

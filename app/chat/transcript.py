@@ -32,6 +32,7 @@ from app.chat.code_colours import CodeColours
 from app.chat.document import Document
 from app.chat.flow import Code, Table
 from app.chat.formulas import Formulas
+from app.chat.found import Found
 from app.chat.links import LinkDialog
 from app.chat.message_menu import MessageMenu
 from app.chat.reply_rows import Footer, PromptRow, ThinkingHead, TroubleCard
@@ -89,6 +90,7 @@ class Transcript(VirtualColumn):
         self._colours = CodeColours(self)
         self._formulas = Formulas(self)
         self._selection = SelectionController(self, self._document)
+        self.found = Found(self)
         self.menu = MessageMenu(self._document, self._selection, self)
         self.menu.source_toggled.connect(self._toggle_source)
         self.menu.continue_requested.connect(self.continue_requested)

@@ -184,6 +184,23 @@ def draw_grounds(painter: QPainter, paragraph: Paragraph, marks: list[Inline], a
     painter.restore()
 
 
+def draw_found(
+    painter: QPainter,
+    paragraph: Paragraph,
+    found: list[tuple[int, int, bool]],
+    begin: int,
+    at: QPointF,
+) -> None:
+    """Behind what was found, in a paragraph that begins at a shown offset."""
+    end = begin + len(paragraph.text)
+    for start, stop, is_now in found:
+        if start < end and stop > begin:
+            shown = theming.theme()
+            colour = QColor(shown.hit_now if is_now else shown.hit)
+            for box in paragraph.boxes(max(start, begin) - begin, min(stop, end) - begin):
+                painter.fillRect(box.translated(at), colour)
+
+
 def link_at(paragraph: Paragraph, marks: list[Inline], x: float, y: float) -> str:
     """Where a link leads that stands at a point of a paragraph; empty if none does."""
     for mark in marks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 from typing import Final
@@ -135,6 +135,12 @@ class VirtualColumn(QAbstractScrollArea):
     def widgets(self) -> dict[Block, BlockWidget]:
         """Those that are there now."""
         return self._live
+
+    def extents(self) -> Iterator[tuple[Block, int, int, int]]:
+        """Of each block: px from the top of all to it, its height, and the height of all."""
+        total = self._heights.total + BOTTOM
+        for index, block in enumerate(self._blocks):
+            yield block, self._heights.top(index), self._heights[index], total
 
     def block_at(self, y: int) -> Block | None:
         """At a height in the viewport, px; the first or the last one beyond the ends."""

@@ -17,7 +17,17 @@ from resources.theme import DARK, DARK_CONTRAST, LIGHT, LIGHT_CONTRAST, Theme, t
 
 THEMES = {"light": LIGHT, "dark": DARK, "light, high": LIGHT_CONTRAST, "dark, high": DARK_CONTRAST}
 TEXT_ON: dict[str, tuple[str, ...]] = {
-    "text": ("background", "panel", "surface", "raised", "user", "code_back", "caution_back"),
+    "text": (
+        "background",
+        "panel",
+        "surface",
+        "raised",
+        "user",
+        "code_back",
+        "caution_back",
+        "hit",
+        "hit_now",
+    ),
     "muted": ("background", "panel", "surface", "raised"),
     "accent": ("background", "surface"),
     "on_accent": ("accent",),
@@ -86,7 +96,7 @@ def test_every_colour_role_is_used() -> None:
     used = set(Template(resources.style_source()).get_identifiers())
     painted = {
         *("dark", "user", "memory_cache", "memory_others", "memory_workspace"),
-        *("code_back", "keyword", "string", "function", "comment", "outline", "thumb"),
+        *("hit", "hit_now", "code_back", "keyword", "string", "function", "comment", "thumb"),
     }
     assert {field.name for field in fields(Theme)} - used == painted
 

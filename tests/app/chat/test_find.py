@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QImage
 from PySide6.QtTest import QTest
 
+from app import theming
 from app.chat.find_bar import FindBar
+from app.chat.text_block import TextBlock
 from app.store.records import NO_TROUBLE, Figures
 from app.store.store import Store
 from app.window import MainWindow
@@ -68,3 +71,51 @@ def test_it_stays_at_the_upper_right(window: MainWindow) -> None:
     for width in (1300, 800):
         window.resize(width, 600)
         assert found.geometry().right() == window.page.width() - 17
+
+
+def marked(window: MainWindow) -> list[tuple[str, bool]]:
+    """What is marked on screen, and whether it is the present one."""
+    found = []
+    for widget in window.page.transcript.widgets().values():
+        if isinstance(widget, TextBlock):
+            found += [(widget.text()[a:b], now) for a, b, now in widget._found]
+    return found
+
+
+def test_all_places_are_marked_and_have_a_tick_beside_the_scroll_bar(window: MainWindow) -> None:
+    found = bar(window)
+    found.field.setText("lighthouse")
+    assert len(marked(window)) > 1
+    assert {words for words, _ in marked(window)} == {"Lighthouse"}
+    assert [now for _, now in marked(window)].count(True) == 1
+    ticks = window.page.transcript.found._ticks
+    assert ticks.isVisible()
+    assert len(ticks.shares) == 30
+    shares = [share for share, _ in ticks.shares]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < shares[-1] < 1
+    assert [now for _, now in ticks.shares].index(True) == 29
+    QTest.keyClick(found.field, Qt.Key.Key_Return)
+    assert [now for _, now in ticks.shares].index(True) == 0
+    found.leave()
+    assert marked(window) == []
+    assert not ticks.isVisible()
+
+
+def test_marks_are_drawn_in_text_code_and_tables(make_window: MakeWindow, store: Store) -> None:
+    chat = store.add_conversation("Kinds")
+    store.add_prompt(chat, "needle")
+    reply = store.add_reply(chat, "smollm2")
+    said = "A needle.\n\n```py\nneedle = 1\n```\n\n| a |\n|---|\n| needle |\n"
+    store.finish_reply(reply, said, "stop", Figures(), NO_TROUBLE)
+    window = make_window()
+    window._open(chat)
+    bar(window).field.setText("needle")
+    hit = QColor(theming.theme().hit).rgb()
+    kinds = set()
+    for widget in window.page.transcript.widgets().values():
+        image = widget.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+        colours = {image.pixel(x, y) for x in range(image.width()) for y in range(image.height())}
+        if hit in colours:
+            kinds.add((type(widget).__name__, widget.block.kind))
+    assert kinds == {("TextBlock", "prompt"), ("TextBlock", "reply"), ("CodeBlock", "reply")}
