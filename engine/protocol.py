@@ -223,6 +223,20 @@ class Loading(Event, frozen=True, kw_only=True, tag="loading"):
     total: int = 0
 
 
+class Weights(Struct, frozen=True, kw_only=True):
+    """How the numbers of a model are kept."""
+
+    stored: str = ""
+    """In its file: Q4_K_M, bf16, ..."""
+    held: str = ""
+    """In memory: the formats of blocks, the one with the most bytes first, or a dtype."""
+    computed: str = ""
+    """The dtype of activations."""
+    held_bytes: int = 0
+    written_out_bytes: int = 0
+    """What they would take if all of them were held in the dtype of activations."""
+
+
 class Loaded(Event, frozen=True, kw_only=True, tag="loaded"):
     model: ModelInfo
     device: str
@@ -230,6 +244,7 @@ class Loaded(Event, frozen=True, kw_only=True, tag="loaded"):
     context_length: int
     use_flash_attn: bool
     load_ms: float
+    weights: Weights = Weights()
     notes: tuple[str, ...] = ()
     """Sentences the user should read, such as a missing chat template."""
 
@@ -314,6 +329,7 @@ class Finished(Event, frozen=True, kw_only=True, tag="finished"):
     thinking_tokens: int = 0
     """Of the new tokens, those up to the end of the thinking."""
     attention: Attention | None = None
+    weights: Weights | None = None
     sampling: Sampling | None = None
     """What the reply was drawn with: the request's settings, else the checkpoint's, else Hearth's
     own. None if nothing was drawn."""

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
 
 from app import plain
 from app.engine_sentences import as_sentences
-from app.status.verdict import Check, Verdict, report
+from app.status.verdict import Check, Verdict, report, weights_sentence
 from app.widgets.floating import Floating, shadow
 from app.words import joined, translate
 from engine import protocol
@@ -46,6 +46,8 @@ class AttentionPopover(Floating):
         if isinstance(attention, protocol.Attention):
             layout.addWidget(_label(translate("StatusPopover", "Technical details"), "columnName"))
             layout.addLayout(_table(attention))
+        if sentence := weights_sentence(loaded):
+            layout.addWidget(_label(sentence, "secondary"))
         layout.addWidget(_label(_reason(loaded, attention), "secondary"))
         self.copy = plain.Button(translate("StatusPopover", "Copy report"), "accentLink")
         self.copy.clicked.connect(self._copy)

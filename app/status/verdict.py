@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from app import number_format
 from app.words import translate
 from engine import protocol
 
@@ -100,6 +101,20 @@ def verdict(loaded: protocol.Loaded | None, attention: Check, device: str) -> Ve
     )
 
 
+def weights_sentence(loaded: protocol.Loaded | None) -> str:
+    """How the weights are held, if that is as their file has them; "" if they are written out."""
+    if loaded is None or loaded.weights.held in ("", loaded.weights.computed):
+        return ""
+    return translate(
+        "Verdict",
+        "The weights stay as they are in the file ({held}): {held_size} in place of {size}.",
+    ).format(
+        held=loaded.weights.held,
+        held_size=number_format.disk(loaded.weights.held_bytes),
+        size=number_format.disk(loaded.weights.written_out_bytes),
+    )
+
+
 def seen(phase: protocol.AttentionPhase) -> bool:
     """Whether the profiler recorded a kernel of attention."""
     return phase.observed not in ("", protocol.NOT_OBSERVED)
@@ -112,6 +127,11 @@ def report(loaded: protocol.Loaded | None, attention: Check) -> str:
         lines.append(f"Model: {loaded.model.id} ({loaded.model.architecture})")
         lines.append(f"Device: {loaded.device}, {loaded.dtype}, context {loaded.context_length}")
         lines.append(f"use_flash_attn: {loaded.use_flash_attn}")
+        weights = loaded.weights
+        lines.append(
+            f"Weights: stored {weights.stored}, held {weights.held}, computed {weights.computed}; "
+            f"{weights.held_bytes:,} bytes"
+        )
     if isinstance(attention, protocol.Error):
         lines.append(f"{UNCHECKED.title}: {attention.title}. {attention.detail}")
     elif attention:

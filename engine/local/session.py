@@ -23,7 +23,7 @@ from engine.execution.sampling import SamplingOptions
 from engine.loading.checkpoint import Checkpoint, end_texts
 from engine.loading.sandbox.child import StoppedError
 from engine.loading.sandbox.prompts import TIME_LIMIT
-from engine.local import chunk_size, open_model
+from engine.local import chunk_size, held_weights, open_model
 from engine.local.open_model import Open, no_room, notes
 from engine.protocol import (
     Attention,
@@ -42,6 +42,7 @@ from engine.protocol import (
     Sampling,
     Text,
     Thinking,
+    Weights,
 )
 from engine.reply import context, generation, thinking
 
@@ -90,6 +91,7 @@ class Session:
         self._facts = facts.current()
         self._device = torch.device(self._facts.kind)
         self._open: Open | None = None
+        self._weights = Weights()
         self._written: list[Written] = []
         """The last replies, of which one may go on."""
 
@@ -129,8 +131,11 @@ class Session:
             context,
             opened.choice.reason,
         )
+        model = listing.find(command.model)
+        self._weights = held_weights.told(opened.checkpoint.model, model.weights)
         return Loaded(
-            model=listing.find(command.model),
+            model=model,
+            weights=self._weights,
             device=self._facts.name,
             dtype=dtype,
             context_length=context,
@@ -370,6 +375,7 @@ class Session:
             decode_tokens_per_second=rate(end.new_tokens - 1, end.decode_s),
             peak_memory_bytes=memory.peak_bytes(self._device),
             attention=told(self._opened()),
+            weights=self._weights,
             sampling=sampling,
         )
 

@@ -14,7 +14,7 @@ from shiboken6 import isValid
 from app.plain import breakable
 from app.status.line import StatusLine
 from app.status.popover import AttentionPopover
-from app.status.verdict import CHECKING, NO_MODEL, UNCHECKED, report, verdict
+from app.status.verdict import CHECKING, NO_MODEL, UNCHECKED, report, verdict, weights_sentence
 from app.theming import Look
 from engine import protocol
 from resources.theme import DARK, LIGHT, Theme
@@ -347,6 +347,21 @@ def test_the_popover_covers_what_is_below_it(opened: AttentionPopover) -> None:
     inside = opened.mapTo(window, QPoint(opened.width() - 8, opened.height() // 2))
     assert colour_at(window, inside) == QColor(LIGHT.surface)
     assert window.rect().contains(opened.geometry())
+
+
+def test_weights_that_stay_as_they_are_in_the_file_are_told_with_what_that_saves() -> None:
+    weights = protocol.Weights(
+        stored="Q4_K_M",
+        held="Q4_K, Q6_K",
+        computed="bfloat16",
+        held_bytes=5_014_000_000,
+        written_out_bytes=16_060_000_000,
+    )
+    assert weights_sentence(loaded("cuda", weights=weights)) == (
+        "The weights stay as they are in the file (Q4_K, Q6_K): 5.0 GB in place of 16.1 GB."
+    )
+    written_out = msgspec.structs.replace(weights, held="bfloat16")
+    assert weights_sentence(loaded("cuda", weights=written_out)) == ""
 
 
 def test_the_report_is_copied_as_text(opened: AttentionPopover) -> None:
