@@ -27,6 +27,9 @@ class BlockWidget(QWidget):
     resized = Signal()
     """It takes another height now, for a reason of its own."""
 
+    link_chosen = Signal(str)
+    """By the keyboard: where it leads."""
+
     def __init__(self, block: Block, parent: QWidget) -> None:
         super().__init__(parent)
         self.block = block

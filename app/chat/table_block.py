@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from app import plain, theming
@@ -13,6 +13,7 @@ from app.chat.block_widget import FADED, BlockWidget, Hits
 from app.chat.blocks import Block
 from app.chat.flow import Align, Flow, Leaf, Table
 from app.chat.formulas import Formulas, Key
+from app.chat.link_spots import Link, LinkSpots, has_links, links_of
 from app.chat.paragraph import Paragraph
 from app.chat.text_block import word_around
 from app.chat.typesetting import Inline, Typesetter, bar, draw_found, draw_grounds, inlines, link_at
@@ -51,6 +52,7 @@ class TableBlock(BlockWidget):
         self._tops: list[int] = []
         self._laid_out_at = -1
         self._selected = (0, 0)
+        self._spots = LinkSpots(self, self.link_chosen)
         self._found: list[tuple[int, int, bool]] = []
         self.ensurePolished()
 
@@ -68,7 +70,25 @@ class TableBlock(BlockWidget):
         self._typeset(same)
         plain.set_name(self, translate("TableBlock", "Table"))
         plain.set_description(self, table.copied(block.start, block.stop))
+        if self.isVisible():
+            self._place_spots()
         self.update()
+
+    def buttons(self) -> list[QWidget]:
+        return self._spots.widgets
+
+    def _place_spots(self) -> None:
+        """Puts what the keyboard reaches where the links stand."""
+        links: list[Link] = []
+        if has_links(self._flow):
+            self._lay_out(self.width())
+            for index, paragraph in enumerate(self._paragraphs):
+                links += links_of(paragraph, self._inlines[index], self._place_of(index))
+        self._spots.show(links)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_spots()
 
     def _on_drawn(self, formulas: set[Key]) -> None:
         if not self._missing.isdisjoint(formulas):

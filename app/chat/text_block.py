@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from app import plain, theming
@@ -14,6 +14,7 @@ from app.chat.block_widget import BlockWidget, Hits
 from app.chat.blocks import BUBBLE_PAD, Block, Kind
 from app.chat.flow import Flow, Leaf, Run, Style, plain_flow
 from app.chat.formulas import Formulas, Key
+from app.chat.link_spots import Link, LinkSpots, has_links, links_of
 from app.chat.paragraph import Paragraph
 from app.chat.typesetting import Inline, Typesetter, bar, draw_found, draw_grounds, inlines, link_at
 from app.words import translate
@@ -73,6 +74,7 @@ class TextBlock(BlockWidget):
         self._laid_out_at = -1
         self._selected = (0, 0)
         """Shown offsets."""
+        self._spots = LinkSpots(self, self.link_chosen)
         self._found: list[tuple[int, int, bool]] = []
         """Shown offsets of hits, and whether one is the present one."""
         self.ensurePolished()  # its height is asked for before it is shown
@@ -87,7 +89,26 @@ class TextBlock(BlockWidget):
         self._typeset(_same_leaves(old.leaves, self._flow.leaves))
         plain.set_name(self, NAMES[block.kind])
         plain.set_description(self, content.text)
+        if self.isVisible():
+            self._place_spots()
         self.update()
+
+    def buttons(self) -> list[QWidget]:
+        return self._spots.widgets
+
+    def _place_spots(self) -> None:
+        """Puts what the keyboard reaches where the links stand."""
+        links: list[Link] = []
+        if has_links(self._flow):
+            left, _, right, _ = self._insets()
+            self._lay_out(self.width() - left - right)
+            for index, paragraph in enumerate(self._paragraphs):
+                links += links_of(paragraph, self._inlines[index], self._place_of(index))
+        self._spots.show(links)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_spots()
 
     def _on_drawn(self, formulas: set[Key]) -> None:
         if not self._missing.isdisjoint(formulas):

@@ -235,9 +235,9 @@ class VirtualColumn(QAbstractScrollArea):
             whole = all(self._settle(margin, until) for margin in (0, NEAR))
             top = self._wanted_top()
             self._let_go(*self._near(top, NEAR))
-            self._order_keys(top)
             self._set_range(top)
             self._place(top)
+            self._order_keys(top)
         finally:
             self._placing = False
         if not whole:

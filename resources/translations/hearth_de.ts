@@ -1241,6 +1241,13 @@
     </message>
 </context>
 <context>
+    <name>LinkSpots</name>
+    <message>
+        <source>Link: {words}</source>
+        <translation>Link: {words}</translation>
+    </message>
+</context>
+<context>
     <name>Links</name>
     <message>
         <source>Open a link</source>

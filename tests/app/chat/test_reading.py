@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.chat import virtual_column
@@ -330,3 +330,49 @@ def test_a_hostile_reply_is_shown_scrolled_and_streamed(
     for _, step in steps(transcript, text):
         step()
     assert transcript.text() == text[:STREAMED]
+
+
+def press(key: Qt.Key) -> None:
+    widget = QApplication.focusWidget()
+    assert widget is not None
+    QTest.keyClick(widget, key)
+
+
+def focused_name() -> str:
+    widget = QApplication.focusWidget()
+    return widget.accessibleName() if widget else ""
+
+
+@POPUP
+def test_links_are_reached_and_opened_by_the_keyboard(transcript: Transcript, qtbot: QtBot) -> None:
+    table = "| a |\n|---|\n| [three](https://c.org) |\n"
+    text = f"See [one](https://a.org/1) and https://b.org/2\n\n{table}"
+    transcript.show_messages([reply(text)])
+    transcript.window().activateWindow()
+    transcript.setFocus()
+    seen = []
+    for _ in range(5):
+        press(Qt.Key.Key_Tab)
+        seen.append(focused_name())
+    assert seen[:3] == [
+        "Link: one, https://a.org/1",
+        "Link: https://b.org/2",
+        "Link: three, https://c.org",
+    ]
+    press(Qt.Key.Key_Backtab)
+    while focused_name() != "Link: three, https://c.org":
+        press(Qt.Key.Key_Backtab)
+    press(Qt.Key.Key_Return)
+    dialog = transcript.window().findChild(LinkDialog)
+    assert dialog is not None
+    assert dialog.address.text().replace("\u200b", "") == "https://c.org"
+    dialog.close()
+
+
+def test_a_link_that_gets_the_focus_comes_into_sight(transcript: Transcript) -> None:
+    transcript.show_messages([reply("[first](https://a.org)\n\n" + "word " * 1500)])
+    transcript.verticalScrollBar().setValue(300)
+    spot = next(s for w in blocks(transcript) for s in w.buttons() if "first" in s.accessibleName())
+    assert spot.mapTo(transcript.viewport(), QPoint(0, 0)).y() < 0
+    spot.setFocus(Qt.FocusReason.TabFocusReason)
+    assert spot.mapTo(transcript.viewport(), QPoint(0, 0)).y() >= 0
