@@ -12,6 +12,7 @@ from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from app import language
+from app.chat import accessible
 from app.engine_client import EngineClient
 from app.folders import data_folder
 from app.only_window import OnlyWindow, raise_other
@@ -56,6 +57,7 @@ def open_window(running: QApplication) -> MainWindow:
     uncaught = Uncaught()
     uncaught.install()
     language.choose("system")
+    accessible.install()
     Look(running)
     store, problem = opened_store()
     window = MainWindow(store, EngineClient(parent=running), problem)

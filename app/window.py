@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from app import plain, theming
 from app.actions import Actions
+from app.announcer import Announcer
 from app.availability import Availability
 from app.background import Background
 from app.chat.dialogue import Dialogue
@@ -117,6 +118,7 @@ class MainWindow(QMainWindow):
             self.page.composer,
             self,
         )
+        self._announcer = Announcer(self.dialogue, self.notices, self)
         self._toast = Toast(self.notices, self.page, self.page.composer)
         self._was_painted = False
         self._loses_unsaved = False

@@ -8,14 +8,15 @@ from functools import partial
 from itertools import pairwise
 from typing import Final
 
-from PySide6.QtCore import QEvent, QTimer, Signal
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QWidget
+from PySide6.QtCore import QEvent, QPoint, QTimer, Signal
+from PySide6.QtGui import QFocusEvent, QResizeEvent
+from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QFrame, QWidget
 
 from app.chat.block_widget import BlockWidget
 from app.chat.blocks import Block
 from app.chat.document import Change
 from app.chat.heights import Heights
+from app.widgets.focus_ring import FocusRing
 
 COLUMN: Final = 720
 """Width of the reading column at most, px."""
@@ -70,6 +71,7 @@ class VirtualColumn(QAbstractScrollArea):
         self._key_pairs: list[tuple[QWidget, QWidget]] = []
         """What follows what when Tab is pressed."""
         self._font = ""
+        self._ring = FocusRing(self)
         self._rest = QTimer(self, singleShot=True, interval=0)
         self._rest.timeout.connect(self._lay_out)
 
@@ -279,6 +281,35 @@ class VirtualColumn(QAbstractScrollArea):
         widget = self._make(block, self.viewport())
         widget.resized.connect(partial(self._measure_again, widget))
         return widget
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self._ring.take(event)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self._ring.take(event)
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """What Tab leads to comes into sight."""
+        moved = super().focusNextPrevChild(forward)
+        focused = QApplication.focusWidget()
+        if focused is not None and self.viewport().isAncestorOf(focused):
+            self._show_widget(focused)
+        return moved
+
+    def _show_widget(self, widget: QWidget) -> None:
+        top = widget.mapTo(self.viewport(), QPoint(0, 0)).y()
+        below = top + widget.height() + 2 * SIDE - self.viewport().height()
+        bar = self.verticalScrollBar()
+        if top < SIDE:
+            bar.setValue(bar.value() + top - SIDE)
+        elif below > 0:
+            bar.setValue(bar.value() + below)
+
+    def ordered_widgets(self) -> list[BlockWidget]:
+        """Of the blocks that have one, from above to below."""
+        return [self._live[block] for block in self._blocks if block in self._live]
 
     def _order_keys(self, top: int) -> None:
         """Tab goes through what can be pressed as it stands, whenever it was made."""

@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 )
 
 from app import plain, theming
+from app.widgets.floating import go_round
 from app.widgets.row_delegate import Index, RowDelegate
 from app.widgets.search_field import SearchField
 from app.words import translate
@@ -146,6 +147,10 @@ class Palette(QWidget):
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(0, 0, 0, SCRIM[theming.theme().dark]))
         painter.end()
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Tab stays in it."""
+        return go_round(self, forward)
 
     def leave(self) -> None:
         if self._before is not None:

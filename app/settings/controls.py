@@ -140,15 +140,14 @@ class Number(QWidget):
         self.slider.setFixedWidth(SLIDER)
         self.slider.setRange(0, round((row.high - row.low) / row.step))
         plain.set_name(self.slider, row.title)
-        self.slider.setVisible(slides and self.slider.maximum() <= MOST_STEPS)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(16)
         layout.addWidget(self.slider)
         layout.addWidget(self.field)
+        self.slider.setVisible(slides and self.slider.maximum() <= MOST_STEPS)
         self.field.textEdited.connect(self._on_text)
         self.slider.valueChanged.connect(self._on_slider)
-        self.setFocusProxy(self.field)
 
     def show_value(self, value: float | None, inherited: float | None) -> None:
         known = value if value is not None else inherited

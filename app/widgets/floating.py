@@ -54,6 +54,10 @@ class Floating(QFrame):
         if held and self._focus_before and isValid(self._focus_before):
             self._focus_before.setFocus()
 
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Tab stays in it, as long as it is there."""
+        return go_round(self, forward)
+
     def fit(self) -> None:
         """The window has another size."""
         self.close()
@@ -72,3 +76,25 @@ def shadow(parent: QWidget) -> QGraphicsDropShadowEffect:
     made.setOffset(0, 6)
     made.setColor(QColor(0, 0, 0, 46))
     return made
+
+
+def go_round(around: QWidget, forward: bool) -> bool:
+    """Puts the focus on the next of what can have it inside, behind the last on the first; whether
+    there is one."""
+    inside: list[QWidget] = []
+    at = around.nextInFocusChain()
+    while at is not None and at is not around:
+        if around.isAncestorOf(at) and _takes_tab(at):
+            inside.append(at)
+        at = at.nextInFocusChain()
+    focused = QApplication.focusWidget()
+    place = inside.index(focused) if focused in inside else -1
+    if inside:
+        step = 1 if forward else -1
+        inside[(place + step) % len(inside)].setFocus(Qt.FocusReason.TabFocusReason)
+    return bool(inside)
+
+
+def _takes_tab(widget: QWidget) -> bool:
+    takes = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
+    return takes and widget.isVisible() and widget.isEnabled() and widget.focusProxy() is None

@@ -141,6 +141,17 @@
     </message>
 </context>
 <context>
+    <name>Announcer</name>
+    <message>
+        <source>The reply failed</source>
+        <translation>Die Antwort ist fehlgeschlagen</translation>
+    </message>
+    <message>
+        <source>The reply is finished</source>
+        <translation>Die Antwort ist fertig</translation>
+    </message>
+</context>
+<context>
     <name>Attached</name>
     <message>
         <source>{name} is a folder. Attach the files in it that matter.</source>

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app import language
-from app.chat import virtual_column
+from app.chat import accessible, virtual_column
 from app.engine import Engine, EngineState
 from app.engine_client import EngineClient
 from app.models.loader import ReadyModel
@@ -48,6 +48,7 @@ def look(qapp: QApplication) -> Look:
     """The one look of the run. A second one would set style sheets against the first."""
     qapp.setQuitOnLastWindowClosed(False)
     language.choose("en")
+    accessible.install()
     made = Look(qapp)
     made.show(LIGHT)
     return made

@@ -74,7 +74,7 @@ FIGURES: Final = Figures(
 
 
 def filled() -> Store:
-    """Chats of several days, one with everything that a reply may have."""
+    """Chats of several days."""
     day = 86_400.0
     now = [0.0]
     store = Store(open_in_memory(), clock=lambda: now[0])
@@ -91,6 +91,12 @@ def filled() -> Store:
         store.finish_reply(reply, "Here are some.", "stop", FIGURES, NO_TROUBLE)
     store.pin_conversation(chat, pinned=True)
     now[0] = time.time()
+    filled_with(store)
+    return store
+
+
+def filled_with(store: Store) -> None:
+    """Adds a chat with everything that a reply may have, and one that failed."""
     chat = store.add_conversation("Why is a rainbow round?")
     store.add_prompt(chat, "Why is a rainbow round?")
     reply = store.add_reply(chat, "SmolLM2-135M-Instruct")
@@ -104,7 +110,6 @@ def filled() -> Store:
         "Choose a smaller model or a shorter context, or close other programs.",
     )
     store.finish_reply(reply, "The second one is", "error", Figures(), trouble)
-    return store
 
 
 class Stage:
