@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, QRect
-from PySide6.QtGui import QAccessible, QAccessibleInterface, QAccessibleTextInterface
+from typing import Final
+
+from PySide6.QtGui import QAccessible, QAccessibleInterface
 from PySide6.QtWidgets import QAccessibleWidget, QWidget
+from shiboken6 import getCppPointer, invalidate, isValid
 
 from app.chat.block_widget import BlockWidget
 from app.chat.code_block import CodeBlock
 from app.chat.table_block import TableBlock
 from app.chat.text_block import TextBlock
 from app.chat.virtual_column import VirtualColumn
-
-PARAGRAPH = QAccessible.Role.Paragraph
 
 
 def install() -> None:
@@ -22,29 +22,52 @@ def install() -> None:
 
 def _interface(_class: str, target: object) -> QAccessibleInterface | None:
     """None leaves it to Qt, which knows its own widgets."""
-    if isinstance(target, TextBlock | CodeBlock | TableBlock):
-        return _Block(target)
-    if isinstance(target, VirtualColumn):
-        return QAccessibleWidget(target, QAccessible.Role.Document, target.accessibleName())
-    if isinstance(target, QWidget) and isinstance(target.parentWidget(), VirtualColumn):
-        column = target.parentWidget()
-        if isinstance(column, VirtualColumn) and column.viewport() is target:
-            return _Column(target, column)
-    return None
+    made: QAccessibleInterface | None = None
+    match target:
+        case TextBlock() | CodeBlock() | TableBlock():
+            made = _Block(target)
+        case VirtualColumn():
+            made = QAccessibleWidget(target, QAccessible.Role.Document, target.accessibleName())
+        case QWidget() if isinstance(column := target.parentWidget(), VirtualColumn):
+            made = _Column(target, column) if column.viewport() is target else None
+    if made is not None and isinstance(target, QWidget):
+        _keep(made, target)
+    return made
+
+
+_kept: Final[dict[int, QAccessibleInterface]] = {}
+"""By the address of its widget. Qt owns an interface as long as its widget lives, of which PySide
+knows nothing: it would delete one that nobody in Python holds."""
+
+
+def _keep(made: QAccessibleInterface, widget: QWidget) -> None:
+    address = getCppPointer(widget)[0]
+    _kept[address] = made
+    widget.destroyed.connect(lambda: _let_go(address))
+
+
+def _let_go(address: int) -> None:
+    """Qt has deleted it, or is about to."""
+    gone = _kept.pop(address, None)
+    if gone is not None and isValid(gone):
+        invalidate(gone)
 
 
 class _Block(QAccessibleWidget):
-    """Text, code or a table: what is shown, to be read by letters, words and lines."""
+    """Text, code or a table, named by what is shown.
+
+    It has no interface for texts, by which it would be read letter by letter: with PySide 6.11 a
+    process ends in Qt's bridge to AT-SPI as soon as Python overrides `interface_cast`.
+    """
 
     def __init__(self, widget: BlockWidget) -> None:
-        super().__init__(widget, PARAGRAPH)
-        self._text = _Text(widget)
+        super().__init__(widget, QAccessible.Role.Paragraph)
+        self._widget = widget
 
-    def interface_cast(self, kind: QAccessible.InterfaceType) -> int:
-        """In truth what answers for the kind: PySide's stubs say int for a pointer."""
-        if kind is QAccessible.InterfaceType.TextInterface:
-            return self._text  # type: ignore[return-value]
-        return super().interface_cast(kind)
+    def text(self, kind: QAccessible.Text) -> str:
+        if kind is QAccessible.Text.Name:
+            return f"{self._widget.accessibleName()}: {self._widget.accessibleDescription()}"
+        return ""
 
 
 class _Column(QAccessibleWidget):
@@ -66,55 +89,3 @@ class _Column(QAccessibleWidget):
     def indexOfChild(self, child: QAccessibleInterface) -> int:
         widgets: list[object] = [*self._column.ordered_widgets()]
         return widgets.index(child.object()) if child.object() in widgets else -1
-
-
-class _Text(QAccessibleTextInterface):
-    """Read only, without a cursor: what is selected belongs to the conversation."""
-
-    def __init__(self, widget: QWidget) -> None:
-        super().__init__()
-        self._widget = widget
-
-    @property
-    def _said(self) -> str:
-        return self._widget.accessibleDescription()
-
-    def text(self, start: int, stop: int) -> str:
-        return self._said[max(0, start) : stop if stop >= 0 else None]
-
-    def characterCount(self) -> int:
-        return len(self._said)
-
-    def cursorPosition(self) -> int:
-        return 0
-
-    def setCursorPosition(self, position: int) -> None:
-        pass
-
-    def selectionCount(self) -> int:
-        return 0
-
-    def selection(self, index: int) -> tuple[int, int]:  # noqa: ARG002
-        return 0, 0
-
-    def addSelection(self, start: int, stop: int) -> None:
-        pass
-
-    def setSelection(self, index: int, start: int, stop: int) -> None:
-        pass
-
-    def removeSelection(self, index: int) -> None:
-        pass
-
-    def scrollToSubstring(self, start: int, stop: int) -> None:
-        pass
-
-    def attributes(self, offset: int) -> tuple[str, int, int]:  # noqa: ARG002
-        return "", 0, len(self._said)
-
-    def characterRect(self, offset: int) -> QRect:  # noqa: ARG002
-        """Of the whole block: letters are drawn, and have no widget."""
-        return QRect(self._widget.mapToGlobal(QPoint(0, 0)), self._widget.size())
-
-    def offsetAtPoint(self, point: QPoint) -> int:  # noqa: ARG002
-        return 0

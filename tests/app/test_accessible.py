@@ -15,7 +15,6 @@ from PySide6.QtWidgets import QApplication, QDialog, QWidget
 from app.announcer import finished_words
 from app.chat.find_bar import FindBar
 from app.chat.reply_rows import Footer
-from app.chat.text_block import TextBlock
 from app.command.palette import Palette
 from app.store.records import StoredMessage, Trouble
 from app.store.store import Store
@@ -141,6 +140,8 @@ def test_tab_reaches_each_of_them_in_reading_order(screen: QWidget) -> None:
     for before, after in pairwise(order):
         if screen.window() is screen and type(before).__name__ == "PromptField":
             continue  # where one writes comes first, and then the window from its beginning
+        if any(isinstance(part, FindBar) for part in parts_between(before, after)):
+            continue  # it floats, and is reached by its key
         first, second = (place_of(part, screen) for part in parts_between(before, after))
         below = second.center().y() >= first.top()
         assert below or second.left() >= first.right(), (called(before), called(after))
@@ -192,23 +193,10 @@ def test_the_conversation_is_read_block_by_block_in_its_order(
     blocks = [column.child(index) for index in range(column.childCount())]
     tops = [block.rect().top() for block in blocks]
     assert tops == sorted(tops)
-    texts = [block.textInterface() for block in blocks]
-    said = [text.text(0, text.characterCount()) for text in texts if text]
+    said = [block.text(QAccessible.Text.Name) for block in blocks]
     assert any("sunlight" in words for words in said)
     assert any("def angle" in words for words in said)
     assert [column.indexOfChild(block) for block in blocks] == list(range(len(blocks)))
-
-
-def test_a_block_is_read_by_letters_and_lines(make_window: MakeWindow, store: Store) -> None:
-    filled_with(store)
-    window = make_window()
-    window.dialogue.open(store.conversations()[0].id)
-    block = next(
-        b for b in window.page.transcript.viewport().findChildren(TextBlock) if b.isVisible()
-    )
-    text = QAccessible.queryAccessibleInterface(block).textInterface()
-    assert text.characterCount() == len(block.text())
-    assert text.text(0, 3) == block.text()[:3]
 
 
 def test_what_is_said_of_a_reply_that_ends() -> None:

@@ -33,5 +33,6 @@ def test_a_screen_reader_reads_a_finished_reply_and_hears_of_it(tmp_path: Path) 
     assert done.returncode == 0, done.stderr[-2000:]
     assert "button 'Send'" in done.stdout
     assert "text 'Prompt'" in done.stdout
-    assert "paragraph 'Reply' | A rainbow is light that rain has sorted by colour." in done.stdout
+    assert "paragraph 'You wrote: Why is it round?'" in done.stdout
+    assert "paragraph 'Reply: A rainbow is light that rain has sorted by colour." in done.stdout
     assert "announced: The reply is finished. A rainbow is light" in done.stdout

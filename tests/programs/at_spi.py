@@ -128,7 +128,7 @@ def main() -> int:
             "QT_LINUX_ACCESSIBILITY_ALWAYS_ON": "1",
         }
         asked = subprocess.Popen(
-            [sys.executable, "-m", "tests.programs.at_spi", "--window"],
+            [sys.executable, "-X", "faulthandler", "-m", "tests.programs.at_spi", "--window"],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
