@@ -209,13 +209,14 @@ def set_text(target: QAction | QAbstractButton, words: str) -> None:
 
 def add_to_menu(
     menu: QMenu, text: str, does: Callable[[], object], icon: QIcon | None = None
-) -> None:
+) -> QAction:
     """An entry of a menu that lasts as long as the menu does."""
     entry = action(text, menu)
     if icon is not None:
         entry.setIcon(icon)
     entry.triggered.connect(lambda _: does())
     menu.addAction(entry)
+    return entry
 
 
 class RadioButton(QRadioButton):

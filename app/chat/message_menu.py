@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 from PySide6.QtCore import QObject, QPoint, Qt, Signal
-from PySide6.QtGui import QAction, QGuiApplication
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMenu, QWidget
 
 from app import plain
 from app.chat.blocks import footer_of
 from app.chat.document import Document
 from app.chat.selection_controller import SelectionController
-from app.words import now, translate
+from app.words import translate
 
 LONGEST_NAME: Final = 60
 """Characters of a model's name."""
@@ -45,9 +45,13 @@ class MessageMenu(QObject):
         menu = QMenu(self._window)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         if not self._selection.is_empty:
-            _add(menu, translate("Transcript", "Copy"), self._selection.copy)
-            _add(menu, translate("Transcript", "Copy as Markdown"), self._selection.copy_source)
-        everything = _add(menu, translate("Transcript", "Select all"), self._selection.select_all)
+            plain.add_to_menu(menu, translate("Transcript", "Copy"), self._selection.copy)
+            plain.add_to_menu(
+                menu, translate("Transcript", "Copy as Markdown"), self._selection.copy_source
+            )
+        everything = plain.add_to_menu(
+            menu, translate("Transcript", "Select all"), self._selection.select_all
+        )
         everything.setEnabled(bool(self._document.blocks))
         row = None if message is None else footer_of(self._document.blocks, message)
         if row is not None and not row.streaming:
@@ -57,12 +61,12 @@ class MessageMenu(QObject):
 
     def _add_reply(self, menu: QMenu, message: int, *, can_go_on: bool) -> None:
         if self._document.answer(message):
-            _add(
+            plain.add_to_menu(
                 menu,
                 translate("Transcript", "Copy the reply as text"),
                 lambda: _to_clipboard(self._document.answer_as_text(message)),
             )
-            _add(
+            plain.add_to_menu(
                 menu,
                 translate("Transcript", "Copy the reply as Markdown"),
                 partial(self.copy_reply, message),
@@ -73,17 +77,17 @@ class MessageMenu(QObject):
                 if shows
                 else translate("Transcript", "View source")
             )
-            _add(menu, words, partial(self.source_toggled.emit, message))
+            plain.add_to_menu(menu, words, partial(self.source_toggled.emit, message))
         if can_go_on:
-            _add(
+            plain.add_to_menu(
                 menu,
                 translate("Transcript", "Go on with the reply"),
                 partial(self.continue_requested.emit, message),
             )
         if self._models:
-            others = menu.addMenu(plain.one_line(now(translate("Transcript", "Write again with"))))
+            others = menu.addMenu(translate("Transcript", "Write again with"))
             for model, name in self._models:
-                _add(
+                plain.add_to_menu(
                     others,
                     plain.one_line(name, LONGEST_NAME),
                     partial(self.model_requested.emit, message, model),
@@ -95,13 +99,6 @@ class MessageMenu(QObject):
     def copy_prompt(self, message: int) -> None:
         part = self._document.parts.find("prompt", message)
         _to_clipboard(part.text if part else "")
-
-
-def _add(menu: QMenu, text: str, does: Callable[[], object]) -> QAction:
-    entry = plain.action(text, menu)
-    entry.triggered.connect(lambda _: does())
-    menu.addAction(entry)
-    return entry
 
 
 def _to_clipboard(text: str) -> None:

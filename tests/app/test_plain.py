@@ -72,7 +72,8 @@ def _is_ours(call: ast.Call) -> bool:
 def _is_made(value: ast.expr) -> bool:
     """Whether it is an icon, or a text of the program's own."""
     text = isinstance(value, ast.Call) and ast.dump(value.func).startswith("Name(id='translate'")
-    return text or _is_icon(value)
+    parent = isinstance(value, ast.Attribute) and value.attr == "_window"
+    return text or parent or _is_icon(value)
 
 
 def _is_icon(value: ast.expr) -> bool:
