@@ -67,6 +67,10 @@ class Chats(QObject):
         """Of the chat on screen."""
         return self.current.title if self.current else NEW
 
+    def title_of(self, conversation: int) -> str:
+        known = self._known.get(conversation)
+        return known.title if known else ""
+
     def show_list(self) -> None:
         """Reads what there is now, and tells it."""
         try:

@@ -7,13 +7,14 @@ like it, and reads the images that it names.
 
 from __future__ import annotations
 
+import html
 import re
 import textwrap
 import unicodedata
 from collections.abc import Callable
 from typing import Final
 
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import (
     QAction,
     QContextMenuEvent,
@@ -31,6 +32,7 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QPushButton,
     QRadioButton,
+    QSystemTrayIcon,
     QWidget,
 )
 
@@ -225,6 +227,30 @@ class RadioButton(QRadioButton):
     def setText(self, text: str) -> None:
         _remember(self, type(self).setText, text)
         super().setText(one_line(now(text)).replace("&", "&&"))
+
+
+class TrayIcon(QSystemTrayIcon):
+    """Speaks through the system, and is there only as long as it does. `clicked()`."""
+
+    clicked = Signal()
+
+    def __init__(self, icon: QIcon, parent: QObject) -> None:
+        super().__init__(icon, parent)
+        self.messageClicked.connect(self._on_click)
+        self.activated.connect(lambda _: self._on_click())
+
+    @staticmethod
+    def can_speak() -> bool:
+        return QSystemTrayIcon.isSystemTrayAvailable() and QSystemTrayIcon.supportsMessages()
+
+    def say(self, title: str, words: str) -> None:
+        """Some systems read markup in the words."""
+        self.show()
+        self.showMessage(title, html.escape(one_line(words), quote=False), self.icon())
+
+    def _on_click(self) -> None:
+        self.hide()
+        self.clicked.emit()
 
 
 def _with_breaks(word: re.Match[str]) -> str:

@@ -39,6 +39,7 @@ from app.models.loader import (
     ReadyModel,
 )
 from app.notices import Notice, Notices
+from app.notifier import Notifier
 from app.search.searcher import Searcher
 from app.settings.keeper import SettingsKeeper
 from app.settings.views import SettingsViews
@@ -102,7 +103,12 @@ class MainWindow(QMainWindow):
             self,
         )
         self._drafts = Drafts(store, self.dialogue, self.page, self)
-        self.settings = SettingsKeeper(store, self.dialogue, self.loader, self.page.composer, self)
+        self.notifier = Notifier(
+            self.dialogue.replies, self.chats.title_of, self.come_to_front, self
+        )
+        self.settings = SettingsKeeper(
+            store, self.dialogue, self.loader, self.page.composer, self.notifier, self
+        )
         self._drops = FileDrops(
             self, self.page.composer, self._background, self.notices, self.open_picker
         )
@@ -425,9 +431,11 @@ class MainWindow(QMainWindow):
         self.engine.close()
         super().closeEvent(event)
 
-    def come_to_front(self) -> None:
-        """Somebody has started Hearth once more. Where the system lets no window take the front,
-        it is marked."""
+    def come_to_front(self, conversation: int | None = None) -> None:
+        """Somebody has started Hearth once more, or wants to see this conversation. Where the
+        system lets no window take the front, it is marked."""
+        if conversation is not None:
+            self._open(conversation)
         self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
         self.show()
         self.raise_()

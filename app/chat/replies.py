@@ -74,6 +74,7 @@ class Replies(QObject):
     rethought = Signal(object)
     progressed = Signal(object, object)
     finished = Signal(object, object)
+    began = Signal(object)
 
     def __init__(
         self,
@@ -114,6 +115,7 @@ class Replies(QObject):
             reply.before = begun.figures
         self._running[reply.request] = reply
         self._saver.start()
+        self.began.emit(reply)
         return reply
 
     def ask(

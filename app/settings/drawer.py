@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QRect, Qt, Signal
+from PySide6.QtCore import QPoint, QRect, Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -13,7 +13,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import plain
+from app import motion, plain
 from app.settings.controls import SettingRow, own_values
 from app.settings.keeper import SettingsKeeper
 from app.settings.values import OF_CHATS
@@ -66,6 +66,7 @@ class ChatDrawer(Floating):
         self.fit()
         self.show()
         self.raise_()
+        motion.slide(self, QPoint(self.width() // 4, 0), motion.DRAWER_MS)
         self.preset.setFocus()
 
     def fit(self) -> None:

@@ -7,10 +7,11 @@ from typing import Any, Final
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
-from app import language, theming
+from app import language, motion, theming
 from app.chat.composer import Composer
 from app.chat.dialogue import Dialogue
 from app.models.loader import LoadOptions, ModelLoader
+from app.notifier import Notifier
 from app.settings import layers
 from app.settings.layers import Layers
 from app.settings.values import OF_CHATS, Settings, Values, fitting, over, read, write
@@ -34,6 +35,7 @@ class SettingsKeeper(QObject):
         dialogue: Dialogue,
         loader: ModelLoader,
         composer: Composer,
+        notifier: Notifier,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -41,6 +43,7 @@ class SettingsKeeper(QObject):
         self._dialogue = dialogue
         self._loader = loader
         self._composer = composer
+        self._notifier = notifier
         self._settings = read(store.setting(NAME))
         self._layers = layers.read(store.setting(LAYERS))
         self._new_chat = ChatSettings()
@@ -132,5 +135,7 @@ class SettingsKeeper(QObject):
             theming.choose(settings.theme)
         if settings.text_size != before.text_size:
             theming.scale(settings.text_size)
+        motion.choose(settings.motion)
+        self._notifier.is_wanted = settings.notify == "yes"
         if settings.language != before.language:
             language.choose(settings.language)

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import plain
+from app import motion, plain
 from app.engine_sentences import as_sentences
 from app.status.verdict import Check, Verdict, report, weights_sentence
 from app.widgets.floating import Floating, shadow
@@ -65,6 +65,7 @@ class AttentionPopover(Floating):
         self.move(corner.x(), corner.y() - self.height())
         self.show()
         self.raise_()
+        motion.slide(self, motion.RISE, motion.SHORT_MS)
         self.copy.setFocus()
 
     def _copy(self) -> None:

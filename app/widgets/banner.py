@@ -13,7 +13,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import plain, theming
+from app import motion, plain, theming
 from app.notices import Level, Notice, Notices
 from app.words import joined, now, translate
 
@@ -127,6 +127,8 @@ class Toast(QFrame):
             self.button.setVisible(bool(self._shown.button))
             self.place()
             self.raise_()
+            if self.isHidden():
+                motion.slide(self, motion.RISE, motion.SHORT_MS)
         self.setVisible(bool(done))
 
     def place(self) -> None:

@@ -1423,6 +1423,13 @@
     </message>
 </context>
 <context>
+    <name>Notifier</name>
+    <message>
+        <source>The reply is ready</source>
+        <translation>Die Antwort ist fertig</translation>
+    </message>
+</context>
+<context>
     <name>NumberFormat</name>
     <message numerus="yes">
         <source>%n bytes</source>

@@ -13,7 +13,7 @@ from PySide6.QtCore import QLocale, SignalInstance
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app import language
+from app import language, motion
 from app.chat import accessible, virtual_column
 from app.engine import Engine, EngineState
 from app.engine_client import EngineClient
@@ -58,6 +58,12 @@ def look(qapp: QApplication) -> Look:
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow machine changes nothing of what a test sees: blocks are real at once."""
     monkeypatch.setattr(virtual_column, "PATIENCE_S", 60.0)
+
+
+@pytest.fixture(autouse=True)
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What opens is at once where it stays."""
+    monkeypatch.setattr(motion, "is_wanted", lambda: False)
 
 
 @pytest.fixture(autouse=True)
