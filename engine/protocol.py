@@ -15,7 +15,9 @@ import msgspec
 PROTOCOL_VERSION: Final = 6
 
 Flash = Literal["auto", "on", "off"]
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16", "q8"]
+"""What weights are held as. q8: those that are in no blocks yet are quantised as they are loaded,
+and computed with in the dtype that "auto" means."""
 Role = Literal["system", "user", "assistant"]
 Overflow = Literal["leave_out", "refuse"]
 """What becomes of a conversation that the context cannot hold. leave_out: its oldest turns are left

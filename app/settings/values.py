@@ -205,7 +205,8 @@ ROWS: Final[tuple[Row, ...]] = (
         translate("SettingsValues", "At the next load; automatic fits the device"),
         choices=(
             ("auto", translate("SettingsValues", "Automatic")),
-            *((name, name) for name in get_args(protocol.Dtype) if name != "auto"),
+            *((name, name) for name in get_args(protocol.Dtype) if name not in ("auto", "q8")),
+            ("q8", translate("SettingsValues", "8 bits, half the memory")),
         ),
         layer="model",
     ),

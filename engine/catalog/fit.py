@@ -9,7 +9,13 @@ from engine.device.sizes import Memory
 from engine.errors import OutOfMemoryError
 from engine.protocol import Dtype, ModelInfo
 
-ITEM_SIZES: Final[dict[Dtype, int]] = {"auto": 2, "bfloat16": 2, "float16": 2, "float32": 4}
+ITEM_SIZES: Final[dict[Dtype, float]] = {
+    "auto": 2,
+    "bfloat16": 2,
+    "float16": 2,
+    "float32": 4,
+    "q8": 34 / 32,
+}
 """Bytes of a weight in the dtype that the model computes in; of both that "auto" may mean."""
 
 
@@ -19,7 +25,7 @@ HINT: Final = "Choose a smaller model, or one whose weights have fewer bits."
 def weight_bytes(card: ModelInfo, dtype: Dtype, *, in_blocks: bool) -> int:
     """Bytes of memory that the weights take. `in_blocks`: whether those of a GGUF file stay as they
     are in the file. Of a model whose header was not read whole, what its files take."""
-    dense = card.parameters * ITEM_SIZES[dtype] or card.size_bytes
+    dense = int(card.parameters * ITEM_SIZES[dtype]) or card.size_bytes
     return min(dense, card.size_bytes) if in_blocks and card.format == "gguf" else dense
 
 

@@ -96,7 +96,12 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
     model = ask.add_argument_group("model")
     model.add_argument("--model", default="", help="an id from `models`, a folder or a GGUF file")
     model.add_argument("--flash", choices=get_args(Flash), default="auto", help="flash attention")
-    model.add_argument("--dtype", choices=get_args(Dtype), default="auto", help="of weights")
+    model.add_argument(
+        "--dtype",
+        choices=get_args(Dtype),
+        default="auto",
+        help="of weights; q8 quantises them as they are loaded",
+    )
     model.add_argument(
         "--context-length",
         type=_positive,

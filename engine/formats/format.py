@@ -50,6 +50,8 @@ class Format:
     """Blocks as a file has them, uint8 [blocks, size], taken apart."""
     cuda: str = "Offset<0>"
     """The struct of kernels/blocks.cu that makes levels of codes."""
+    quantise: Callable[[Tensor], Fields] | None = None
+    """float32 [blocks, values] -> what `fields` gives; None if Hearth has no quantiser for it."""
 
     def planes(self, rows: int, columns: int) -> list[tuple[tuple[int, ...], torch.dtype]]:
         """Shapes and dtypes of the planes of such a weight: those of the codes, then the scales'.
@@ -72,8 +74,17 @@ class Format:
 
     def repacked(self, raw: Tensor) -> list[Tensor]:
         """Rows as a file has them, uint8 [rows, bytes] -> planes, with the same values."""
-        rows = raw.shape[0]
-        found, *scales = self.fields(raw.reshape(-1, self.size))
+        return self._planes(raw.shape[0], self.fields(raw.reshape(-1, self.size)))
+
+    def quantised(self, values: Tensor) -> list[Tensor]:
+        """Rows of any float dtype [rows, columns] -> planes, as ggml's quantiser has them. Raises
+        ValueError for a format without one."""
+        if self.quantise is None:
+            raise ValueError(f"weights cannot be quantised to {self.name}")
+        return self._planes(values.shape[0], self.quantise(values.reshape(-1, self.block).float()))
+
+    def _planes(self, rows: int, fields: Fields) -> list[Tensor]:
+        found, *scales = fields
         shaped = [
             plane.reshape(rows, -1, n).to(dtype).contiguous()
             for plane, (_, n, dtype) in zip(scales, self.scales.planes, strict=True)

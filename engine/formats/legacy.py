@@ -53,10 +53,18 @@ def _eight(raw: Tensor) -> Fields:
     return raw[:, 2:], halves(raw[:, :2])
 
 
+def _to_eight(values: Tensor) -> Fields:
+    """As ggml's quantize_row_q8_0: halves are rounded away from zero."""
+    scale = values.abs().amax(1, keepdim=True) / 127
+    scaled = values * torch.where(scale > 0, 1 / scale, 0)
+    rounded = torch.trunc(scaled + torch.copysign(torch.full_like(scaled, 0.5), scaled))
+    return rounded.to(torch.int8).view(torch.uint8), scale.half()
+
+
 FORMATS: Final = (
     Format("Q4_0", 32, 18, 4, 32, offset(4, 8), SCALE, _four, "Offset<8>"),
     Format("Q4_1", 32, 20, 4, 32, offset(4, 0), SCALE_AND_MINIMUM, _four_1),
     Format("Q5_0", 32, 22, 5, 32, offset(5, 16), SCALE, _five, "Offset<16>"),
     Format("Q5_1", 32, 24, 5, 32, offset(5, 0), SCALE_AND_MINIMUM, _five_1),
-    Format("Q8_0", 32, 34, 8, 32, SIGNED_BYTES, SCALE, _eight, "Signed"),
+    Format("Q8_0", 32, 34, 8, 32, SIGNED_BYTES, SCALE, _eight, "Signed", _to_eight),
 )

@@ -14,7 +14,7 @@ from engine.errors import CheckpointError, OutOfMemoryError, UnsupportedError, r
 from engine.formats.format import Format
 from engine.loading import config_gate
 from engine.loading.families import Config, Family
-from engine.loading.weights import Extremes, Weight
+from engine.loading.weights import Extremes, Weight, whole
 from engine.modeling import reading, rope
 from engine.modeling.blueprint import AnyPlace, Blueprint, Place, PlaceInBlocks
 from engine.modeling.decoder import Decoder
@@ -57,14 +57,16 @@ def assemble(
     dtype: torch.dtype,
     progress: Progress,
     forms: Mapping[str, Format] | None = None,
+    rest: Format | None = None,
 ) -> Assembled:
-    """Returns the decoder with its weights in `dtype` on `device`, or in blocks of `forms`.
+    """Returns the decoder with its weights in `dtype` on `device`, or in blocks of `forms`; `rest`
+    is the format to which other matrices are quantised, None to leave them in `dtype`.
 
     `total` is in bytes of the weights' source. Raises CheckpointError for a weight that is missing,
     of the wrong shape or not finite, OutOfMemoryError when the device is full.
     """
     try:
-        blueprint, decoder, longrope = built(family, config, device, dtype, forms)
+        blueprint, decoder, longrope = built(family, config, device, dtype, forms, rest)
         state = _fill_state(blueprint, decoder, weights, total, device, dtype, progress)
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(
@@ -80,6 +82,7 @@ def built(
     device: torch.device,
     dtype: torch.dtype,
     forms: Mapping[str, Format] | None = None,
+    rest: Format | None = None,
 ) -> tuple[Blueprint, Decoder, LongRope | None]:
     """The decoder of a family, without memory but for its rotary frequencies.
 
@@ -89,6 +92,8 @@ def built(
     try:
         with torch.device("meta"):
             blueprint = Blueprint(family.model_type()(config), forms, dtype)
+        if rest is not None:
+            blueprint.quantise(rest)
         rope.refuse_unstable(reading.rope_kinds(blueprint.reference))
         rotaries, longrope = reading.rotaries(blueprint.reference, dtype, device)
         decoder = Decoder(blueprint, reading.model_config(blueprint.reference, dtype), rotaries)
@@ -180,14 +185,26 @@ class _State:
         self.extremes.add(weight.name, place.fill(write))
 
     def _place_blocks(self, weight: Weight, place: PlaceInBlocks) -> None:
-        if weight.planes is None or weight.form is not place.part.form:
-            raise CheckpointError(f"The parts of {weight.name} are stored in different ways.")
+        form, rows = place.part.form, place.rows(weight.into)
         place.allocate(self.device)
-        rows = place.rows(weight.into)
+        if weight.planes is None or weight.form is not form:
+            self._quantise(weight, place, rows)
+            return
         for piece, planes in weight.planes(self.device):
             place.fill(planes, rows[piece])
             for plane in planes:
                 self.extremes.add(weight.name, plane)
+
+    def _quantise(self, weight: Weight, place: PlaceInBlocks, rows: torch.Tensor) -> None:
+        if place.part.form.quantise is None:
+            raise CheckpointError(f"The parts of {weight.name} are stored in different ways.")
+        values = torch.empty(weight.shape, device=self.device, dtype=self.dtype)
+        weight.fill(values)
+        self.extremes.add(weight.name, values)
+        if place.transposed and weight.into is whole:
+            values = values.transpose(-1, -2)
+        flat = values.reshape(len(rows), place.part.columns)
+        place.fill(place.part.form.quantised(flat), rows)
 
     def _place_beside(self, weight: Weight) -> None:
         """One that has no place of its own in the model."""

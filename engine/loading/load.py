@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from engine.errors import CheckpointError
+from engine.formats.format import Format
 from engine.loading import model_paths
 from engine.loading.assembly import Progress
 from engine.loading.checkpoint import Checkpoint
@@ -20,11 +21,14 @@ def load(
     device: torch.device,
     dtype: torch.dtype,
     progress: Progress,
+    rest: Format | None = None,
 ) -> Checkpoint:
     """Loads a GGUF file, or a folder with config.json and safetensors, or with one GGUF model.
 
-    `progress(stage, done, total)` has bytes; stage is "converting" or "weights". Raises
-    CheckpointError, UnsupportedError, StorageError or OutOfMemoryError.
+    `rest` is the format to which matrices are quantised that are in no blocks yet, None to leave
+    them in `dtype`. `progress(stage, done, total)` has bytes; stage is "converting" or "weights".
+
+    Raises CheckpointError, UnsupportedError, StorageError or OutOfMemoryError.
     """
     if not path.exists():
         raise CheckpointError(f"There is no file or folder {path}.", "Choose another model.")
@@ -35,4 +39,5 @@ def load(
         device=device,
         dtype=dtype,
         progress=progress,
+        rest=rest,
     )

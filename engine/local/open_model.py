@@ -18,9 +18,11 @@ from engine.cache.kv_cache import KVCache
 from engine.catalog import fit, listing
 from engine.device import facts, memory, sizes
 from engine.device.facts import DeviceFacts
-from engine.errors import OutOfMemoryError
+from engine.errors import OutOfMemoryError, SettingError
 from engine.execution import runner
 from engine.execution.runner import Runner
+from engine.formats.format import Format
+from engine.formats.registry import FORMATS
 from engine.kernels import blocks
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.load import load
@@ -96,7 +98,19 @@ def opened(here: DeviceFacts, command: Load, progress: Callable[[str, int, int],
 
 
 def dtype_of(here: DeviceFacts, command: Load) -> torch.dtype:
-    return facts.native_dtype(here) if command.dtype == "auto" else DTYPES[command.dtype]
+    return DTYPES.get(command.dtype) or facts.native_dtype(here)
+
+
+def quantised_to(here: DeviceFacts, command: Load) -> Format | None:
+    """Raises SettingError if this device does not compute with weights in blocks."""
+    if command.dtype != "q8":
+        return None
+    if not blocks.run_on(torch.device(here.kind), facts.native_dtype(here)):
+        raise SettingError(
+            f"{here.name} does not compute with weights in 8 bits.",
+            "Load the model with its numbers as they are (dtype auto).",
+        )
+    return FORMATS["Q8_0"]
 
 
 def needs_of(command: Load, device: torch.device, dtype: torch.dtype) -> Needs:
@@ -118,6 +132,7 @@ def _loaded(
         device=torch.device(here.kind),
         dtype=dtype,
         progress=progress,
+        rest=quantised_to(here, command),
     )
     checkpoint.prompts.start()
     own_kernels.give(checkpoint.model)

@@ -139,6 +139,13 @@ class Blueprint:
         """They keep their own dtype: a router's corrections are float32."""
         self.places: dict[str, AnyPlace] = {}
 
+    def quantise(self, form: Format) -> None:
+        """Gives that format to the matrices that have none."""
+        for name, tensor in self.stored.items():
+            sides = tensor.shape[-2:]
+            if len(sides) == 2 and not any(side % form.block for side in sides):
+                self.forms.setdefault(name, form)
+
     def __contains__(self, name: str) -> bool:
         return name in self.stored
 

@@ -1935,6 +1935,10 @@
         <translation>Automatisch</translation>
     </message>
     <message>
+        <source>8 bits, half the memory</source>
+        <translation>8 Bit, halber Speicher</translation>
+    </message>
+    <message>
         <source>Colours</source>
         <translation>Farben</translation>
     </message>

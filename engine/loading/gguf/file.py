@@ -40,6 +40,7 @@ def load(
     device: torch.device,
     dtype: torch.dtype,
     progress: Progress,
+    rest: Format | None = None,
 ) -> Checkpoint:
     """As `engine.loading.load`."""
     header = gguf_parts.read(path)
@@ -65,11 +66,13 @@ def load(
             dtype=dtype,
             progress=progress,
             forms=forms,
+            rest=rest,
         )
 
     assembled = filled(forms)
     if wrong := block_kernels.wrong(assembled.model):
         del assembled  # its memory is for what takes its place
+        rest = None if rest in wrong else rest
         assembled = filled({name: form for name, form in forms.items() if form not in wrong})
     if assembled.left_out:
         raise CheckpointError(f"This model has a weight too many: {shown(assembled.left_out[0])}.")

@@ -15,7 +15,8 @@ from typing import Any, Final
 import torch
 from tokenizers import Tokenizer
 
-from engine.errors import CheckpointError, HearthError, reason, shown
+from engine.errors import CheckpointError, HearthError, UnsupportedError, reason, shown
+from engine.formats.format import Format
 from engine.loading import steady_file
 from engine.loading.assembly import Assembled, Progress, assemble, config_object
 from engine.loading.checkpoint import (
@@ -32,6 +33,7 @@ from engine.loading.safetensors.model_folder import ModelFolder
 from engine.loading.safetensors.tensor_reading import Reader
 from engine.loading.sandbox import prompts
 from engine.loading.weights import Weight
+from engine.modeling import block_kernels
 
 LAYER: Final = re.compile(r"^model\.layers\.(\d{1,9})\.")
 AHEAD: Final = re.compile(r"\.(?:eh_proj|enorm|hnorm|shared_head)\.")
@@ -49,6 +51,7 @@ def load(
     device: torch.device,
     dtype: torch.dtype,
     progress: Progress,
+    rest: Format | None = None,
 ) -> Checkpoint:
     """As `engine.loading.load.load`."""
     folder = model_folder.open_folder(path)
@@ -70,7 +73,13 @@ def load(
         device=device,
         dtype=dtype,
         progress=progress,
+        rest=rest,
     )
+    if wrong := list(block_kernels.wrong(assembled.model).values()):
+        raise UnsupportedError(
+            f"The kernels for weights in 8 bits do not work here: {wrong[0]}.",
+            "Load the model with its numbers as they are (dtype auto).",
+        )
     return Checkpoint(
         model=assembled.model,
         rope=assembled.rope,

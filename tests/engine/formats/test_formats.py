@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
-from gguf.quants import dequantize
+from gguf.quants import dequantize, quantize
 
 from engine.formats import codes
 from engine.formats.format import Format
@@ -54,6 +54,24 @@ def test_unpacking_is_the_reverse_of_packing(bits: int) -> None:
     planes = codes.packed(wanted, bits)
     assert torch.equal(codes.unpacked(planes, bits), wanted)
     assert [plane.shape[2] for plane in planes] == [4 * width for width in codes.PLANES[bits]]
+
+
+def test_values_are_quantised_to_8_bits_as_ggml_does() -> None:
+    source = np.random.default_rng(1)
+    values = source.standard_normal((ROWS, COLUMNS), np.float32)
+    values[0, :32] = 0
+    values[1, :3] = (127, 0.5, -2.5)
+    values[1, 3:32] = 0
+    raw = quantize(values, GGMLQuantizationType.Q8_0)
+    form = FORMATS["Q8_0"]
+    wanted = form.repacked(torch.from_numpy(raw))
+    found = form.quantised(torch.from_numpy(values))
+    assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
+
+
+def test_a_format_without_a_quantiser_says_so() -> None:
+    with pytest.raises(ValueError, match="weights cannot be quantised to Q4_K"):
+        FORMATS["Q4_K"].quantised(torch.zeros(1, 256))
 
 
 def test_columns_that_end_within_a_block_are_refused() -> None:
