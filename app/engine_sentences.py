@@ -28,6 +28,7 @@ _KNOWN: Final = (
         "`python3 start.py models` lists those that are here; a folder or a .gguf file works too.",
     ),
     translate("EngineSentences", "Choose another one."),
+    translate("EngineSentences", "Load the model with its numbers as they are (dtype auto)."),
     translate("EngineSentences", "It was not added."),
     translate("EngineSentences", "Shorten it, or load the model with a longer context."),
     translate("EngineSentences", "Try again; if it happens again, the log file says more."),

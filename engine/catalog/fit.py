@@ -18,8 +18,11 @@ ITEM_SIZES: Final[dict[Dtype, float]] = {
 }
 """Bytes of a weight in the dtype that the model computes in; of both that "auto" may mean."""
 
-
 HINT: Final = "Choose a smaller model, or one whose weights have fewer bits."
+IN_8_BITS: Final = (
+    "Load it with its numbers in 8 bits (Settings, Numbers of the model; `--dtype q8`), or choose "
+    "a smaller model."
+)
 
 
 def weight_bytes(card: ModelInfo, dtype: Dtype, *, in_blocks: bool) -> int:
@@ -43,4 +46,14 @@ def objection(card: ModelInfo, here: Memory, dtype: Dtype = "auto") -> str:
 def check(card: ModelInfo, dtype: Dtype) -> None:
     """Raises OutOfMemoryError if the weights would not fit even if nothing else ran here."""
     if refused := objection(card, sizes.memory(), dtype):
-        raise OutOfMemoryError(refused, HINT)
+        raise OutOfMemoryError(refused, hint(card, sizes.memory()))
+
+
+def hint(card: ModelInfo, here: Memory) -> str:
+    """What to do with a model that does not fit."""
+    return IN_8_BITS if fits_in_8_bits(card, here) else HINT
+
+
+def fits_in_8_bits(card: ModelInfo, here: Memory) -> bool:
+    """Whether it would fit if it were quantised as it is loaded, which a GPU computes with."""
+    return here.of_gpu and card.format == "safetensors" and not objection(card, here, "q8")

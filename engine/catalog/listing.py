@@ -94,8 +94,10 @@ def models_folder() -> Path:
 
 
 def _judged(card: ModelInfo, memory: Memory) -> ModelInfo:
-    """With a problem if the weights fit into no memory here."""
-    refused = "" if card.problem else fit.objection(card, memory)
+    """With a problem if the weights fit into no memory here, in 8 bits either."""
+    if card.problem or fit.fits_in_8_bits(card, memory):
+        return card
+    refused = fit.objection(card, memory)
     return msgspec.structs.replace(card, problem=f"{refused} {fit.HINT}") if refused else card
 
 

@@ -803,6 +803,10 @@
         <translation>Wählen Sie ein anderes.</translation>
     </message>
     <message>
+        <source>Load the model with its numbers as they are (dtype auto).</source>
+        <translation>Laden Sie das Modell mit seinen Zahlen, wie sie sind (dtype auto).</translation>
+    </message>
+    <message>
         <source>It was not added.</source>
         <translation>Es wurde nicht aufgenommen.</translation>
     </message>

@@ -296,6 +296,16 @@ def test_a_model_larger_than_any_memory_here_says_what_is_missing(
     )
 
 
+def test_a_folder_that_fits_in_8_bits_only_says_how() -> None:
+    card = ModelInfo(
+        id="x", name="x", path="/x", source="folder", format="safetensors", parameters=10**10
+    )
+    here = Memory(15_000_000_000, of_gpu=True)
+    assert fit.objection(card, here).startswith("The weights of x take 20.0 GB")
+    assert "`--dtype q8`" in fit.hint(card, here)
+    assert fit.hint(card, here._replace(largest=9_000_000_000)) == fit.HINT
+
+
 def test_weights_that_stay_in_blocks_on_a_gpu_take_what_the_file_takes() -> None:
     card = ModelInfo(
         id="m",
