@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from PySide6.QtCore import QPoint, QRect, Qt, QThreadPool, QTimer, Signal
+from PySide6.QtCore import QRect, Qt, QThreadPool, QTimer, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
     QKeyEvent,
@@ -20,7 +20,7 @@ from PySide6.QtGui import (
     QPaintEvent,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app import plain, theming
 from app.chat import markdown
@@ -53,9 +53,6 @@ COPY_SOURCE: Final = (
 
 FOUND_BELOW: Final = 96
 """Px from the top to what was found."""
-
-FOCUS_ABOVE: Final = 24
-"""Px between the edge and what has come into sight because it has the focus."""
 
 PREPARE_MS: Final = 500
 """After which the parser of Markdown is imported, when the window has been painted."""
@@ -103,7 +100,6 @@ class Transcript(VirtualColumn):
         self._to_end = WayBack(self)
         self._to_end.clicked.connect(self.follow)
         self.laid_out.connect(self._show_way_back)
-        QApplication.instance().focusChanged.connect(self._show_focused)  # type: ignore[union-attr]
         QTimer.singleShot(PREPARE_MS, self, _prepare)
 
     # ------------------------------------------------------------------ what is shown
@@ -265,16 +261,6 @@ class Transcript(VirtualColumn):
                 made = TextBlock(block, parent, self._formulas)
         made.link_chosen.connect(self._ask_to_open)
         return made
-
-    def _show_focused(self, _before: QWidget | None, now: QWidget | None) -> None:
-        """Scrolls to what the keyboard has come to."""
-        if now is None or not self.viewport().isAncestorOf(now):
-            return
-        top = now.mapTo(self.viewport(), QPoint(0, 0)).y()
-        below = top + now.height() - self.viewport().height()
-        if top < 0 or below > 0:
-            bar = self.verticalScrollBar()
-            bar.setValue(bar.value() + (top - FOCUS_ABOVE if top < 0 else below + FOCUS_ABOVE))
 
     def _show_way_back(self) -> None:
         self._selection.mark_all()
