@@ -39,6 +39,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("rename", CHATS, translate("Actions", "Rename this chat"), "F2", "edit"),
     Row("pin", CHATS, translate("Actions", "Pin this chat"), "Ctrl+Shift+P", "pin"),
     Row("export", CHATS, translate("Actions", "Export this chat…"), "Ctrl+E", "export"),
+    Row("print", CHATS, translate("Actions", "Print this chat…"), "Ctrl+P", "file"),
     Row("export_all", CHATS, translate("Actions", "Export all chats…"), "", "export"),
     Row("import", CHATS, translate("Actions", "Import chats…"), "", "download"),
     Row("delete", CHATS, translate("Actions", "Move this chat to the trash"), "", "trash"),

@@ -46,6 +46,7 @@ class Availability:
             ("pin", saved),
             ("delete", saved),
             ("export", saved),
+            ("print", saved),
             ("export_all", bool(self._chats.known)),
             ("regenerate", saved and ready),
             ("continue", saved and ready),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QObject, QStandardPaths, QTimer
+from PySide6.QtCore import QObject, QStandardPaths, Qt, QTimer
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app import number_format
@@ -17,6 +18,7 @@ from app.chats import Chats
 from app.notices import Level, Notice, Notices
 from app.store.chat import Chat
 from app.store.errors import StoreError
+from app.store.records import Conversation, StoredMessage
 from app.store.store import Store
 from app.words import joined, now, translate
 
@@ -26,7 +28,11 @@ FOLDER = "file folder"
 ADDING_S: Final = 0.02
 """Seconds of a frame in which chats are added."""
 
-KINDS = translate("ChatFiles", "Markdown (*.md);;JSON, whole (*.json)")
+SUFFIXES: Final = (".md", ".json", ".html", ".pdf")
+KINDS: Final = translate(
+    "ChatFiles",
+    "Markdown (*.md);;JSON, whole (*.json);;Page for a browser (*.html);;PDF (*.pdf)",
+)
 ABOUT = "chats"
 
 
@@ -46,29 +52,43 @@ class ChatFiles(QObject):
         self._notices = notices
         self._window = window
 
-    def export(self, conversation: int) -> None:
-        """Asks where this chat is to be written, as Markdown or as JSON."""
-        known = next((chat for chat in self._chats.known if chat.id == conversation), None)
-        if known is None:
+    def export(self, conversations: Sequence[int]) -> None:
+        """Asks where these chats are to be written, all in one file, and as what."""
+        known = [chat for chat in self._chats.known if chat.id in conversations]
+        if not known:
             return
         from app.exchange.writing import file_name
 
-        dialog = self._dialog(translate("ChatFiles", "Export this chat"), now(KINDS))
-        dialog.selectFile(f"{file_name(known.title)}.md")
+        words = translate("ChatFiles", "Export %n chats", "", 1).of(len(known))
+        dialog = self._dialog(words, now(KINDS))
+        name = file_name(known[0].title) if len(known) == 1 else "hearth chats"
+        dialog.selectFile(f"{name}.md")
         dialog.filterSelected.connect(partial(_fit_suffix, dialog))
-        dialog.fileSelected.connect(lambda path: self.write(conversation, Path(path)))
+        ids = [chat.id for chat in known]
+        dialog.fileSelected.connect(lambda path: self.write(ids, Path(path)))
         dialog.open()
 
     def export_all(self) -> None:
-        """Asks where all chats are to be written, as JSON."""
-        dialog = self._dialog(
-            translate("ChatFiles", "Export all chats"),
-            translate("ChatFiles", "JSON, whole (*.json)"),
-        )
-        dialog.setDefaultSuffix("json")
-        dialog.selectFile("hearth chats.json")
-        dialog.fileSelected.connect(lambda path: self.write_all(Path(path)))
-        dialog.open()
+        """Asks where all chats are to be written, and as what."""
+        self.export([known.id for known in self._chats.known])
+
+    def print_chats(self, conversations: Sequence[int]) -> None:
+        """Asks on which printer."""
+        try:
+            chats = self._chats_here(conversations)
+        except StoreError as error:
+            self._tell(error.title, error.sentences)
+            return
+        from PySide6.QtPrintSupport import QPrintDialog, QPrinter
+
+        from app.exchange.page import as_html, draw
+
+        printer = QPrinter()
+        dialog = QPrintDialog(printer, self._window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.accepted.connect(lambda: draw(as_html(chats), printer))
+        dialog.setModal(True)
+        dialog.show()
 
     def ask_for_imports(self) -> None:
         """Asks for the files from which chats are to be read."""
@@ -83,47 +103,42 @@ class ChatFiles(QObject):
 
     # ------------------------------------------------------------------ writing
 
-    def write(self, conversation: int, path: Path) -> None:
-        """The chat as the name of the file says: JSON for `.json`, else Markdown."""
-        known = next((chat for chat in self._chats.known if chat.id == conversation), None)
-        if known is None:
-            return
-        try:
-            messages = self._store.messages(conversation)
-        except StoreError as error:
-            self._tell(error.title, error.sentences)
-            return
-        from app.exchange.writing import as_json, as_markdown, chat_of
-
-        if path.suffix.lower() == ".json":
-            content = as_json([chat_of(known, messages)])
+    def write(self, conversations: Sequence[int], path: Path) -> None:
+        """The chats as the name of the file says: JSON, HTML, PDF, else Markdown."""
+        if len(conversations) == 1:
+            title = self._chats.title_of(conversations[0])
+            what: str = translate("ChatFiles", "“{title}”").format(title=title)
         else:
-            content = as_markdown(known, messages).encode("utf-8", "replace")
-        self._save(path, content, known.title)
-
-    def write_all(self, path: Path) -> None:
-        """All that are not in the trash, with what is in the file of them now."""
+            what = translate("ChatFiles", "%n chats", "", 1).of(len(conversations))
         try:
-            opened = self._store.reader()
+            work = self._writing(conversations, path)
         except StoreError as error:
             self._tell(error.title, error.sentences)
             return
+        self._background.run(work, partial(self._on_written, path, what))
 
-        from app.exchange.writing import all_chats, as_json
+    def _writing(self, conversations: Sequence[int], path: Path) -> Callable[[], int]:
+        """One chat as it is in this window, many as they are in the database, which is read by the
+        thread that writes. Raises StoreError."""
+        from app.exchange.writing import chats_of, written
+
+        if len(conversations) == 1:
+            chats = self._chats_here(conversations)
+            return lambda: written(chats, path)
+        opened = self._store.reader()
 
         def write() -> int:
             with closing(opened()) as connection:
-                return path.write_bytes(as_json(all_chats(connection)))
+                return written(chats_of(connection, conversations), path)
 
-        self._background.run(
-            write, partial(self._on_written, path, translate("ChatFiles", "all chats"))
-        )
+        return write
 
-    def _save(self, path: Path, content: bytes, title: str) -> None:
-        what = translate("ChatFiles", "“{title}”").format(title=title)
-        self._background.run(
-            lambda: path.write_bytes(content), partial(self._on_written, path, what)
-        )
+    def _chats_here(
+        self, conversations: Sequence[int]
+    ) -> list[tuple[Conversation, list[StoredMessage]]]:
+        """Raises StoreError."""
+        known = [chat for chat in self._chats.known if chat.id in conversations]
+        return [(chat, self._store.messages(chat.id)) for chat in known]
 
     def _on_written(self, path: Path, what: str, result: int | Exception) -> None:
         if isinstance(result, OSError):
@@ -215,6 +230,6 @@ class ChatFiles(QObject):
 
 def _fit_suffix(dialog: QFileDialog, kind: str) -> None:
     """The file that is named ends as the kind says."""
-    suffix = ".json" if "json" in kind else ".md"
+    suffix = next((known for known in SUFFIXES if f"*{known}" in kind), ".md")
     for name in dialog.selectedFiles():
         dialog.selectFile(str(Path(name).with_suffix(suffix)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -105,21 +105,34 @@ class Chats(QObject):
             pin = partial(self._store.pin_conversation, conversation, pinned=not known.pinned)
             self._change(pin)
 
+    @property
+    def folders(self) -> list[str]:
+        """The names of those in which chats are, by the alphabet."""
+        return sorted({known.folder for known in self.known if known.folder}, key=str.casefold)
+
+    def move(self, conversations: Sequence[int], folder: str) -> None:
+        """Into the folder of this name, which is made by that; empty for none."""
+        for conversation in conversations:
+            self._change(partial(self._store.move_conversation, conversation, folder.strip()))
+
     def delete(self, conversation: int) -> None:
         """Puts it into the trash, and offers to undo that."""
-        known = self._known.get(conversation)
-        if not self._change(partial(self._store.delete_conversation, conversation)):
+        self.delete_all([conversation])
+
+    def delete_all(self, conversations: Sequence[int]) -> None:
+        """Puts them into the trash, and offers to undo that."""
+        titles = [self.title_of(conversation) for conversation in conversations]
+        gone = [each for each in conversations if self._delete(each)]
+        if not gone:
             return
-        self._dialogue.stop_in(conversation)
-        if conversation == self._dialogue.conversation:
-            self._dialogue.open(None)
-        words = translate("Chats", "Moved “{title}” to the trash").format(
-            title=known.title if known else ""
-        )
-        undo = partial(self.restore, conversation)
+        if len(gone) == 1:
+            words = translate("Chats", "Moved “{title}” to the trash").format(title=titles[0])
+        else:
+            words = translate("Chats", "Moved %n chats to the trash", "", 1).of(len(gone))
+        undo = partial(self._restore_all, gone)
         self._notices.say(
             Notice(
-                f"trash {conversation}",
+                f"trash {gone[0]}",
                 words,
                 "",
                 "",
@@ -130,6 +143,19 @@ class Chats(QObject):
                 UNDO_MS,
             )
         )
+
+    def _delete(self, conversation: int) -> bool:
+        if not self._change(partial(self._store.delete_conversation, conversation)):
+            return False
+        self._dialogue.stop_in(conversation)
+        if conversation == self._dialogue.conversation:
+            self._dialogue.open(None)
+        return True
+
+    def _restore_all(self, conversations: Sequence[int]) -> None:
+        """The first one is shown then."""
+        for conversation in reversed(conversations):
+            self.restore(conversation)
 
     def trash(self) -> list[Conversation]:
         try:

@@ -201,7 +201,8 @@ class MainWindow(QMainWindow):
         self.sidebar.opened.connect(self._open)
         self.sidebar.renamed.connect(self.chats.rename)
         self.sidebar.pin_requested.connect(self.chats.toggle_pin)
-        self.sidebar.delete_requested.connect(self.chats.delete)
+        self.sidebar.delete_requested.connect(self.chats.delete_all)
+        self.sidebar.move_requested.connect(self._move)
         self.sidebar.export_requested.connect(self.files.export)
         self.header.picker_requested.connect(self.open_picker)
         self.page.welcome.model_wanted.connect(self.open_picker)
@@ -220,7 +221,8 @@ class MainWindow(QMainWindow):
             ("delete", lambda: self._with_current(self.chats.delete)),
             ("trash", lambda: TrashDialog(self.chats, self).open()),
             ("find", self.page.find_bar.open_with),
-            ("export", lambda: self._with_current(self.files.export)),
+            ("export", lambda: self._with_current(lambda chat: self.files.export([chat]))),
+            ("print", lambda: self._with_current(lambda chat: self.files.print_chats([chat]))),
             ("export_all", self.files.export_all),
             ("import", self.files.ask_for_imports),
             ("stop", self.dialogue.stop),
@@ -318,6 +320,16 @@ class MainWindow(QMainWindow):
         words = next((piece.text for piece in hit.pieces if piece.hit), "")
         self.page.find_bar.show_at(words, hit.message)
         self._fold_if_narrow()
+
+    def _move(self, conversations: list[int], folder: str | None) -> None:
+        """Into a folder; None asks for the name of a new one."""
+        if folder is not None:
+            self.chats.move(conversations, folder)
+            return
+        from app.widgets.name_dialog import NameDialog
+
+        words, button = translate("Window", "Name of the folder"), translate("Window", "Move there")
+        NameDialog(words, button, partial(self.chats.move, conversations), self).open()
 
     def _find_in_all(self) -> None:
         self.sidebar.show()

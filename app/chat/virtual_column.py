@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Final
 
 from PySide6.QtCore import QEvent, QPoint, QTimer, Signal
-from PySide6.QtGui import QFocusEvent, QResizeEvent
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QFrame, QWidget
 
 from app.chat.block_widget import BlockWidget
@@ -281,14 +281,6 @@ class VirtualColumn(QAbstractScrollArea):
         widget = self._make(block, self.viewport())
         widget.resized.connect(partial(self._measure_again, widget))
         return widget
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        self._ring.take(event)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self._ring.take(event)
 
     def focusNextPrevChild(self, forward: bool) -> bool:
         """What Tab leads to comes into sight."""

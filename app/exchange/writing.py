@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
@@ -53,16 +54,38 @@ def chat_of(conversation: Conversation, messages: Iterable[StoredMessage]) -> Ch
     )
 
 
-def all_chats(connection: sqlite3.Connection) -> list[Chat]:
-    """Those that are not in the trash, the newest first, read in any thread. Raises
+def chats_of(
+    connection: sqlite3.Connection, wanted: Iterable[int]
+) -> list[tuple[Conversation, list[StoredMessage]]]:
+    """The newest first, with the messages of all their branches, read in any thread. Raises
     sqlite3.Error."""
-    conversations = connection.execute(
+    ids = set(wanted)
+    rows = connection.execute(
         "SELECT * FROM conversations WHERE deleted_at IS NULL ORDER BY updated_at DESC"
     )
     return [
-        chat_of(conversation_of(row), messages_of(connection, row["id"]))
-        for row in conversations.fetchall()
+        (conversation_of(row), messages_of(connection, row["id"]))
+        for row in rows.fetchall()
+        if row["id"] in ids
     ]
+
+
+def written(chats: Sequence[tuple[Conversation, list[StoredMessage]]], path: Path) -> int:
+    """Writes them as the name of the file says; the number of bytes. Raises OSError."""
+    match path.suffix.lower():
+        case ".json":
+            return path.write_bytes(as_json([chat_of(*chat) for chat in chats]))
+        case ".html" | ".htm":
+            from app.exchange.page import as_html
+
+            return path.write_bytes(as_html(chats).encode("utf-8", "replace"))
+        case ".pdf":
+            from app.exchange.page import as_html, write_pdf
+
+            return write_pdf(as_html(chats), path)
+        case _:
+            whole = "\n".join(as_markdown(*chat) for chat in chats)
+            return path.write_bytes(whole.encode("utf-8", "replace"))
 
 
 def messages_of(connection: sqlite3.Connection, conversation: int) -> list[StoredMessage]:

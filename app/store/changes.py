@@ -189,6 +189,13 @@ class PinChange(ConversationChange):
 
 
 @dataclass(frozen=True)
+class FolderChange(ConversationChange):
+    column = "folder"
+    field = "folder"
+    words = translate("StoreChanges", "the folder of a chat")
+
+
+@dataclass(frozen=True)
 class ChatSettingsChange(ConversationChange):
     column = "settings"
     field = "settings"

@@ -16,6 +16,7 @@ from app.store.changes import (
     WORDS_LEFT,
     ChatSettingsChange,
     Deletion,
+    FolderChange,
     Interruption,
     LeafChange,
     Moved,
@@ -135,6 +136,10 @@ class Store(Saving):
     def pin_conversation(self, conversation: int, *, pinned: bool) -> None:
         """Raises GoneError."""
         self._change(PinChange(conversation, int(pinned)))
+
+    def move_conversation(self, conversation: int, folder: str) -> None:
+        """Into the folder of this name; empty for none. Raises GoneError."""
+        self._change(FolderChange(conversation, folder))
 
     def chat_settings(self, conversation: int) -> ChatSettings:
         """What is set for this conversation alone. Raises StoreError."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Final, Literal, NamedTuple
 
 from PySide6.QtCore import (
     QAbstractItemModel,
     QEvent,
+    QItemSelectionModel,
     QModelIndex,
     QPoint,
     QPointF,
@@ -22,6 +24,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
+    QFocusEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -29,6 +32,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QAbstractItemView,
+    QApplication,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
@@ -57,6 +61,10 @@ MARK: Final = QSize(3, 16)
 
 ID: Final = Qt.ItemDataRole.UserRole
 SIGN: Final = Qt.ItemDataRole.UserRole + 1
+FOLDER: Final = Qt.ItemDataRole.UserRole + 2
+"""Role of the heading of a folder: whether it is folded."""
+
+SELECTS: Final = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
 
 PINNED: Final = translate("ChatList", "Pinned")
 DAYS: Final = (
@@ -74,6 +82,9 @@ class Row(NamedTuple):
     id: int | None
     text: str
     sign: Sign = ""
+    folder: str | None = None
+    """Of the heading of a folder: its name."""
+    folded: bool = False
 
 
 def day_groups(today: date) -> Callable[[float], str]:
@@ -94,24 +105,36 @@ def _midnight(day: date) -> float:
     return datetime.combine(day, time()).astimezone().timestamp()
 
 
-def rows_of(conversations: list[Conversation], signs: Mapping[int, Sign], today: date) -> list[Row]:
-    """Pinned ones first, then by the day of their last message."""
+def rows_of(
+    conversations: list[Conversation],
+    signs: Mapping[int, Sign],
+    today: date,
+    folded: Collection[str] = (),
+) -> list[Row]:
+    """Pinned ones first, then folders by their names, then by the day of the last message.
+    `folded`: the folders of which only the heading is shown."""
     pinned = [known for known in conversations if known.pinned]
     rows: list[Row] = [Row(None, now(PINNED))] if pinned else []
     rows += [Row(known.id, known.title, signs.get(known.id, "pinned")) for known in pinned]
-    others = (known for known in conversations if not known.pinned)
+    others = [known for known in conversations if not known.pinned]
+    folders = sorted({known.folder for known in others if known.folder}, key=str.casefold)
+    for folder in folders:
+        rows.append(Row(None, folder, folder=folder, folded=folder in folded))
+        inside = [] if folder in folded else [each for each in others if each.folder == folder]
+        rows += [Row(known.id, known.title, signs.get(known.id, "")) for known in inside]
     heading_of = day_groups(today)
-    for heading, group in groupby(others, lambda known: heading_of(known.updated_at)):
+    loose = (known for known in others if not known.folder)
+    for heading, group in groupby(loose, lambda known: heading_of(known.updated_at)):
         rows.append(Row(None, now(heading)))
         rows += [Row(known.id, known.title, signs.get(known.id, "")) for known in group]
     return rows
 
 
 class ChatList(QListWidget):
-    """Enter opens, F2 renames, Delete puts into the trash.
+    """Enter opens, F2 renames, Delete puts into the trash; Shift and Ctrl select several.
 
-    `opened(id)`, `renamed(id, title)`, `pin_requested(id)`, `delete_requested(id)`,
-    `export_requested(id)`.
+    `opened(id)`, `renamed(id, title)`, `pin_requested(id)`, `delete_requested(ids)`,
+    `export_requested(ids)`, `move_requested(ids, folder)`: None asks for the name of a new one.
     """
 
     opened = Signal(object)
@@ -119,16 +142,19 @@ class ChatList(QListWidget):
     pin_requested = Signal(object)
     delete_requested = Signal(object)
     export_requested = Signal(object)
+    move_requested = Signal(object, object)
 
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._actions = actions
         self._rows: list[Row] = []
         self._current: int | None = None
+        self._folded: set[str] = set()
         self._listed: tuple[list[Conversation], Mapping[int, Sign]] = ([], {})
         self.setObjectName("chats")
         plain.set_name(self, translate("ChatList", "Chats"))
         self.setMouseTracking(True)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setUniformItemSizes(True)
         self.setItemDelegate(_ChatDelegate(self))
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -147,7 +173,7 @@ class ChatList(QListWidget):
         """Lists them; scrolls to the current one when it is another than before."""
         today = datetime.now().astimezone().date()
         self._listed = (conversations, signs or {})
-        rows = rows_of(*self._listed, today)
+        rows = rows_of(*self._listed, today, self._folded)
         scrolled = self.verticalScrollBar().value()
         self._replace(rows)
         same, self._current = current == self._current, current
@@ -173,6 +199,17 @@ class ChatList(QListWidget):
         conversation: int | None = None if item is None else item.data(ID)
         return conversation
 
+    @property
+    def selected(self) -> list[int]:
+        """The chats that are selected, from above to below."""
+        rows = sorted(self.row(item) for item in self.selectedItems())
+        ids = (self._rows[row].id for row in rows)
+        return [conversation for conversation in ids if conversation is not None]
+
+    def selected_with(self, conversation: int) -> list[int]:
+        """Those that are selected if this is one of them, else this alone."""
+        return self.selected if conversation in self.selected else [conversation]
+
     def rename(self, conversation: int) -> None:
         """Opens the name for editing where it stands."""
         for row, known in enumerate(self._rows):
@@ -183,6 +220,8 @@ class ChatList(QListWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         conversation = self.chosen
         if conversation is None:
+            if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Space) and self._toggle_folder():
+                return
             super().keyPressEvent(event)
             return
         match Qt.Key(event.key()):
@@ -191,7 +230,7 @@ class ChatList(QListWidget):
             case Qt.Key.Key_F2:
                 self.rename(conversation)
             case Qt.Key.Key_Delete:
-                self.delete_requested.emit(conversation)
+                self.delete_requested.emit(self.selected_with(conversation))
             case _:
                 super().keyPressEvent(event)
 
@@ -201,6 +240,14 @@ class ChatList(QListWidget):
         if item is not None and item.data(ID) is not None:
             at = self.visualItemRect(item).bottomRight() if by_key else event.pos()
             self._show_menu(item.data(ID), at)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """The keyboard is at the first chat if it was at none, which selects nothing."""
+        super().focusInEvent(event)
+        first = next((place for place, row in enumerate(self._rows) if row.id is not None), None)
+        if self.currentRow() < 0 and first is not None:
+            index = self.model().index(first, 0)
+            self.selectionModel().setCurrentIndex(index, QItemSelectionModel.SelectionFlag.NoUpdate)
 
     def leaveEvent(self, event: QEvent) -> None:
         super().leaveEvent(event)
@@ -240,9 +287,23 @@ class ChatList(QListWidget):
             plain.set_tool_tip(item, self._rows[self.row(item)].text)
 
     def _open(self, index: QModelIndex) -> None:
+        """With Shift and Ctrl rows are selected, and none is opened."""
         conversation = index.data(ID)
-        if conversation is not None:
+        if conversation is None:
+            self._toggle_folder()
+        elif not QApplication.keyboardModifiers() & SELECTS:
             self.opened.emit(conversation)
+
+    def _toggle_folder(self) -> bool:
+        """Shows or hides what is in the folder in whose row one is; whether it is one."""
+        row = self.currentRow()
+        folder = self._rows[row].folder if 0 <= row < len(self._rows) else None
+        if folder is None:
+            return False
+        self._folded ^= {folder}
+        self.retranslate()
+        self.setCurrentRow(row)
+        return True
 
     # ------------------------------------------------------------------ the menu
 
@@ -257,31 +318,53 @@ class ChatList(QListWidget):
         return item.data(ID) is not None and at.x() >= rect.right() - SLOT
 
     def _show_menu(self, conversation: int, at: QPoint) -> None:
-        """The actions of the table, done with this chat."""
+        """The actions of the table, done with this chat, or with all that are selected."""
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        chats = self.selected_with(conversation)
         pinned = any(row.id == conversation and row.sign == "pinned" for row in self._rows)
-        for name, does in (
-            ("rename", lambda: self.rename(conversation)),
-            ("pin", lambda: self.pin_requested.emit(conversation)),
-            ("export", lambda: self.export_requested.emit(conversation)),
-            ("delete", lambda: self.delete_requested.emit(conversation)),
-        ):
-            action = self._actions[name]
-            words = (
-                translate("ChatList", "Unpin this chat")
-                if name == "pin" and pinned
-                else now(self._actions.text(name))
-            )
-            plain.add_to_menu(menu, words, does, action.icon())
+        if len(chats) == 1:
+            unpin = translate("ChatList", "Unpin this chat")
+            words = unpin if pinned else self._actions.text("pin")
+            self._add(menu, "rename", self._actions.text("rename"), self.rename, conversation)
+            self._add(menu, "pin", words, self.pin_requested.emit, conversation)
+            export, delete = self._actions.text("export"), self._actions.text("delete")
+        else:
+            export = translate("ChatList", "Export %n chats…", "", 1).of(len(chats))
+            delete = translate("ChatList", "Move %n chats to the trash", "", 1).of(len(chats))
+        self._add_folders(menu, chats)
+        self._add(menu, "export", export, self.export_requested.emit, chats)
+        self._add(menu, "delete", delete, self.delete_requested.emit, chats)
         menu.popup(self.viewport().mapToGlobal(at))
+
+    def _add(
+        self, menu: QMenu, name: str, words: str, does: Callable[..., object], what: object
+    ) -> None:
+        plain.add_to_menu(menu, now(words), lambda: does(what), self._actions[name].icon())
+
+    def _add_folders(self, menu: QMenu, chats: list[int]) -> None:
+        conversations, _ = self._listed
+        inside = {known.folder for known in conversations if known.id in chats}
+        folders = sorted({known.folder for known in conversations} - {""}, key=str.casefold)
+        into = menu.addMenu(translate("ChatList", "Move to a folder"))
+        into.setIcon(theming.icon("folder", "text"))
+        for folder in folders:
+            plain.add_to_menu(into, folder, partial(self.move_requested.emit, chats, folder))
+        if inside != {""}:
+            words = translate("ChatList", "Out of the folder")
+            plain.add_to_menu(into, words, partial(self.move_requested.emit, chats, ""))
+        words = translate("ChatList", "New folder…")
+        plain.add_to_menu(into, words, partial(self.move_requested.emit, chats, None))
 
 
 def _item(row: Row) -> QListWidgetItem:
     item = QListWidgetItem(plain.one_line(row.text))
     item.setData(ID, row.id)
     item.setData(SIGN, row.sign)
-    if row.id is None:
+    if row.folder is not None:
+        item.setData(FOLDER, row.folded)
+        item.setFlags(Qt.ItemFlag.ItemIsEnabled)
+    elif row.id is None:
         item.setFlags(Qt.ItemFlag.NoItemFlags)
     else:
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
@@ -299,25 +382,35 @@ class _ChatDelegate(RowDelegate):
             "pinned": theming.icon("pin"),
             "menu": theming.icon("more", "text"),
         }
+        self._folders = {True: theming.icon("right"), False: theming.icon("folder")}
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         room = QRect(option.rect).adjusted(0, 0, 0, -1)
         if index.data(ID) is None:
-            self._paint_heading(painter, room, option, str(index.data()))
+            self._paint_heading(painter, room, option, index)
         else:
             self._paint_chat(painter, room, option, index)
         painter.restore()
 
     def _paint_heading(
-        self, painter: QPainter, room: QRect, option: QStyleOptionViewItem, words: str
+        self, painter: QPainter, room: QRect, option: QStyleOptionViewItem, index: Index
     ) -> None:
+        words, folded = str(index.data()), index.data(FOLDER)
         font = option.font
         font.setPixelSize(max(11, round(theming.pixel_size(font) * 12 / 14)))
         painter.setFont(font)
         painter.setPen(QColor(theming.theme().muted))
         where = room.adjusted(SIDE, 8, -SIDE, 0)
+        if folded is not None:
+            icon = QRect(where.left(), where.center().y() - 7, 14, 14)
+            self._folders[folded].paint(painter, icon)
+            where.setLeft(icon.right() + 6)
+            if self._chats.hasFocus() and self._chats.currentIndex() == index:
+                painter.setPen(QPen(QColor(theming.theme().accent), 2))
+                painter.drawRoundedRect(QRectF(room).adjusted(1, 7, -1, -1), 7, 7)
+                painter.setPen(QColor(theming.theme().muted))
         painter.drawText(where, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, words)
 
     def _paint_chat(
@@ -335,7 +428,7 @@ class _ChatDelegate(RowDelegate):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(theme.accent))
             painter.drawRoundedRect(mark, 1.5, 1.5)
-        if selected and self._chats.hasFocus():
+        if self._chats.hasFocus() and self._chats.currentIndex() == index:
             painter.setPen(QPen(QColor(theme.accent), 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(QRectF(room).adjusted(1, 1, -1, -1), 7, 7)

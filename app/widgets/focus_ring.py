@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QEvent, QObject, QRectF, Qt
 from PySide6.QtGui import QColor, QFocusEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
@@ -26,15 +26,18 @@ class FocusRing(QWidget):
     def __init__(self, around: QWidget) -> None:
         super().__init__(around)
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        around.installEventFilter(self)
         self.hide()
 
-    def take(self, event: QFocusEvent) -> None:
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: ARG002
         """The widget has got or lost the focus."""
-        around = self.parentWidget()
-        if around is not None:
-            self.setGeometry(around.rect())
-        self.setVisible(event.gotFocus() and event.reason() in BY_KEY)
-        self.raise_()
+        if isinstance(event, QFocusEvent):
+            around = self.parentWidget()
+            if around is not None:
+                self.setGeometry(around.rect())
+            self.setVisible(event.gotFocus() and event.reason() in BY_KEY)
+            self.raise_()
+        return False
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
         painter = QPainter(self)

@@ -31,7 +31,8 @@ WIDTH: Final = 264
 
 class Sidebar(QFrame):
     """`searched(words)`, `hit_chosen(Hit)`, `left()`: the search was ended; `opened(id)`,
-    `renamed(id, title)`, `pin_requested(id)`, `delete_requested(id)`, `export_requested(id)`;
+    `renamed(id, title)`, `pin_requested(id)`, `delete_requested(ids)`, `export_requested(ids)`,
+    `move_requested(ids, folder)`;
     everything else is an action of the table."""
 
     searched = Signal(str)
@@ -42,6 +43,7 @@ class Sidebar(QFrame):
     pin_requested = Signal(object)
     delete_requested = Signal(object)
     export_requested = Signal(object)
+    move_requested = Signal(object, object)
 
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -88,6 +90,7 @@ class Sidebar(QFrame):
         self.chats.pin_requested.connect(self.pin_requested)
         self.chats.delete_requested.connect(self.delete_requested)
         self.chats.export_requested.connect(self.export_requested)
+        self.chats.move_requested.connect(self.move_requested)
 
     def show_hits(self, hits: list[Hit]) -> None:
         """In the place of the list, as long as there are words to look for."""

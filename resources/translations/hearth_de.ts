@@ -40,6 +40,10 @@
         <translation>Diesen Chat exportieren …</translation>
     </message>
     <message>
+        <source>Print this chat…</source>
+        <translation>Diesen Chat drucken …</translation>
+    </message>
+    <message>
         <source>Export all chats…</source>
         <translation>Alle Chats exportieren …</translation>
     </message>
@@ -327,22 +331,6 @@
 <context>
     <name>ChatFiles</name>
     <message>
-        <source>Markdown (*.md);;JSON, whole (*.json)</source>
-        <translation>Markdown (*.md);;JSON, vollständig (*.json)</translation>
-    </message>
-    <message>
-        <source>Export this chat</source>
-        <translation>Diesen Chat exportieren</translation>
-    </message>
-    <message>
-        <source>Export all chats</source>
-        <translation>Alle Chats exportieren</translation>
-    </message>
-    <message>
-        <source>JSON, whole (*.json)</source>
-        <translation>JSON, vollständig (*.json)</translation>
-    </message>
-    <message>
         <source>Import chats</source>
         <translation>Chats importieren</translation>
     </message>
@@ -351,12 +339,26 @@
         <translation>Chats (*.json *.jsonl);;Alle Dateien (*)</translation>
     </message>
     <message>
-        <source>all chats</source>
-        <translation>alle Chats</translation>
+        <source>Markdown (*.md);;JSON, whole (*.json);;Page for a browser (*.html);;PDF (*.pdf)</source>
+        <translation>Markdown (*.md);;JSON, vollständig (*.json);;Seite für den Browser (*.html);;PDF (*.pdf)</translation>
+    </message>
+    <message numerus="yes">
+        <source>Export %n chats</source>
+        <translation>
+            <numerusform>Diesen Chat exportieren</numerusform>
+            <numerusform>%n Chats exportieren</numerusform>
+        </translation>
     </message>
     <message>
         <source>“{title}”</source>
         <translation>„{title}“</translation>
+    </message>
+    <message numerus="yes">
+        <source>%n chats</source>
+        <translation>
+            <numerusform>%n Chat</numerusform>
+            <numerusform>%n Chats</numerusform>
+        </translation>
     </message>
     <message>
         <source>The file could not be written</source>
@@ -420,6 +422,32 @@
         <source>Unpin this chat</source>
         <translation>Diesen Chat nicht mehr anheften</translation>
     </message>
+    <message numerus="yes">
+        <source>Export %n chats…</source>
+        <translation>
+            <numerusform>Diesen Chat exportieren …</numerusform>
+            <numerusform>%n Chats exportieren …</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>Move %n chats to the trash</source>
+        <translation>
+            <numerusform>Diesen Chat in den Papierkorb legen</numerusform>
+            <numerusform>%n Chats in den Papierkorb legen</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>Move to a folder</source>
+        <translation>In einen Ordner verschieben</translation>
+    </message>
+    <message>
+        <source>Out of the folder</source>
+        <translation>Aus dem Ordner heraus</translation>
+    </message>
+    <message>
+        <source>New folder…</source>
+        <translation>Neuer Ordner …</translation>
+    </message>
     <message>
         <source>Name of this chat</source>
         <translation>Name dieses Chats</translation>
@@ -434,6 +462,13 @@
     <message>
         <source>Moved “{title}” to the trash</source>
         <translation>„{title}“ liegt im Papierkorb</translation>
+    </message>
+    <message numerus="yes">
+        <source>Moved %n chats to the trash</source>
+        <translation>
+            <numerusform>%n Chat liegt im Papierkorb</numerusform>
+            <numerusform>%n Chats liegen im Papierkorb</numerusform>
+        </translation>
     </message>
     <message>
         <source>Undo</source>
@@ -1067,6 +1102,13 @@
     </message>
 </context>
 <context>
+    <name>ExchangePage</name>
+    <message>
+        <source>Thought</source>
+        <translation>Gedacht</translation>
+    </message>
+</context>
+<context>
     <name>ExchangeReading</name>
     <message>
         <source>Imported chat</source>
@@ -1424,6 +1466,13 @@
     <message>
         <source>Ready to load</source>
         <translation>Ladebereit</translation>
+    </message>
+</context>
+<context>
+    <name>NameDialog</name>
+    <message>
+        <source>Cancel</source>
+        <translation>Abbrechen</translation>
     </message>
 </context>
 <context>
@@ -2177,6 +2226,10 @@
         <translation>ein angehefteter Chat</translation>
     </message>
     <message>
+        <source>the folder of a chat</source>
+        <translation>der Ordner eines Chats</translation>
+    </message>
+    <message>
         <source>the settings of a chat</source>
         <translation>die Einstellungen eines Chats</translation>
     </message>
@@ -2739,6 +2792,14 @@
     <message>
         <source>Nothing will be saved</source>
         <translation>Nichts wird gespeichert</translation>
+    </message>
+    <message>
+        <source>Name of the folder</source>
+        <translation>Name des Ordners</translation>
+    </message>
+    <message>
+        <source>Move there</source>
+        <translation>Dorthin verschieben</translation>
     </message>
     <message>
         <source>Something went wrong in the window</source>

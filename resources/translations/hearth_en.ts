@@ -14,10 +14,51 @@
 <context>
     <name>ChatFiles</name>
     <message numerus="yes">
+        <source>Export %n chats</source>
+        <translation>
+            <numerusform>Export %n chat</numerusform>
+            <numerusform>Export %n chats</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n chats</source>
+        <translation>
+            <numerusform>%n chat</numerusform>
+            <numerusform>%n chats</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>Imported %n chats from {name}</source>
         <translation>
             <numerusform>Imported %n chat from {name}</numerusform>
             <numerusform>Imported %n chats from {name}</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
+    <name>ChatList</name>
+    <message numerus="yes">
+        <source>Export %n chats…</source>
+        <translation>
+            <numerusform>Export %n chat…</numerusform>
+            <numerusform>Export %n chats…</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>Move %n chats to the trash</source>
+        <translation>
+            <numerusform>Move %n chat to the trash</numerusform>
+            <numerusform>Move %n chats to the trash</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
+    <name>Chats</name>
+    <message numerus="yes">
+        <source>Moved %n chats to the trash</source>
+        <translation>
+            <numerusform>Moved %n chat to the trash</numerusform>
+            <numerusform>Moved %n chats to the trash</numerusform>
         </translation>
     </message>
 </context>

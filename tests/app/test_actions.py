@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 from PySide6.QtGui import QKeySequence
+from PySide6.QtPrintSupport import QPrintDialog
 from PySide6.QtTest import QSignalSpy, QTest
 from PySide6.QtWidgets import QDialog, QFileDialog, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
@@ -120,6 +121,7 @@ EFFECTS: Final[dict[str, Callable[[Case], object]]] = {
     "rename": Case.renames,
     "pin": Case.pinned,
     "export": lambda case: case.opens(QFileDialog),
+    "print": lambda case: case.opens(QPrintDialog),
     "export_all": lambda case: case.opens(QFileDialog),
     "import": lambda case: case.opens(QFileDialog),
     "delete": Case.deleted,

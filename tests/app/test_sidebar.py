@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 
@@ -200,7 +201,7 @@ def test_delete_asks_for_deletion(sidebar: Sidebar) -> None:
     sidebar.show_conversations(conversations(2), current=2)
     asked = QSignalSpy(sidebar.delete_requested)
     QTest.keyClick(sidebar.chats, Qt.Key.Key_Delete)
-    assert asked.at(0) == [2]
+    assert asked.at(0) == [[2]]
 
 
 def menu_of(sidebar: Sidebar) -> QMenu:
@@ -224,16 +225,19 @@ def test_the_menu_of_a_row_has_its_actions(sidebar: Sidebar) -> None:
     }
     opened = QSignalSpy(sidebar.opened)
     press_dots(sidebar, 1)
-    rename, *others = menu_of(sidebar).actions()
-    assert [action.text() for action in (rename, *others)] == [
+    rename, pin, folders, *others = menu_of(sidebar).actions()
+    assert [action.text() for action in (rename, pin, folders, *others)] == [
         "Rename this chat",
         "Pin this chat",
+        "Move to a folder",
         "Export this chat…",
         "Move this chat to the trash",
     ]
+    pin.trigger()
+    assert asked.pop("pin").at(0) == [1]
     for action, spy in zip(others, asked.values(), strict=True):
         action.trigger()
-        assert spy.at(0) == [1]
+        assert spy.at(0) == [[1]]
     rename.trigger()
     assert editor_of(sidebar).text() == "Chat 1"
     assert opened.count() == 0
@@ -391,3 +395,70 @@ def test_a_cut_title_is_whole_in_the_tooltip(qtbot: QtBot, look: Look) -> None:
     label.resize(2000, 20)
     label.grab()
     assert label.toolTip() == ""
+
+
+# ---------------------------------------------------------------------------- several, folders
+
+
+def shown_rows(sidebar: Sidebar) -> list[str]:
+    return [str(sidebar.chats.item(row).data(0)) for row in range(sidebar.chats.count())]
+
+
+def click(sidebar: Sidebar, row: int, key: Qt.KeyboardModifier) -> None:
+    place = sidebar.chats.visualItemRect(sidebar.chats.item(row)).center()
+    QTest.mouseClick(sidebar.chats.viewport(), Qt.MouseButton.LeftButton, key, place)
+
+
+def test_shift_and_ctrl_select_several_and_open_none(
+    sidebar: Sidebar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sidebar.show_conversations(conversations(4), current=None)
+    opened, deleted = QSignalSpy(sidebar.opened), QSignalSpy(sidebar.delete_requested)
+    click(sidebar, 1, Qt.KeyboardModifier.NoModifier)
+    shift = Qt.KeyboardModifier.ShiftModifier
+    monkeypatch.setattr(QApplication, "keyboardModifiers", lambda: shift)
+    click(sidebar, 3, shift)
+    assert sidebar.chats.selected == [1, 2, 3]
+    assert opened.count() == 1
+    QTest.keyClick(sidebar.chats, Qt.Key.Key_Delete)
+    assert deleted.at(0) == [[1, 2, 3]]
+
+
+@POPUP
+def test_the_menu_of_several_is_about_all_of_them(sidebar: Sidebar) -> None:
+    sidebar.show_conversations(conversations(3), current=None)
+    sidebar.chats.selectAll()
+    press_dots(sidebar, 1)
+    texts = [action.text() for action in menu_of(sidebar).actions()]
+    assert texts == ["Move to a folder", "Export 3 chats…", "Move 3 chats to the trash"]
+    menu_of(sidebar).close()
+
+
+def test_a_folder_stands_above_the_days_and_can_be_folded(sidebar: Sidebar) -> None:
+    listed = [replace(known, folder="Work" if known.id < 3 else "") for known in conversations(3)]
+    sidebar.show_conversations(listed, current=None)
+    assert shown_rows(sidebar)[:3] == ["Work", "Chat 1", "Chat 2"]
+    click(sidebar, 0, Qt.KeyboardModifier.NoModifier)
+    assert shown_rows(sidebar)[:1] == ["Work"]
+    assert "Chat 1" not in shown_rows(sidebar)
+    QTest.keyClick(sidebar.chats, Qt.Key.Key_Return)
+    assert shown_rows(sidebar)[:3] == ["Work", "Chat 1", "Chat 2"]
+
+
+@POPUP
+def test_chats_are_moved_into_folders_by_the_menu(sidebar: Sidebar) -> None:
+    listed = [replace(known, folder="Work" if known.id == 1 else "") for known in conversations(2)]
+    sidebar.show_conversations(listed, current=None)
+    moved = QSignalSpy(sidebar.move_requested)
+    press_dots(sidebar, 1)
+    into = next(a.menu() for a in menu_of(sidebar).actions() if a.text() == "Move to a folder")
+    assert isinstance(into, QMenu)
+    assert [action.text() for action in into.actions()] == [
+        "Work",
+        "Out of the folder",
+        "New folder…",
+    ]
+    for action, folder in zip(into.actions(), ("Work", "", None), strict=True):
+        action.trigger()
+        assert moved.at(moved.count() - 1) == [[1], folder]
+    menu_of(sidebar).close()
