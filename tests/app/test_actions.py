@@ -142,9 +142,18 @@ EFFECTS: Final[dict[str, Callable[[Case], object]]] = {
     "shortcuts": lambda case: case.opens(ShortcutSheet),
 }
 """What can be seen right after an action was done. The others have tests of their own: stop and
-start_engine in test_window, versions in test_branches, quit below."""
+start_engine in test_window, versions in test_branches, continue in
+test_message_menu, attach in test_files_in_window, quit below."""
 
-ELSEWHERE: Final = {"stop", "start_engine", "previous_version", "next_version", "quit"}
+ELSEWHERE: Final = {
+    "attach",
+    "continue",
+    "stop",
+    "start_engine",
+    "previous_version",
+    "next_version",
+    "quit",
+}
 
 
 def test_every_action_has_an_effect_that_is_looked_at() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from app.attached import LARGEST, RefusedFileError, fenced, for_model, read_file
 from app.exchange.reading import read
-from app.exchange.writing import all_chats, as_json, as_markdown, chat_of
+from app.exchange.writing import as_json, as_markdown, chat_of, chats_of
 from app.store.records import Attachment
 from app.store.store import Store
 
@@ -76,7 +76,7 @@ def test_files_are_exported_and_read_again(store: Store) -> None:
     written = as_markdown(known, store.messages(chat))
     assert "**a.py**\n\n```python\nx = 1\n```\n\n**b.txt**" in written
     for content in (
-        as_json(all_chats(store._db)),
+        as_json([chat_of(*each) for each in chats_of(store._db, [chat])]),
         as_json([chat_of(known, store.messages(chat))]),
     ):
         (read_again,) = read(content, "chats.json")
