@@ -51,6 +51,7 @@ from app.store_keeper import STORE, StoreKeeper
 from app.widgets.banner import Toast
 from app.widgets.chat_list import Sign
 from app.widgets.header import Header
+from app.widgets.shade import Shade
 from app.widgets.sidebar import Sidebar
 from app.widgets.trash import TrashDialog
 from app.words import translate
@@ -132,6 +133,7 @@ class MainWindow(QMainWindow):
         self._build()
         self._connect()
         self._connect_actions()
+        self._shade = Shade(self.sidebar, lambda: self._narrow, self._fold_if_narrow)
         self._restore_geometry()
         if store_problem:
             self.notices.say(

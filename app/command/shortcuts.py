@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from app import plain
@@ -33,7 +34,8 @@ class ShortcutSheet(QDialog):
                 if actions.keys(name):
                     rows.setdefault(section, []).append((actions.text(name), actions.keys(name)))
         for section, words, keys in ALSO:
-            rows.setdefault(section, []).append((words, keys))
+            native = QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText)
+            rows.setdefault(section, []).append((words, native))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 20, 24, 20)
         layout.setSpacing(16)

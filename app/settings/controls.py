@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QFocusEvent, QResizeEvent
+from PySide6.QtGui import QFocusEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QBoxLayout,
@@ -67,10 +67,9 @@ class SettingRow(QFrame):
         layout.addWidget(self.control, 0, side | Qt.AlignmentFlag.AlignVCenter)
         self.setMinimumHeight(ROW)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Side by side if there is room for both."""
-        super().resizeEvent(event)
-        beside = not isinstance(self.control, Text) and event.size().width() >= BESIDE
+    def set_room(self, width: int) -> None:
+        """Words and control stand side by side if there are px enough for both."""
+        beside = not isinstance(self.control, Text) and width >= BESIDE
         ways = QBoxLayout.Direction
         self._rows.setDirection(ways.LeftToRight if beside else ways.TopToBottom)
         self._rows.setSpacing(24 if beside else 8)

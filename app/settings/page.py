@@ -28,6 +28,7 @@ from app.widgets.search_field import SearchField
 from app.words import joined, now, translate
 
 WIDTH: Final = 720
+SIDE: Final = 24
 NAVIGATION: Final = 264
 FOLDED: Final = 56
 """Px of the list of sections: with their names, and as icons."""
@@ -113,6 +114,9 @@ class SettingsPage(QWidget):
         super().resizeEvent(event)
         small = event.size().width() < SMALL
         self._navigation.setFixedWidth(FOLDED if small else NAVIGATION)
+        room = min(WIDTH, event.size().width() - self._navigation.width() - 2 * SIDE)
+        for row in self.rows.values():
+            row.set_room(room)
         for widget in (self.search, self._name):
             widget.setHidden(small)
         for section, button in self._section_buttons.items():
@@ -186,7 +190,7 @@ class SettingsPage(QWidget):
         rows.addStretch()
         around = QWidget()
         sides = QHBoxLayout(around)
-        sides.setContentsMargins(24, 0, 24, 0)
+        sides.setContentsMargins(SIDE, 0, SIDE, 0)
         sides.addStretch(1)
         sides.addWidget(column, 1000)
         sides.addStretch(1)

@@ -51,11 +51,12 @@ class ScopeBar(QFrame):
         self._scopes: list[Scope] = [ALL]
         self.box: QComboBox = ChoiceBox()
         plain.set_name(self.box, translate("ScopeBar", "These settings hold for"))
-        self.box.setMinimumWidth(240)
+        self.box.setMinimumWidth(160)
+        self.box.setMaximumWidth(280)
         self.name = QLineEdit()
         self.name.setMaxLength(LONGEST_NAME)
         plain.set_name(self.name, translate("ScopeBar", "Name of the preset"))
-        self.name.setFixedWidth(200)
+        self.name.setMaximumWidth(200)
         self.add = plain.Button(translate("ScopeBar", "New preset"))
         self.delete = IconButton(
             "trash",

@@ -92,6 +92,12 @@ class Sidebar(QFrame):
         self.chats.export_requested.connect(self.export_requested)
         self.chats.move_requested.connect(self.move_requested)
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.left.emit()
+        else:
+            super().keyPressEvent(event)
+
     def show_hits(self, hits: list[Hit]) -> None:
         """In the place of the list, as long as there are words to look for."""
         self.results.show_hits(hits)

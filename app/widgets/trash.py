@@ -49,7 +49,7 @@ class TrashDialog(QDialog):
         layout.addWidget(
             plain.Label(translate("Trash", "Chats are kept here for 30 days."), "muted")
         )
-        layout.addWidget(self._empty)
+        layout.addWidget(self._empty, 1, Qt.AlignmentFlag.AlignTop)
         layout.addWidget(self.list, 1)
         layout.addLayout(buttons)
         self.restore.clicked.connect(self._restore)

@@ -879,3 +879,24 @@ def test_without_a_model_there_is_one_button_and_no_examples(
     picker = window.findChild(ModelPicker)
     assert isinstance(picker, ModelPicker)
     picker.reject()
+
+
+def test_a_list_that_lies_over_the_chat_closes_by_esc_and_by_a_click_beside_it(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    window = make_window()
+    window.resize(700, 600)
+    window.activateWindow()
+    for closes in (
+        lambda: QTest.mouseClick(window._shade, Qt.MouseButton.LeftButton),
+        lambda: QTest.keyClick(window.sidebar.chats, Qt.Key.Key_Escape),
+    ):
+        window.actions_table["sidebar"].trigger()
+        assert window.sidebar.isVisible()
+        assert window._shade.geometry().left() == window.sidebar.width()
+        closes()
+        qtbot.waitUntil(lambda: not window.sidebar.isVisible())
+        assert not window._shade.isVisible()
+    window.resize(1200, 600)
+    assert window.sidebar.isVisible()
+    assert not window._shade.isVisible()

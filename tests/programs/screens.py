@@ -36,12 +36,13 @@ from app.widgets.floating import Floating
 from app.window import MainWindow
 from resources.theme import DARK, DARK_CONTRAST, LIGHT, Theme
 
+RAINBOW: Final = "Why is a rainbow round?"
 STAND_IN: Final = Path(__file__).parents[1] / "app" / "stand_in.py"
 THEMES: Final[dict[str, Theme]] = {"light": LIGHT, "dark": DARK, "contrast": DARK_CONTRAST}
 SIZES: Final = {"800x600": QSize(800, 600), "1366x768": QSize(1366, 768)}
 LANGUAGES: Final = ("en", "de")
 PATIENCE_MS: Final = 20_000
-SETTLED_MS: Final = 120
+SETTLED_MS: Final = 200
 
 REPLY: Final = """A rainbow is **sunlight**, sorted by colour[^1].
 
@@ -90,6 +91,7 @@ def filled() -> Store:
         reply = store.add_reply(chat, "SmolLM2-135M-Instruct")
         store.finish_reply(reply, "Here are some.", "stop", FIGURES, NO_TROUBLE)
     store.pin_conversation(chat, pinned=True)
+    store.move_conversation(1, "Leisure")
     now[0] = time.time()
     filled_with(store)
     return store
@@ -97,8 +99,8 @@ def filled() -> Store:
 
 def filled_with(store: Store) -> None:
     """Adds a chat with everything that a reply may have, and one that failed."""
-    chat = store.add_conversation("Why is a rainbow round?")
-    store.add_prompt(chat, "Why is a rainbow round?")
+    chat = store.add_conversation(RAINBOW)
+    store.add_prompt(chat, RAINBOW)
     reply = store.add_reply(chat, "SmolLM2-135M-Instruct")
     thought = Thinking("The person asks about optics. A short answer with the angle will do.", 4.2)
     store.finish_reply(reply, REPLY, "stop", FIGURES, NO_TROUBLE, thought)
@@ -119,7 +121,9 @@ class Stage:
         for event in engine_client.LONGEST_SILENCE:  # the stand-in says nothing by itself
             engine_client.LONGEST_SILENCE[event] = 10**6
         self.store = filled()
-        self.engine = EngineClient([sys.executable, "-P", str(STAND_IN), script, "--word-ms", "40"])
+        self.engine = EngineClient(
+            [sys.executable, "-P", str(STAND_IN), script, "--word-ms", "300"]
+        )
         self.window = MainWindow(self.store, self.engine)
         self.window.show()
         self.engine.start()
@@ -141,7 +145,8 @@ class Stage:
         self.do("new_chat")
 
     def chat(self) -> None:
-        self.window.dialogue.open(self.store.conversations()[0].id)
+        chat = next(c for c in self.store.conversations() if c.title == RAINBOW)
+        self.window.dialogue.open(chat.id)
         self.window.page.transcript.verticalScrollBar().setValue(0)
 
     def chat_end(self) -> None:
@@ -220,7 +225,8 @@ class Stage:
 
     def toast(self) -> None:
         self.chat()
-        self.window.chats.delete(self.store.conversations()[1].id)
+        other = next(c for c in self.store.conversations() if c.title != RAINBOW)
+        self.window.chats.delete(other.id)
 
     def trash(self) -> None:
         self.do("trash")
@@ -236,6 +242,10 @@ class Stage:
         for drawer in self.window.findChildren(ChatDrawer):
             drawer.close()
         self.window.dialogue.stop_all()
+        for chat in self.store.conversations():
+            if chat.title == "Tell me about rain":
+                self.store.delete_conversation(chat.id)
+                self.store.purge_conversation(chat.id)
         for waiting in self.window.dialogue.queue:
             self.window.dialogue.take_back(waiting)
         self.until(lambda: not self.window.dialogue.replies.running)
@@ -244,6 +254,7 @@ class Stage:
         self.window.page.leave_edit()
         self.window.page.composer.set_text("")
         self.window.sidebar.search.clear()
+        self.window._fold_if_narrow()
         for notice in list(self.window.notices.waiting):
             self.window.notices.leave(notice)
         trashed = self.store.trash()
