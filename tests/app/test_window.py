@@ -478,7 +478,7 @@ def test_a_deleted_chat_comes_back_with_undo(make_window: MakeWindow, store: Sto
     _, second = filled(store, 2)
     window = make_window()
     window._open(second)
-    window.sidebar.delete_requested.emit(second)
+    window.sidebar.delete_requested.emit([second])
     assert listed(window) == ["Chat 0"]
     assert window.page.transcript.text() == ""
     assert window._toast.isVisible()
@@ -498,7 +498,7 @@ def test_deleting_another_chat_leaves_the_open_one(make_window: MakeWindow, stor
     first, second = filled(store, 2)
     window = make_window()
     window._open(first)
-    window.sidebar.delete_requested.emit(second)
+    window.sidebar.delete_requested.emit([second])
     assert window.dialogue.conversation == first
     assert window.page.transcript.text() == "Question 0?\n\nAnswer 0."
 
@@ -510,7 +510,7 @@ def test_deleting_the_chat_that_streams_stops_its_reply(
     streams(qtbot, window, "Tell me")
     conversation = current(window)
     with qtbot.waitSignal(window.dialogue.replies.finished, timeout=TIMEOUT_MS):
-        window.sidebar.delete_requested.emit(conversation)
+        window.sidebar.delete_requested.emit([conversation])
     assert store.messages(conversation)[1].finish_reason == "stopped"
     assert window.page.composer.can_send
 
