@@ -33,7 +33,9 @@ class Shape:
     sinks: bool = False
     """Whether each head has an attention sink."""
     latent: Latent | None = None
-    """Where the cache holds latents; the kernels see them expanded."""
+    """If the cache holds latents; the kernels see them expanded."""
+    others: tuple[Shape, ...] = ()
+    """Of layers with other heads, which the same kernel serves; these heads are the largest."""
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ def identify(names: Iterable[str]) -> Observation:
 
 
 def check(kernel: str, shape: Shape, device: torch.device, tokens: int) -> float:
-    """Largest error of the kernel against float32 math over the model's windows, relative.
+    """Largest error of the kernel against float32 math over the model's layers, relative.
 
     Infinite for a kernel that returns what is no number: NaN would be lost in a maximum.
     `tokens` queries follow positions whose number is odd, so that no tile boundary flatters.
@@ -128,7 +128,9 @@ def check(kernel: str, shape: Shape, device: torch.device, tokens: int) -> float
     if shape.latent and KERNELS[kernel].of_latents:
         return check_latent(kernel, shape, shape.latent, device)
     return max(
-        check_window(kernel, shape, device, tokens, window) for window in shape.windows or (0,)
+        check_window(kernel, kind, device, tokens, window)
+        for kind in (shape, *shape.others)
+        for window in kind.windows or (0,)
     )
 
 

@@ -87,7 +87,7 @@ class Subject:
             parameters=sum(parameter.numel() for parameter in parameters),
             weight_bytes=sum(parameter.nbytes for parameter in parameters),
             dtype=choice.name_of(self.dtype),
-            layers=shape.layers,
+            layers=len(shape.layers),
             heads=shape.heads,
             kv_heads=shape.kv_heads,
             head_size=shape.head_size,

@@ -28,7 +28,7 @@ BLOCK_BYTES: Final = 16 * 2**20
 _log = logging.getLogger(__name__)
 
 Block = tuple[Tensor, ...]
-"""Keys and values of some positions, each [bytes], on the CPU."""
+"""Some positions of each buffer, each [bytes], on the CPU."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,16 +38,16 @@ class Kept:
 
 
 class KeptCaches:
-    def __init__(self, keys: Tensor, values: Tensor, limit: int) -> None:
-        """Of two buffers [layers, 1, capacity, KV heads, size], in `limit` bytes at most, and only
-        while the host has as many more that are free."""
-        self._buffers = (keys, values)
+    def __init__(self, buffers: Sequence[Tensor], limit: int) -> None:
+        """Of the cache's buffers [layers, 1, capacity, KV heads, size], in `limit` bytes at most,
+        and only while the host has as many more that are free."""
+        self._buffers = tuple(buffers)
         sizes = [buffer[:, :, :1].nbytes for buffer in self._buffers]
         self._positions = max(1, BLOCK_BYTES // sum(sizes))
         """Of a block."""
         self._sizes = [self._positions * size for size in sizes]
-        """Bytes of a block's keys and of its values."""
-        self._pinned = keys.is_cuda
+        """Bytes of a block's part of each buffer."""
+        self._pinned = self._buffers[0].is_cuda
         self._limit = limit
         self._most = limit // sum(self._sizes)
         """Blocks."""

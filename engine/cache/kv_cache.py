@@ -1,4 +1,4 @@
-"""The KV cache: one buffer a layer, allocated once, and the tokens that it holds."""
+"""The KV cache: what each layer keeps, allocated once, and the tokens that it holds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 
 from engine.attention import latent
 from engine.attention.kernels import KERNELS
+from engine.attention.shapes import Keeps
 from engine.attention.step import Step
 from engine.cache.kept_caches import KeptCaches, shared
 from engine.device import memory
@@ -21,15 +22,30 @@ WORTH_KEEPING = 128
 
 @dataclass(frozen=True)
 class CacheShape:
-    layers: int
-    kv_heads: int
-    key_size: int
-    value_size: int
-    """0 where one buffer holds latents for both."""
+    layers: tuple[Keeps | int, ...]
+    """What each layer keeps, or the layer whose keys and values it reads."""
 
     def bytes_per_token(self, dtype: torch.dtype) -> int:
-        size = self.key_size + self.value_size
-        return self.layers * self.kv_heads * size * dtype.itemsize
+        own = [layer for layer in self.layers if isinstance(layer, Keeps)]
+        sizes = (layer.kv_heads * (layer.key_size + layer.value_size) for layer in own)
+        return sum(sizes) * dtype.itemsize
+
+    def kinds(self) -> list[tuple[Keeps, list[int]]]:
+        """The layers that keep the same, in order."""
+        found: dict[Keeps, list[int]] = {}
+        for index, layer in enumerate(self.layers):
+            if isinstance(layer, Keeps):
+                found.setdefault(layer, []).append(index)
+        return list(found.items())
+
+
+@dataclass(frozen=True)
+class Buffers:
+    """Of layers that keep the same: [layers, 1, capacity, KV heads, size]."""
+
+    layers: Sequence[int]
+    keys: torch.Tensor
+    values: torch.Tensor
 
 
 class KVCache:
@@ -49,20 +65,18 @@ class KVCache:
         keep_bytes: int = 0,
     ) -> None:
         """`keep_bytes` of the host's memory may hold the caches of other conversations."""
-        # Zeros, not empty: a masked position is multiplied by 0, and 0 x NaN is NaN.
-        self.keys, self.values = (
-            torch.zeros(
-                (shape.layers, 1, capacity, shape.kv_heads, size), device=device, dtype=dtype
-            )
-            for size in (shape.key_size, shape.value_size)
-        )
+        self.shape = shape
+        self.buffers = [
+            _buffers(kind, layers, capacity, device, dtype) for kind, layers in shape.kinds()
+        ]
         self.device = device
         self.capacity = capacity
         self.kernel = kernel
         self.decode_kernel = decode_kernel or kernel
         """For steps of one token."""
         self.tokens: list[int] = []
-        self._kept = KeptCaches(self.keys, self.values, keep_bytes)
+        both = [buffer for b in self.buffers for buffer in (b.keys, b.values)]
+        self._kept = KeptCaches(both, keep_bytes)
         self._views: dict[int, tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]] = {}
 
     def __len__(self) -> int:
@@ -70,7 +84,7 @@ class KVCache:
 
     @property
     def holds_latents(self) -> bool:
-        return self.values.shape[-1] == 0
+        return any(kind.value_size == 0 for kind, _ in self.shape.kinds())
 
     @property
     def free(self) -> int:
@@ -110,10 +124,12 @@ class KVCache:
     def cut(self, length: int) -> None:
         """Keeps the first `length` tokens.
 
-        Where positions are masked and not left out, what is no number in one is none in all.
+        Masked positions are still multiplied: one NaN there spreads to the result, so cut rows are
+        zeroed.
         """
         if KERNELS[self.decode_kernel].masked:
-            self.keys[:, :, length : len(self.tokens) + 1].zero_()
+            for buffer in self.buffers:
+                buffer.keys[:, :, length : len(self.tokens) + 1].zero_()
         del self.tokens[length:]
 
     def step(self, count: int) -> Step:
@@ -168,10 +184,27 @@ class KVCache:
         """Where the kernel needs one: of one token over latents, on a GPU."""
         if not KERNELS[self.decode_kernel].masked:
             return None
-        return latent.mask_of(span, lengths, self.keys.dtype)
+        return latent.mask_of(span, lengths, self.buffers[0].keys.dtype)
 
     def _views_of(self, span: int) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
+        """Of each layer, its own or its source's."""
         if span not in self._views:
-            keys, values = (buffer[:, :, :span].unbind(0) for buffer in (self.keys, self.values))
-            self._views[span] = (tuple(keys), tuple(values))
+            of_layer: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+            for buffers in self.buffers:
+                views = (b[:, :, :span].unbind(0) for b in (buffers.keys, buffers.values))
+                of_layer.update(zip(buffers.layers, zip(*views, strict=True), strict=True))
+            sources = [i if isinstance(x, Keeps) else x for i, x in enumerate(self.shape.layers)]
+            keys, values = zip(*(of_layer[source] for source in sources), strict=True)
+            self._views[span] = keys, values
         return self._views[span]
+
+
+def _buffers(
+    kind: Keeps, layers: Sequence[int], capacity: int, device: torch.device, dtype: torch.dtype
+) -> Buffers:
+    """Zeros, not empty: a masked position is multiplied by 0, and 0 x NaN is NaN."""
+    keys, values = (
+        torch.zeros((len(layers), 1, capacity, kind.kv_heads, size), device=device, dtype=dtype)
+        for size in (kind.key_size, kind.value_size)
+    )
+    return Buffers(layers, keys, values)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from engine.attention import latent
+from engine.attention.shapes import Keeps
 from engine.cache import kept_caches
 from engine.cache.kv_cache import CacheShape, KVCache
 from engine.device import memory
@@ -23,7 +24,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def cache(*tokens: int, capacity: int = 600, keep: int = 0) -> KVCache:
     """`keep` is in tokens."""
-    cpu, shape = torch.device("cpu"), CacheShape(2, 3, 8, 8)
+    cpu, shape = torch.device("cpu"), CacheShape((Keeps(3, 8, 8),) * 2)
     made = KVCache(shape, capacity, cpu, torch.float32, "sdpa", keep_bytes=keep * BYTES_A_TOKEN)
     made.tokens.extend(tokens)
     return made
@@ -33,7 +34,7 @@ def talk(made: KVCache, prompt: list[int]) -> int:
     """As a prefill does: what is new is written, here as the tokens' own numbers."""
     reused = made.reuse(prompt)
     new = torch.tensor(prompt[reused:], dtype=torch.float32)
-    for buffer in (made.keys, made.values):
+    for buffer in (made.buffers[0].keys, made.buffers[0].values):
         buffer[:, 0, reused : len(prompt)] = new[None, :, None, None]
     made.tokens.extend(prompt[reused:])
     return reused
@@ -43,7 +44,8 @@ def holds(made: KVCache) -> bool:
     """Whether every position has what its token stands for."""
     numbers = torch.tensor(made.tokens, dtype=torch.float32)[None, :, None, None]
     return all(
-        bool((buffer[:, 0, : len(made)] == numbers).all()) for buffer in (made.keys, made.values)
+        bool((buffer[:, 0, : len(made)] == numbers).all())
+        for buffer in (made.buffers[0].keys, made.buffers[0].values)
     )
 
 
@@ -96,7 +98,7 @@ def test_only_one_token_over_latents_has_a_mask() -> None:
 
 
 def test_bytes_per_token_counts_keys_and_values_of_all_layers() -> None:
-    assert CacheShape(32, 8, 128, 128).bytes_per_token(torch.bfloat16) == 131_072
+    assert CacheShape((Keeps(8, 128, 128),) * 32).bytes_per_token(torch.bfloat16) == 131_072
 
 
 FIRST, SECOND, THIRD = ([1000 * n + i for i in range(300)] for n in range(3))
@@ -293,6 +295,41 @@ def test_what_is_no_number_goes_with_what_is_cut_off_where_positions_are_masked(
     if back:
         talk(made, first)
     talk(made, second)
-    made.keys[:, :, 250] = torch.nan
+    made.buffers[0].keys[:, :, 250] = torch.nan
     assert made.reuse(first) == (199 if back else 0)
-    assert bool(made.keys.isfinite().all())
+    assert bool(made.buffers[0].keys.isfinite().all())
+
+
+def mixed(keep: int = 0) -> KVCache:
+    """Two layers of one size, one of another, and one that reads the second's."""
+    shape = CacheShape((Keeps(3, 8, 8), Keeps(3, 8, 8), Keeps(1, 32, 16), 1))
+    cpu = torch.device("cpu")
+    return KVCache(shape, 600, cpu, torch.float32, "sdpa", keep_bytes=keep * 4 * (2 * 48 + 48))
+
+
+def test_each_layer_has_buffers_of_what_it_keeps_or_those_of_its_source() -> None:
+    step = mixed().step(1)
+    assert [tuple(keys.shape[2:]) for keys in step.keys] == [(3, 8), (3, 8), (1, 32), (3, 8)]
+    assert [tuple(values.shape[2:]) for values in step.values] == [(3, 8), (3, 8), (1, 16), (3, 8)]
+    assert step.keys[3] is step.keys[1]
+    assert step.values[3] is step.values[1]
+
+
+def test_a_layer_that_reads_anothers_cache_takes_no_memory() -> None:
+    assert mixed().shape.bytes_per_token(torch.float32) == 4 * (2 * 48 + 48)
+
+
+def test_conversations_of_layers_that_keep_different_things_come_back(small_blocks: None) -> None:
+    made, first, second = mixed(keep=600), list(range(300)), list(range(1000, 1300))
+    for prompt in (first, second):
+        reused = made.reuse(prompt)
+        for buffers in made.buffers:
+            for buffer in (buffers.keys, buffers.values):
+                numbers = torch.tensor(prompt[reused:], dtype=torch.float32)
+                buffer[:, 0, reused : len(prompt)] = numbers[None, :, None, None]
+        made.tokens.extend(prompt[reused:])
+    assert made.reuse(first) == len(first) - 1
+    held = torch.tensor(first[:-1], dtype=torch.float32)[None, :, None, None]
+    for buffers in made.buffers:
+        for buffer in (buffers.keys, buffers.values):
+            assert bool((buffer[:, 0, : len(made)] == held).all())

@@ -87,12 +87,16 @@ def test_steps_on_the_device_are_single_steps(
     single, replayed = held(loaded, ONE), held(loaded, *prompts)
     assert on_device(replayed) == by_single_steps(single)
     assert len(replayed.cache) == PROMPT + STEPS
-    torch.testing.assert_close(*(r.cache.keys[:, :, : len(r.cache)] for r in (replayed, single)))
+    torch.testing.assert_close(
+        *(r.cache.buffers[0].keys[:, :, : len(r.cache)] for r in (replayed, single))
+    )
 
 
 def test_what_lies_behind_changes_nothing(loaded: Checkpoint) -> None:
     clean, spoilt = held(loaded, ONE), held(loaded, ONE)
-    spoilt.cache.keys[:, :, PROMPT:] = 1e4
+    spoilt.cache.buffers[0].keys[:, :, PROMPT:] = 1e4
     assert on_device(spoilt) == on_device(clean)
     last = len(clean.cache)
-    assert torch.equal(spoilt.cache.keys[:, :, :last], clean.cache.keys[:, :, :last])
+    assert torch.equal(
+        spoilt.cache.buffers[0].keys[:, :, :last], clean.cache.buffers[0].keys[:, :, :last]
+    )

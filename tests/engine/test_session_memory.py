@@ -323,7 +323,10 @@ def test_a_reply_that_runs_out_of_memory_leaves_what_was_run(
     assert not loaded.died
     tokens = list(runner.cache.tokens)
     assert len(tokens) == held
-    keys, values = (b[:, :, :held].clone() for b in (runner.cache.keys, runner.cache.values))
+    keys, values = (
+        b[:, :, :held].clone()
+        for b in (runner.cache.buffers[0].keys, runner.cache.buffers[0].values)
+    )
     text, end = loaded.reply(asking(QUESTION))
     assert text == expected
     assert end.reused_tokens == min(held, end.prompt_tokens - 1)
@@ -331,8 +334,8 @@ def test_a_reply_that_runs_out_of_memory_leaves_what_was_run(
     for at in range(0, held, 64):
         runner.forward(tokens[at : at + 64])
     if held:
-        torch.testing.assert_close(runner.cache.keys[:, :, :held], keys)
-        torch.testing.assert_close(runner.cache.values[:, :, :held], values)
+        torch.testing.assert_close(runner.cache.buffers[0].keys[:, :, :held], keys)
+        torch.testing.assert_close(runner.cache.buffers[0].values[:, :, :held], values)
 
 
 def test_what_a_failed_reply_had_computed_is_given_back(

@@ -13,6 +13,7 @@ from torch.nn import functional
 from transformers import PreTrainedTokenizerFast
 
 from engine import protocol
+from engine.attention.shapes import Keeps
 from engine.cache.kv_cache import CacheShape, KVCache
 from engine.execution.runner import Runner
 from engine.execution.sampling import SamplingOptions
@@ -205,7 +206,7 @@ class Reciter:
 
 
 def reciting(script: Sequence[int], vocabulary: int = 512) -> Runner:
-    shape = CacheShape(layers=1, kv_heads=1, key_size=1, value_size=1)
+    shape = CacheShape((Keeps(kv_heads=1, key_size=1, value_size=1),))
     cache = KVCache(shape, 256, torch.device("cpu"), torch.float32, "sdpa")
     model: Any = Reciter(vocabulary, script)
     return Runner(model, cache)

@@ -96,10 +96,13 @@ def test_a_conversation_that_was_left_comes_back_as_it_was() -> None:
     ready.reuse(first)
     for _ in ready.prefill(first):
         pass
-    keys, values = (b[:, :, : len(first)].clone() for b in (ready.cache.keys, ready.cache.values))
+    keys, values = (
+        b[:, :, : len(first)].clone()
+        for b in (ready.cache.buffers[0].keys, ready.cache.buffers[0].values)
+    )
     ready.reuse(second)
     for _ in ready.prefill(second):
         pass
     assert ready.reuse([*first, 7]) == len(first)
-    assert torch.equal(ready.cache.keys[:, :, : len(first)], keys)
-    assert torch.equal(ready.cache.values[:, :, : len(first)], values)
+    assert torch.equal(ready.cache.buffers[0].keys[:, :, : len(first)], keys)
+    assert torch.equal(ready.cache.buffers[0].values[:, :, : len(first)], values)

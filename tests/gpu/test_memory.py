@@ -263,7 +263,10 @@ def test_a_conversation_that_was_left_comes_back_from_memory_made_ready(
     engine.loaded(folder, 8192)
     cache = engine.runner.cache
     _, first = engine.reply(asking(QUESTION))
-    held = [buffer[:, :, : first.prompt_tokens].clone() for buffer in (cache.keys, cache.values)]
+    held = [
+        buffer[:, :, : first.prompt_tokens].clone()
+        for buffer in (cache.buffers[0].keys, cache.buffers[0].values)
+    ]
     needed = -(-len(cache) // cache._kept._positions)
     assert needed > 1
     until = time.monotonic() + 10
@@ -277,7 +280,7 @@ def test_a_conversation_that_was_left_comes_back_from_memory_made_ready(
     assert [id(block) for block in kept.blocks] == [id(block) for block in made]
     _, again = engine.reply(asking(QUESTION))
     assert again.reused_tokens == first.prompt_tokens - 1
-    for buffer, before in zip((cache.keys, cache.values), held, strict=True):
+    for buffer, before in zip((cache.buffers[0].keys, cache.buffers[0].values), held, strict=True):
         assert torch.equal(buffer[:, :, : again.reused_tokens], before[:, :, :-1])
 
 
@@ -343,16 +346,19 @@ def test_twenty_thousand_tokens_in_a_row_are_where_they_belong() -> None:
     assert ready.graphs._graphs, "the steps were captured"
     assert ready.graphs._positions.tolist() == [len(cache)]
     last = slice(len(cache) - 64, len(cache))
-    found = cache.keys[:, :, last].float(), cache.values[:, :, last].float()
+    found = cache.buffers[0].keys[:, :, last].float(), cache.buffers[0].values[:, :, last].float()
     tokens = list(cache.tokens)
     cache.tokens.clear()
-    cache.keys.zero_()
-    cache.values.zero_()
+    cache.buffers[0].keys.zero_()
+    cache.buffers[0].values.zero_()
     for _ in ready.prefill(tokens):
         pass
-    expected = cache.keys[:, :, last].float(), cache.values[:, :, last].float()
+    expected = (
+        cache.buffers[0].keys[:, :, last].float(),
+        cache.buffers[0].values[:, :, last].float(),
+    )
     for one, other in zip(found, expected, strict=True):
         assert float((one - other).norm() / other.norm()) < 0.08
     # One place further on is another rotation: the measure sees it.
-    moved = cache.keys[:, :, last.start - 1 : last.stop - 1].float()
+    moved = cache.buffers[0].keys[:, :, last.start - 1 : last.stop - 1].float()
     assert float((moved - expected[0]).norm() / expected[0].norm()) > 0.15
