@@ -59,6 +59,19 @@ class Step:
         out = KERNELS[self.kernel](*heads, self.layer(layer), scoring, *more)
         return out.reshape(query.shape[0], -1)
 
+    def attend_to_source(self, layer: int, query: Tensor, scoring: Scoring) -> Tensor:
+        """As `attend`, for a layer that reads what its source put into the cache in this step.
+
+        The kernels append: they are given what is there, which leaves it as it is.
+        """
+        held = self.layer(layer)
+        if query.is_cuda:
+            key, value = (b.index_select(1, self.positions) for b in (held.keys, held.values))
+        else:
+            key, value = (b.narrow(1, self.start, len(query)) for b in (held.keys, held.values))
+        out = KERNELS[self.kernel](query[None], key, value, held, scoring)
+        return out.reshape(query.shape[0], -1)
+
     def attend_latent(
         self, layer: int, query: Tensor, latents: Tensor, up: Tensor, scoring: Scoring
     ) -> Tensor:

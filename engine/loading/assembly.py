@@ -137,8 +137,13 @@ def _fill_state(
 
 
 def _ignored(model: Any) -> re.Pattern[str]:
-    """Weights that transformers expects and does not use: layers that predict ahead."""
-    named = getattr(model, "_keys_to_ignore_on_load_unexpected", None) or ()
+    """Weights that transformers expects and does not use: layers that predict ahead, keys and
+    values of layers that read another's."""
+    named = {
+        pattern
+        for part in (model, model.model)
+        for pattern in getattr(part, "_keys_to_ignore_on_load_unexpected", None) or ()
+    }
     return re.compile("|".join(f"(?:{pattern})" for pattern in named) or r"(?!)")
 
 

@@ -18,10 +18,13 @@ from typing import Any, Final
 from engine.errors import CheckpointError, shown
 from engine.loading.families import Config
 
-OLD_NAMES: Final = {
+UNDECLARED: Final = {
+    "global_head_dim",
     "head_dim",
+    "num_global_key_value_heads",
     "original_max_position_embeddings",
     "partial_rotary_factor",
+    "per_layer_config",
     "rope_local_base_freq",
     "rope_scaling",
     "rope_theta",
@@ -29,6 +32,8 @@ OLD_NAMES: Final = {
     "sliding_window_pattern",
 }
 """Settings that the classes take without declaring them: published configs have them."""
+OF_LAYERS: Final = "per_layer_config"
+"""An object for each layer that differs from the others (Gemma 4)."""
 TRAINING: Final = {"initializer_range", "initializer_factor", "init_std"}
 """How weights begin: a negative one fails where transformers computes its buffers."""
 OURS: Final = "dtype"
@@ -42,8 +47,10 @@ DIMENSIONS: Final = {
     "vocab_size": 1 << 24,
     "hidden_size": 1 << 20,
     "intermediate_size": 1 << 20,
+    "global_head_dim": 1 << 12,
     "head_dim": 1 << 12,
     "num_attention_heads": 1 << 12,
+    "num_global_key_value_heads": 1 << 12,
     "num_key_value_heads": 1 << 12,
 }
 """Every family's, each a dimension of a weight or a factor of one: no larger than the weights'."""
@@ -82,6 +89,12 @@ def passed(
     """
     known = _declared(config_class)
     let_through = {key: value for key, value in settings.items() if key in known}
+    if isinstance(of_layers := let_through.get(OF_LAYERS), dict):
+        let_through[OF_LAYERS] = {
+            index: {key: value for key, value in changes.items() if key in known - {OF_LAYERS}}
+            for index, changes in of_layers.items()
+            if isinstance(changes, dict)
+        }
     if left_out := settings.keys() - let_through.keys():
         _log.info("settings left out: %s", ", ".join(map(shown, sorted(left_out)[:50])))
     largest = max((size for shape in shapes for size in shape), default=0)
@@ -98,7 +111,7 @@ def _declared(config_class: type[Any]) -> set[str]:
     common = {field.name for field in dataclasses.fields(base)}
     aliases = config_class.attribute_map
     own = own - common - TRAINING
-    return own | set(aliases) | set(aliases.values()) | OLD_NAMES | {OURS}
+    return own | set(aliases) | set(aliases.values()) | UNDECLARED | {OURS}
 
 
 def _check(key: str, value: object, largest: int, name: str, depth: int = 0) -> None:

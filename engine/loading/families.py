@@ -54,6 +54,22 @@ FAMILIES: Final = (
         text="gemma3_text",
         text_prefix="language_model.",
     ),
+    Family("gemma3n_text", "Gemma 3n", "Gemma3nForCausalLM"),
+    Family(
+        "gemma3n",
+        "Gemma 3n",
+        "Gemma3nForConditionalGeneration",
+        text="gemma3n_text",
+        text_prefix="language_model.",
+    ),
+    Family("gemma4_text", "Gemma 4", "Gemma4ForCausalLM"),
+    Family(
+        "gemma4",
+        "Gemma 4",
+        "Gemma4ForConditionalGeneration",
+        text="gemma4_text",
+        text_prefix="language_model.",
+    ),
     Family("mistral", "Mistral", "MistralForCausalLM"),
     Family(
         "mistral3",

@@ -39,6 +39,14 @@ class ModelShape:
         return self._largest.head_size
 
     @property
+    def softcap(self) -> float:
+        return self._largest.softcap
+
+    @property
+    def sinks(self) -> bool:
+        return self._largest.sinks
+
+    @property
     def latent(self) -> Latent | None:
         return self._largest.latent
 

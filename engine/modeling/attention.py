@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from engine.attention.layer_step import Scoring
 from engine.attention.step import Step
@@ -53,10 +55,11 @@ class Attention:
         if config.heads % config.kv_heads:
             raise ValueError(f"{config.heads} heads cannot share {config.kv_heads} heads of keys")
         kv_size = config.kv_heads * config.head_size
+        apart = APART[:2] if config.keys_as_values else APART
         self.sizes = [config.heads * config.head_size + kv_size, kv_size]
         """Of query and key together, and of the value."""
         order = rope.halves_of_pairs(config.head_size, config.pairs) if config.pairs else None
-        self.input = _input(blueprint, at, config, order)
+        self.input = _input(blueprint, at, config, order, apart)
         self.output = Linear(stored(blueprint, blueprint.first(at, OUTPUT)), multiplier)
         self.norms = _norms(blueprint, at, order)
         self.norms_of_all = bool(self.norms) and config.heads > 1 and self._one_norm_for_all()
@@ -79,13 +82,15 @@ class Attention:
         norm: AnyNorm | None,
         residual: Tensor | None,
     ) -> Tensor:
-        both, value = torch.split(self.input(x, norm), self.sizes, -1)
+        both, value = self._split_input(self.input(x, norm))
         if self.norms_of_all:
             both = self._all_heads_normed(both)
         if clip := self.config.clip:
             both, value = both.clamp(-clip, clip), value.clamp(-clip, clip)
         heads = (x.shape[0], -1, self.config.head_size)
         both, value = both.view(heads), value.view(heads)
+        if (epsilon := self.config.value_epsilon) is not None:
+            value = functional.rms_norm(value, value.shape[-1:], eps=epsilon)
         left = self._left_to_kernel(step, angles)
         if left is None:
             query, key = self._prepared(both, angles)
@@ -93,6 +98,13 @@ class Attention:
             query, key = self._split(both)
         out = step.attend(self.index, query, key, value, self.scoring, left)
         return self.output(out, residual=residual)
+
+    def _split_input(self, product: Tensor) -> tuple[Tensor, Tensor]:
+        """Query and key together, and the value."""
+        if self.config.keys_as_values:
+            return product, product[:, -self.sizes[1] :]
+        both, value = torch.split(product, self.sizes, -1)
+        return both, value
 
     def _split(self, both: Tensor) -> tuple[Tensor, Tensor]:
         """Query and key of both [tokens, heads + KV heads, head size]."""
@@ -154,11 +166,48 @@ class Attention:
         return Prologue(of_heads, cosine, sine)  # type: ignore[arg-type]
 
 
-def _input(blueprint: Blueprint, at: str, config: AttentionConfig, order: Tensor | None) -> Linear:
+class SharedAttention:
+    """Attention to the keys and values of another layer: it has a query and an output alone."""
+
+    kernels: Any = None
+
+    def __init__(
+        self, blueprint: Blueprint, at: str, index: int, config: AttentionConfig, multiplier: float
+    ) -> None:
+        """As Attention."""
+        self.index = index
+        self.config = config
+        self.input = Linear(stored(blueprint, f"{at}.{APART[0]}"))
+        self.output = Linear(stored(blueprint, blueprint.first(at, OUTPUT)), multiplier)
+        self.norm = norms.of(blueprint, str(blueprint.first(at, QUERY_NORM)))
+        self.scoring = Scoring(config.scale, config.window, config.softcap)
+
+    def __call__(
+        self,
+        x: Tensor,
+        step: Step,
+        angles: Angles | None,
+        norm: AnyNorm | None,
+        residual: Tensor | None,
+    ) -> Tensor:
+        query = self.norm(self.input(x, norm).view(x.shape[0], -1, self.config.head_size))
+        if angles is not None:
+            query = rope.rotated(query, angles)
+        out = step.attend_to_source(self.index, query, self.scoring)
+        return self.output(out, residual=residual)
+
+
+def _input(
+    blueprint: Blueprint,
+    at: str,
+    config: AttentionConfig,
+    order: Tensor | None,
+    names: Sequence[str],
+) -> Linear:
     joined = blueprint.first(at, JOINED)
     if joined:
         return Linear(stored(blueprint, joined))
-    apart = (f"{at}.{name}" for name in APART)
+    apart = (f"{at}.{name}" for name in names)
     if order is None:
         return Linear(stored(blueprint, *apart))
     of_query, of_key = (rope.of_heads(order, n) for n in (config.heads, config.kv_heads))

@@ -38,6 +38,12 @@ class AttentionConfig:
     """Query, key and value are held between -clip and clip; 0 is not (OLMo)."""
     latent: Latent | None = None
     """If the cache holds latents; `kv_heads` are then those that they are expanded to."""
+    source: int | None = None
+    """The layer whose keys and values it reads; None if it computes its own (Gemma 3n, 4)."""
+    keys_as_values: bool = False
+    """Whether values are the keys before their norm and rotation (Gemma 4)."""
+    value_epsilon: float | None = None
+    """Of the norm without weights that each head of the values has; None if it has none."""
 
     @property
     def shape(self) -> LayerShape:
@@ -49,6 +55,7 @@ class AttentionConfig:
             self.softcap,
             self.sinks,
             self.latent,
+            self.source,
         )
 
 
@@ -70,6 +77,19 @@ class RouterConfig:
     """Whether the weights of the chosen sum to 1."""
     factor: float = 1.0
     """What the weights are multiplied by."""
+    epsilon: float | None = None
+    """Of the norm before a router that scales its input and the weights of each expert (Gemma 4);
+    None for others."""
+
+
+@dataclass(frozen=True)
+class AltUpConfig:
+    """Streams of each token, of which a layer computes one (Gemma 3n)."""
+
+    streams: int
+    active: int
+    scaled: bool
+    """Whether the active stream is multiplied by a weight before it is added to the others."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +111,9 @@ class ModelConfig:
     embedding_scale: float = 1.0
     logit_scale: float = 1.0
     logit_softcap: float = 0.0
+    per_layer_scale: float = 0.0
+    """Of the embeddings that each layer has of its own; 0 if layers have none (Gemma 3n, 4)."""
+    altup: AltUpConfig | None = None
 
     @property
     def shapes(self) -> tuple[LayerShape, ...]:

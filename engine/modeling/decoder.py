@@ -11,14 +11,16 @@ from torch import Tensor
 from engine.attention.step import Step
 from engine.errors import UnsupportedError
 from engine.modeling import norms
-from engine.modeling.attention import AnyAttention, Attention
+from engine.modeling.altup import AltUpLayer, Streams
+from engine.modeling.attention import AnyAttention, Attention, SharedAttention
 from engine.modeling.blocks import Part
 from engine.modeling.blueprint import Blueprint, Place, PlaceInBlocks
 from engine.modeling.config import AttentionConfig, LayerConfig, ModelConfig
 from engine.modeling.linear import Dense, Embedding, Linear, stored
 from engine.modeling.mla import LatentAttention
 from engine.modeling.mlp import MLP
-from engine.modeling.moe import SHARED, Mixture
+from engine.modeling.moe import SHARED, Mixture, MLPBesideExperts
+from engine.modeling.per_layer import LayerInput, PerLayerInputs
 from engine.modeling.rope import Angles, Rotary
 
 EMBEDDING: Final = "model.embed_tokens"
@@ -27,6 +29,7 @@ EXACT: Final = 64
 """How many of a token's logits, the largest, are computed again in float32."""
 FINAL_NORM: Final = ("norm", "final_layernorm")
 MLP_AT: Final = ("mlp", "block_sparse_moe")
+LAYER_INPUT: Final = ("per_layer_input_gate",)
 
 
 class NormNames(NamedTuple):
@@ -71,9 +74,22 @@ class Layer:
         self.config = config
         self.attention = _attention(blueprint, f"{at}.self_attn", index, config)
         self.mlp = _mlp(blueprint, at, config)
+        self.input = LayerInput(blueprint, at) if blueprint.first(at, LAYER_INPUT) else None
+        self.scale: Tensor | None = None
+        """[1]: what the layer's result is multiplied by (Gemma 4)."""
+        if f"{at}.layer_scalar" in blueprint:
+            self.scale = blueprint.tensor(f"{at}.layer_scalar", self, "scale")
 
-    def __call__(self, x: Tensor, step: Step, angles: Angles | None) -> Tensor:
-        """x [tokens, hidden size]."""
+    def __call__(
+        self, x: Tensor, step: Step, angles: Angles | None, embedding: Tensor | None
+    ) -> Tensor:
+        """x [tokens, hidden size], embedding [tokens, size] if layers have some of their own."""
+        x = self._computed(x, step, angles)
+        if self.input is not None and embedding is not None:
+            x = self.input(x, embedding, residual=x)
+        return x if self.scale is None else (x * self.scale).to(x.dtype)
+
+    def _computed(self, x: Tensor, step: Step, angles: Angles | None) -> Tensor:
         if self.parallel:
             return self._parallel(x, step, angles)
         if self.after_attention is None:
@@ -101,7 +117,11 @@ class Decoder:
         self.kernels: Any = None
         self.rotaries = rotaries
         self.embedding = Embedding(stored(blueprint, EMBEDDING))
-        self.layers = [Layer(blueprint, i, layer) for i, layer in enumerate(config.layers)]
+        self.per_layer = None
+        if config.per_layer_scale:
+            self.per_layer = PerLayerInputs(blueprint, config.per_layer_scale, len(config.layers))
+        self.streams = Streams(blueprint, config.altup) if config.altup else None
+        self.layers = [_layer(blueprint, i, config) for i in range(len(config.layers))]
         self.norm = norms.of(blueprint, str(blueprint.first("model", FINAL_NORM)))
         for layer in config.layers:
             _check_rotation(layer.attention, rotaries)
@@ -116,9 +136,13 @@ class Decoder:
         x = self.embedding(ids)
         if self.config.embedding_scale != 1.0:
             x = x * self.config.embedding_scale
-        for layer in self.layers:
-            x = layer(x, step, angles.get(layer.config.attention.rotary))
-        return x
+        embeddings = self.per_layer(ids, x).unbind(1) if self.per_layer else None
+        if self.streams:
+            x = self.streams.spread(x)
+        for index, layer in enumerate(self.layers):
+            of_layer = angles.get(self.config.layers[index].attention.rotary)
+            x = layer(x, step, of_layer, embeddings[index] if embeddings else None)
+        return self.streams.merged(x) if self.streams else x
 
     def logits(self, x: Tensor) -> Tensor:
         """[tokens, hidden size] -> [tokens, vocabulary].
@@ -157,6 +181,7 @@ class Decoder:
     def everything(self) -> Iterator[Any]:
         """Every module of the decoder."""
         waiting: list[Any] = [self.embedding, self.head, self.norm, *self.layers]
+        waiting += [self.per_layer, self.streams]
         while waiting:
             part = waiting.pop()
             if isinstance(part, tuple | list):
@@ -206,6 +231,15 @@ class Decoder:
         return self.config.dtype
 
 
+def _layer(blueprint: Blueprint, index: int, config: ModelConfig) -> Layer | AltUpLayer:
+    layer = config.layers[index]
+    if config.altup is None:
+        return Layer(blueprint, index, layer)
+    at = f"model.layers.{index}"
+    attention = _attention(blueprint, f"{at}.self_attn", index, layer)
+    return AltUpLayer(blueprint, at, config.altup, (attention, MLP(blueprint, f"{at}.mlp")))
+
+
 def _check_rotation(config: AttentionConfig, rotaries: Mapping[str, Rotary]) -> None:
     """Raises ValueError for more rotated dimensions than a head has."""
     whole = config.latent.rotated if config.latent else config.head_size
@@ -226,11 +260,16 @@ def _norm_names(blueprint: Blueprint, at: str) -> NormNames:
 
 
 def _attention(blueprint: Blueprint, at: str, index: int, config: LayerConfig) -> AnyAttention:
-    kind = LatentAttention if config.attention.latent else Attention
-    return kind(blueprint, at, index, config.attention, config.multiplier)
+    kind: Any = LatentAttention if config.attention.latent else Attention
+    if config.attention.source is not None:
+        kind = SharedAttention
+    made: AnyAttention = kind(blueprint, at, index, config.attention, config.multiplier)
+    return made
 
 
-def _mlp(blueprint: Blueprint, at: str, config: LayerConfig) -> MLP | Mixture:
+def _mlp(blueprint: Blueprint, at: str, config: LayerConfig) -> MLP | Mixture | MLPBesideExperts:
+    if config.router is not None and config.router.epsilon is not None:
+        return MLPBesideExperts(blueprint, at, config.router)
     where = str(blueprint.first(at, MLP_AT))
     if config.router is None:
         return MLP(blueprint, where, config.multiplier)

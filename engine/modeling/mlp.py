@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import NormalDist
 from typing import Any, Final, TypeAlias
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -47,9 +49,16 @@ class GateUp:
     kernels: Any = None
     """engine.kernels.gemv, or None for torch's operators."""
 
-    def __init__(self, weights: Weights, activation: tuple[str, Activation]) -> None:
+    def __init__(
+        self, weights: Weights, activation: tuple[str, Activation], sparsity: float = 0.0
+    ) -> None:
+        """`sparsity` is the share of the gates that are 0 if they are normally distributed."""
         self.product = Linear(weights)
         self.activation, self.activate = activation
+        self.deviations = NormalDist().inv_cdf(sparsity) if sparsity else None
+        """Above the mean of a token's gates, below which gates are 0 (Gemma 3n); None is all."""
+        if self.deviations is not None:
+            self.activation = ""
 
     @property
     def one_launch(self) -> bool:
@@ -67,6 +76,9 @@ class GateUp:
             out: Tensor = self.kernels.gated(both, self.activation)
             return out
         gate, up = both.chunk(2, -1)
+        if self.deviations is not None:
+            deviation, mean = torch.std_mean(gate, -1, keepdim=True, correction=0)
+            gate = functional.relu(gate - (mean + deviation * self.deviations))
         return self.activate(gate) * up
 
 
@@ -85,14 +97,16 @@ class Up:
 class MLP:
     def __init__(self, blueprint: Blueprint, at: str, multiplier: float = 1.0) -> None:
         """At the reference's module `at`; gated if that has a gate."""
-        activation = activation_of(blueprint.reference.get_submodule(at))
+        module: Any = blueprint.reference.get_submodule(at)
+        activation = activation_of(module)
+        sparsity = float(getattr(module, "activation_sparsity", 0.0))
         gate, both, up, down = (
             blueprint.first(at, names) for names in (GATE, GATE_AND_UP, UP, DOWN)
         )
         self.up: GateUp | Up
         if gate or both:
             weights = stored(blueprint, both) if both else stored(blueprint, gate, up)
-            self.up = GateUp(weights, activation)
+            self.up = GateUp(weights, activation, sparsity)
         else:
             self.up = Up(stored(blueprint, up), activation[1])
         self.down = Linear(stored(blueprint, down), multiplier)

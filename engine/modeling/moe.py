@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from engine.modeling import norms
 from engine.modeling.blocks import InBlocks, Part
 from engine.modeling.blueprint import Blueprint, PlaceInBlocks
 from engine.modeling.config import RouterConfig
@@ -85,6 +86,27 @@ class Router:
         used = best.topk(config.groups_used, -1, sorted=False).indices
         mask = torch.zeros_like(best, dtype=torch.bool).scatter_(1, used, value=True)
         return mask[:, :, None].expand_as(grouped).reshape(ranked.shape)
+
+
+class ScaledRouter:
+    """Gemma 4's: of x without its magnitude, each dimension and each expert's result scaled."""
+
+    def __init__(self, blueprint: Blueprint, at: str, config: RouterConfig, epsilon: float) -> None:
+        self.config = config
+        self.epsilon = epsilon
+        self.linear = Linear(dense(blueprint, f"{at}.proj"))
+        self.scale = blueprint.tensor(f"{at}.scale", self, "scale")
+        """[hidden size]."""
+        self.of_experts = blueprint.tensor(f"{at}.per_expert_scale", self, "of_experts")
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """As Router."""
+        normed = functional.rms_norm(x, x.shape[-1:], eps=self.epsilon)
+        logits = self.linear(normed * self.scale * x.shape[-1] ** -0.5)
+        scores = logits.float().softmax(-1)
+        weights, experts = scores.topk(self.config.active, -1)
+        weights = weights / weights.sum(-1, keepdim=True)
+        return experts, weights * self.of_experts[experts]
 
 
 class Stack:
@@ -237,3 +259,29 @@ class Mixture:
         if residual is None:
             return out * self.multiplier if self.multiplier != 1.0 else out
         return torch.add(residual, out, alpha=self.multiplier)
+
+
+class MLPBesideExperts:
+    """Gemma 4's mixture: norm(MLP(before(x))) + norm(experts(norm(x))), by a router that sees x."""
+
+    def __init__(self, blueprint: Blueprint, at: str, config: RouterConfig) -> None:
+        """At the reference's layer `at`."""
+        if config.epsilon is None:
+            raise ValueError("its router has a norm")
+        self.mlp = MLP(blueprint, f"{at}.mlp")
+        self.router = ScaledRouter(blueprint, f"{at}.router", config, config.epsilon)
+        self.experts = Experts(blueprint, f"{at}.experts")
+        if not 0 < config.active <= self.experts.count:
+            raise ValueError(f"{config.active} of {self.experts.count} experts")
+        self.after_mlp = norms.of(blueprint, f"{at}.post_feedforward_layernorm_1")
+        self.before_experts = norms.of(blueprint, f"{at}.pre_feedforward_layernorm_2")
+        self.after_experts = norms.of(blueprint, f"{at}.post_feedforward_layernorm_2")
+
+    def __call__(
+        self, x: Tensor, norm: AnyNorm | None = None, residual: Tensor | None = None
+    ) -> Tensor:
+        """x and residual [tokens, hidden size]; `norm` is of the MLP's input."""
+        of_mlp = self.after_mlp(self.mlp(x, norm=norm))
+        of_experts = self.experts(self.before_experts(x), *self.router(x))
+        out = self.after_experts(of_experts, residual=of_mlp)
+        return out if residual is None else residual + out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import torch
 from torch import Tensor
@@ -11,6 +11,9 @@ from torch.nn import functional
 
 from engine.kernels.prologue import Norm
 from engine.modeling.blueprint import Blueprint, meta
+
+OFFSET: Final = ("GemmaRMSNorm", "Gemma2RMSNorm", "Gemma3RMSNorm")
+"""transformers' classes that multiply by weight + 1. Those of Gemma 3n and 4 do not."""
 
 
 class RMSNorm(Norm):
@@ -82,7 +85,7 @@ def of(blueprint: Blueprint, name: str, order: Tensor | None = None) -> AnyNorm:
     kind = type(module).__name__
     weight = f"{name}.weight"
     if "RMSNorm" in kind:
-        offset = 1.0 if kind.startswith("Gemma") else 0.0
+        offset = 1.0 if kind in OFFSET else 0.0
         made = RMSNorm(meta(*blueprint.shape(weight)), _epsilon(module), offset)
         blueprint.put(weight, made, "weight", order=order)
         return made

@@ -6,13 +6,20 @@ as a value stands in the tables here, by `model_type`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from engine.attention.latent import Latent
-from engine.modeling.config import AttentionConfig, LayerConfig, ModelConfig, RouterConfig
+from engine.modeling.config import (
+    AltUpConfig,
+    AttentionConfig,
+    LayerConfig,
+    ModelConfig,
+    RouterConfig,
+)
 from engine.modeling.rope import LongRope, Rotary, Sets
 
 PAIRS: Final = ("cohere", "cohere2", "deepseek_v2", "ernie4_5", "glm", "glm4", "helium")
@@ -44,6 +51,23 @@ def model_config(reference: Any, dtype: torch.dtype) -> ModelConfig:
         embedding_scale=scale or float(getattr(config, "embedding_multiplier", 1.0)),
         logit_scale=_logit_scale(config),
         logit_softcap=float(getattr(config, "final_logit_softcapping", None) or 0.0),
+        per_layer_scale=_per_layer_scale(reference.model, dtype),
+        altup=altup_config(config),
+    )
+
+
+def _per_layer_scale(model: Any, dtype: torch.dtype) -> float:
+    """Rounded as the weights are."""
+    table = getattr(model, "embed_tokens_per_layer", None)
+    return 0.0 if table is None else float(torch.tensor(table.scalar_embed_scale, dtype=dtype))
+
+
+def altup_config(config: Any) -> AltUpConfig | None:
+    streams = getattr(config, "altup_num_inputs", None)
+    if streams is None:
+        return None
+    return AltUpConfig(
+        int(streams), int(config.altup_active_idx), scaled=bool(config.altup_correct_scale)
     )
 
 
@@ -79,9 +103,13 @@ def attention_config(config: Any, module: Any, index: int) -> AttentionConfig:
             latent=Latent(int(module.kv_lora_rank), rotated, int(module.v_head_dim)),
         )
     size = int(module.head_dim)
+    modes = getattr(config, "kv_sharing_modes", None)
+    """Of families whose layers may differ in their heads, and share keys and values."""
+    kv_heads = heads // int(module.num_key_value_groups) if modes else config.num_key_value_heads
+    values = getattr(module, "v_norm", None)
     return AttentionConfig(
         **common,
-        kv_heads=int(config.num_key_value_heads),
+        kv_heads=int(kv_heads),
         head_size=size,
         window=_window(config, module, index),
         softcap=float(getattr(module, "attn_logit_softcapping", None) or 0.0),
@@ -89,7 +117,18 @@ def attention_config(config: Any, module: Any, index: int) -> AttentionConfig:
         norms_rotated=config.model_type in NORMS_ROTATED,
         sinks=hasattr(module, "sinks"),
         clip=float(getattr(config, "clip_qkv", None) or 0.0),
+        source=_source(config, modes, index) if modes else None,
+        keys_as_values=bool(modes) and getattr(module, "v_proj", module) is None,
+        value_epsilon=None if values is None else float(values.eps),
     )
+
+
+def _source(config: Any, modes: Sequence[str | None], index: int) -> int | None:
+    """The layer of the same kind whose keys and values this one reads; None for its own."""
+    if modes[index] != "reuse":
+        return None
+    kinds = config.layer_types
+    return next(i for i, m in enumerate(modes) if m == "store" and kinds[i] == kinds[index])
 
 
 def _window(config: Any, module: Any, index: int) -> int:
@@ -125,6 +164,11 @@ def _rotated_size(config: Any, head_size: int) -> int:
 
 def router_config(config: Any, layer: Any) -> RouterConfig | None:
     """None for a layer without experts."""
+    if getattr(layer, "enable_moe_block", False):
+        router = layer.router
+        return RouterConfig(
+            int(config.top_k_experts), "softmax", normalised=True, epsilon=float(router.eps)
+        )
     block = getattr(layer, "block_sparse_moe", None) or layer.mlp
     if not hasattr(block, "experts"):
         return None

@@ -53,6 +53,32 @@ MLA: dict[str, Any] = {
     "routed_scaling_factor": 1.5,
     "rope_parameters": YARN | {"mscale": 0.707, "mscale_all_dim": 0.707},
 }
+PER_LAYER: dict[str, Any] = {
+    "head_dim": 256,
+    "sliding_window": WINDOW,
+    "layer_types": SLIDING,
+    "num_kv_shared_layers": 2,
+    "hidden_size_per_layer_input": 16,
+    "vocab_size_per_layer_input": len(tiny.VOCABULARY),
+    "tie_word_embeddings": True,
+    "final_logit_softcapping": 30.0,
+}
+"""Gemma 3n's, and of Gemma 4's the smaller ones'."""
+GEMMA_4: dict[str, Any] = {
+    "head_dim": 256,
+    "global_head_dim": 512,
+    "sliding_window": WINDOW,
+    "layer_types": SLIDING,
+    "hidden_size_per_layer_input": 0,
+    "tie_word_embeddings": True,
+    "final_logit_softcapping": 30.0,
+    "initializer_range": 0.08,
+}
+KEYS_AS_VALUES: dict[str, Any] = {
+    "attention_k_eq_v": True,
+    "num_global_key_value_heads": 1,
+    "use_bidirectional_attention": "vision",
+}
 EXPERTS: dict[str, Any] = {"num_experts_per_tok": 2, "moe_intermediate_size": 32}
 FACTORS = {"short_factor": [1.0 + i / 40 for i in range(48)]}
 FACTORS |= {"long_factor": [1.5 + i / 8 for i in range(48)]}
@@ -103,6 +129,19 @@ MODELS: dict[str, Model] = {
     "gemma3": Model(
         "gemma3_text",
         {"head_dim": 256, "sliding_window": WINDOW, "layer_types": SLIDING},
+    ),
+    "gemma3n": Model(
+        "gemma3n_text", PER_LAYER | {"activation_sparsity_pattern": [0.95, 0.95, 0.0, 0.0]}
+    ),
+    "gemma4-e4b": Model("gemma4_text", GEMMA_4 | PER_LAYER),
+    "gemma4-e2b": Model("gemma4_text", GEMMA_4 | PER_LAYER | {"use_double_wide_mlp": True}),
+    "gemma4-31b": Model("gemma4_text", GEMMA_4 | KEYS_AS_VALUES),
+    "gemma4-26b": Model(
+        "gemma4_text",
+        GEMMA_4
+        | KEYS_AS_VALUES
+        | {"enable_moe_block": True, "num_experts": 8, "top_k_experts": 2}
+        | {"moe_intermediate_size": 32},
     ),
     "mistral": Model("mistral", {"head_dim": 128, "sliding_window": WINDOW}),
     "ministral": Model(

@@ -147,7 +147,7 @@ def ask(session: Session, messages: Sequence[Message], sampling: Sampling) -> tu
 def test_cache_is_as_long_as_the_models_context_at_most(session: Session) -> None:
     opened = session._opened()
     assert opened.runner.cache.capacity <= min(8192, opened.shape.context_length)
-    assert opened.shape.layers == opened.checkpoint.config.num_hidden_layers
+    assert len(opened.shape.layers) == opened.checkpoint.config.num_hidden_layers
 
 
 # ---------------------------------------------------------------------------- a long conversation
