@@ -26,6 +26,8 @@ from tests.engine import tiny
 
 Named: TypeAlias = Iterator[tuple[str, Tensor]]
 EXPERT = re.compile(r"(?P<before>.+\.experts)\.(?P<number>\d+)\.(?P<after>\w+\.weight)")
+ALTUP = re.compile(r"(?P<before>model\.altup_\w+)\.(?P<number>\d+)\.(?P<after>weight)")
+TOP = ("blk.", "token_embd", "output", "rope_f", "per_layer", "altup_")
 HEAD_NORM = re.compile(r"(?P<before>.+_layernorm)\.norms\.(?P<number>\d+)\.(?P<after>weight)")
 
 
@@ -83,7 +85,7 @@ def write(
     names = gguf.get_tensor_name_map(architecture, blocks)
     for name, tensor in _written(made, conversion, options):
         known = names.get_name(name, try_suffixes=(".weight", ".bias")) or name
-        assert known.startswith(("blk.", "token_embd", "output", "rope_f")), name
+        assert known.startswith(TOP), name
         data = np.ascontiguousarray(tensor.float().numpy())
         kind = gguf.GGMLQuantizationType[type_of(known)]
         if data.ndim < 2 or data.shape[-1] % gguf.GGML_QUANT_SIZES[kind][0]:
@@ -108,7 +110,7 @@ def published(made: Any) -> dict[str, Tensor]:
 
 def _written(made: Any, conversion: Conversion, options: Options) -> Named:
     config = made.config
-    tensors = _stacked(published(made), HEAD_NORM)
+    tensors = _stacked(_stacked(published(made), HEAD_NORM), ALTUP)
     if options.stack_experts:
         tensors = _stacked(tensors, EXPERT)
     for name, tensor in tensors.items():
@@ -237,6 +239,51 @@ def window_pattern(writer: Any, config: Any) -> None:
     if config.sliding_window is not None:
         kinds = [kind == "sliding_attention" for kind in config.layer_types]
         writer.add_sliding_window_pattern(kinds)
+
+
+def _per_layer(writer: Any, config: Any) -> None:
+    """What Gemma 3n and 4 share. add_sliding_window and the final softcap are Gemma3Model's."""
+    writer.add_sliding_window(config.sliding_window)
+    writer.add_final_logit_softcapping(config.final_logit_softcapping)
+    writer.add_shared_kv_layers(config.num_kv_shared_layers)
+    writer.add_embedding_length_per_layer_input(config.hidden_size_per_layer_input)
+    window_pattern(writer, config)
+
+
+def gemma_3n(writer: Any, config: Any) -> None:
+    _per_layer(writer, config)
+    writer.add_altup_active_idx(config.altup_active_idx)
+    writer.add_altup_num_inputs(config.altup_num_inputs)
+    shares = torch.tensor(config.activation_sparsity_pattern)
+    writer.add_activation_sparsity_scale(torch.special.ndtri(shares).tolist())
+
+
+def gemma_4(writer: Any, config: Any, _: Options) -> None:
+    """Gemma4Model.set_gguf_parameters, which corrects what TextModel's writes."""
+    windowed = [kind == "sliding_attention" for kind in config.layer_types]
+    of_all, of_window = (config.per_layer_config[windowed.index(w)] for w in (False, True))
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_key_length(of_all.head_dim)
+    writer.add_value_length(of_all.head_dim)
+    writer.add_key_length_swa(of_window.head_dim)
+    writer.add_value_length_swa(of_window.head_dim)
+    writer.add_rope_dimension_count(of_all.head_dim)
+    writer.add_rope_dimension_count_swa(of_window.head_dim)
+    writer.add_rope_freq_base(config.rope_parameters["full_attention"]["rope_theta"])
+    writer.add_rope_freq_base_swa(config.rope_parameters["sliding_attention"]["rope_theta"])
+    counts = [(of_window if w else of_all).num_key_value_heads for w in windowed]
+    writer.add_head_count_kv(counts if len(set(counts)) > 1 else counts[0])
+    size, first = config.intermediate_size, len(windowed) - config.num_kv_shared_layers
+    widths = [size * (2 if i >= first else 1) for i in range(len(windowed))]
+    writer.add_feed_forward_length(widths if config.use_double_wide_mlp else size)
+    if config.enable_moe_block:
+        writer.add_expert_count(config.num_experts)
+        writer.add_expert_used_count(config.top_k_experts)
+        writer.add_expert_feed_forward_length(config.moe_intermediate_size)
+    _per_layer(writer, config)
 
 
 def softcaps(writer: Any, config: Any) -> None:
@@ -439,6 +486,26 @@ def gpt_oss(name: str, tensor: Tensor, *_: Any) -> Named:
         yield name.replace("gate_up_proj", part), tensor_of[:, begin::2]
 
 
+def matrices_stacked(name: str, tensor: Tensor, *_: Any) -> Named:
+    """Gemma 3n's `..._scale` is a weight's name in GGUF."""
+    yield (f"{name}.weight" if name.endswith("_scale") else name), tensor
+
+
+def gemma_4_scales(name: str, tensor: Tensor, *_: Any) -> Named:
+    layer = name.split(".")[2]
+    if name.endswith("router.scale"):
+        yield f"blk.{layer}.ffn_gate_inp.scale", tensor
+    elif name.endswith("router.proj.weight"):
+        yield f"blk.{layer}.ffn_gate_inp.weight", tensor
+    elif name.endswith("per_expert_scale"):
+        yield f"blk.{layer}.ffn_down_exps.scale", tensor
+    elif ".experts." in name:
+        part = "gate_up" if "gate_up" in name else "down"
+        yield f"blk.{layer}.ffn_{part}_exps.weight", tensor
+    else:
+        yield (f"{name}.weight" if name.endswith("layer_scalar") else name), tensor
+
+
 def one_expert_each(name: str, tensor: Tensor, _: Any, options: Options) -> Named:
     found = EXPERT.fullmatch(name)
     if options.stack_experts or not found:
@@ -456,6 +523,11 @@ def _rope_factors(config: Any) -> Iterator[tuple[str, list[float]]]:
         yield "rope_factors_short.weight", rope["short_factor"]
     if rope.get("rope_type") == "llama3":
         yield "rope_freqs.weight", tiny.rope_factors(rope, head_size(config))
+    whole = rope.get("full_attention", {})
+    if whole.get("rope_type") == "proportional":
+        half = config.per_layer_config["full_attention"].head_dim // 2
+        rotated = int(half * whole["partial_rotary_factor"])
+        yield "rope_freqs.weight", [1.0] * rotated + [1e30] * (half - rotated)
 
 
 LLAMA = Conversion("llama", and_then(all_rotated), permute=True)
@@ -468,6 +540,8 @@ CONVERSIONS: dict[str, Conversion] = {
     "gemma": Conversion("gemma", base_sizes, norms_plus_one),
     "gemma2": Conversion("gemma2", and_then(window, softcaps), norms_plus_one),
     "gemma3_text": Conversion("gemma3", and_then(window, window_pattern), norms_plus_one),
+    "gemma3n_text": Conversion("gemma3n", and_then(gemma_3n), matrices_stacked),
+    "gemma4_text": Conversion("gemma4", gemma_4, gemma_4_scales),
     "qwen2": Conversion("qwen2", base_sizes),
     "qwen2_moe": Conversion("qwen2moe", and_then(expert_sizes)),
     "qwen3": Conversion("qwen3", base_sizes),

@@ -19,6 +19,8 @@ REQUIRED: Final = {
     "num_attention_heads": "attention.head_count",
     "max_position_embeddings": "context_length",
 }
+DIFFERING: Final = ("intermediate_size",)
+"""Of the required sizes, what a family's layers may differ in."""
 LINEAR: Final = (None, "linear")
 """llama.cpp takes a factor without a word on its use for linear."""
 UNSCALED: Final = "none"
@@ -82,14 +84,17 @@ one must not be run as if it were not there. gguf.constants.Keys."""
 def settings(header: GGUFHeader, row: GGUF) -> Config:
     """Raises CheckpointError when a size is missing or nonsense, UnsupportedError for settings that
     this family does not have in transformers."""
-    found: Config = {name: size(header, key) for name, key in REQUIRED.items()}
+    required = {k: v for k, v in REQUIRED.items() if not (row.layers_differ and k in DIFFERING)}
+    found: Config = {name: size(header, key) for name, key in required.items()}
     found["num_hidden_layers"] = _layers(header, found["num_hidden_layers"])
     check(header, row)
-    found["num_key_value_heads"] = _key_value_heads(header, found)
+    if not row.layers_differ:
+        found["num_key_value_heads"] = _key_value_heads(header, found)
     found["vocab_size"] = embedding_rows(header)
     found["tie_word_embeddings"] = "output.weight" not in header.tensors
     found |= {name: _needed(header, key) for name, key in row.needs.items()}
     found |= {name: value for name, key in row.takes.items() if (value := header.number(key))}
+    found |= {name: int(header.number(key) or 0) for name, key in row.also.items()}
     found |= {name: _holds(header, tensor) for name, tensor in row.flags.items()}
     found |= _sizes_of_tensors(header, row)
     found |= row.heads(header, found)
@@ -227,13 +232,23 @@ def _rope_parameters(header: GGUFHeader, row: GGUF, found: Config) -> Config:
     if not row.two_ropes:
         return rope | _scaling(header, row, found)
     local = header.number("rope.freq_base_swa") or row.window_theta or theta
-    scaled = rope | _scaling(header, row, found)
+    scaled = rope | (_proportional(header) if row.proportional else _scaling(header, row, found))
     return {"full_attention": scaled, "sliding_attention": rope | {"rope_theta": local}}
+
+
+def _proportional(header: GGUFHeader) -> Config:
+    """The share of a head's frequencies that are not divided away."""
+    from engine.loading.gguf.weights import ROPE_FACTORS, values  # as in `_longrope`
+
+    if ROPE_FACTORS not in header.tensors:
+        return {}
+    share = float((values(header, ROPE_FACTORS) == 1).mean())
+    return {"rope_type": "proportional", "partial_rotary_factor": share}
 
 
 def _partial(header: GGUFHeader, row: GGUF, found: Config) -> Config:
     key = "rope.dimension_count"
-    head = int(found["head_dim"])
+    head = int(found.get("global_head_dim") or found["head_dim"])
     rotated = size(header, key) if header.number(key) is not None else head
     if row.partial_rotary:
         return {"partial_rotary_factor": rotated / head}

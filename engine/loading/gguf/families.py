@@ -6,9 +6,11 @@ file means where it says nothing. Imports neither torch nor transformers: the ca
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from engine.errors import CheckpointError, UnsupportedError
@@ -185,6 +187,57 @@ def _gemma_2_and_3(header: GGUFHeader, found: Config) -> Config:
     return sizes | {"query_pre_attn_scalar": sizes["head_dim"]}
 
 
+def _per_layer(header: GGUFHeader, _: Config) -> Config:
+    """What Gemma 3n and the smaller Gemma 4 have for each layer. llama.cpp pads the table."""
+    table = header.tensors.get("per_layer_token_embd.weight")
+    if table is None:
+        return {"hidden_size_per_layer_input": 0}
+    return {
+        "hidden_size_per_layer_input": size(header, "embedding_length_per_layer_input"),
+        "vocab_size_per_layer_input": table.shape[0],
+    }
+
+
+def _gemma_3n(header: GGUFHeader, found: Config) -> Config:
+    key = f"{header.architecture}.activation_sparsity_scale"
+    deviations = [float(value) for value in header.items(key)]
+    shares = [NormalDist().cdf(d) if math.isfinite(d) else 0.0 for d in deviations]
+    sizes = _gemma(header, found) | _per_layer(header, found)
+    return sizes | {"activation_sparsity_pattern": shares or None}
+
+
+def _gemma_4(header: GGUFHeader, found: Config) -> Config:
+    """Layers without a window have heads of their own, and no values of their own in some models;
+    those that read another's keys may have a wider MLP."""
+    of_all = size(header, "attention.key_length")
+    windowed = header.number("attention.key_length_swa")
+    widths = by_layer(header, "feed_forward_length")
+    pattern = header.items(f"{header.architecture}.attention.sliding_window_pattern")
+    counts = by_layer(header, "attention.head_count_kv")
+    kinds = dict(zip(map(bool, pattern), counts, strict=False)) if len(counts) > 1 else {}
+    keys = [name for name in header.tensors if name.endswith(".attn_k.weight")]
+    return _per_layer(header, found) | {
+        "head_dim": size(header, "attention.key_length_swa") if windowed else of_all,
+        "global_head_dim": of_all,
+        "intermediate_size": widths[0],
+        "use_double_wide_mlp": widths[-1] == 2 * widths[0],
+        "num_key_value_heads": kinds.get(True, counts[0]),
+        "num_global_key_value_heads": kinds.get(False, counts[0]),
+        "attention_k_eq_v": any(k.replace("_k.", "_v.") not in header.tensors for k in keys),
+    }
+
+
+def by_layer(header: GGUFHeader, key: str) -> list[int]:
+    """A size that may be said once or for each layer. Raises CheckpointError for what is none."""
+    value = header.metadata.get(f"{header.architecture}.{key}")
+    found: list[int] = []
+    for one in value if isinstance(value, tuple) and value else (value,):
+        if isinstance(one, bool) or not isinstance(one, int) or not 0 < one < 2**31:
+            raise without(header, key, one)
+        found.append(one)
+    return found
+
+
 def _granite(header: GGUFHeader, found: Config) -> Config:
     """Granite 4 has models without positions, which its conversions tell by this switch."""
     if header.metadata.get(f"{header.architecture}.rope.scaling.finetuned", True) is False:
@@ -267,7 +320,7 @@ class GGUF:
     one without, which is for weight and bias."""
     told_by: Told = any_file
     """Of the rows of an architecture the first whose sign is there."""
-    top: Mapping[str, str] = field(default_factory=lambda: TOP)
+    top: Names = field(default_factory=lambda: TOP)
     norm_offset: float = 0.0
     """GGUF stores norms with 1 added, transformers without."""
     rotary_pairs: bool = False
@@ -281,12 +334,21 @@ class GGUF:
     """Setting -> GGUF's key, which must be there."""
     takes: Config = field(default_factory=dict)
     """Setting -> GGUF's key, where it is said."""
+    also: Mapping[str, str] = field(default_factory=dict)
+    """Setting -> GGUF's key of a count; 0 if it is unsaid."""
     flags: Mapping[str, str] = field(default_factory=dict)
     """Setting -> the tensor in the first block that makes it true."""
     sizes: Mapping[str, str] = field(default_factory=dict)
     """Setting -> the tensor, in the first block that has one, whose last dimension it is."""
     gating: tuple[int, ...] = SOFTMAX
     """Values of expert_gating_func that this family has."""
+    understands: tuple[str, ...] = ()
+    """GGUF's keys that `heads` reads."""
+    layers_differ: bool = False
+    """Sizes may be lists, of which `heads` makes settings."""
+    proportional: bool = False
+    """Layers without a window rotate the first part of a head's frequencies alone, which the
+    factors of rope_freqs tell."""
     windows: bool = False
     """Which layers have a window may be said by layer."""
     two_ropes: bool = False
@@ -310,7 +372,8 @@ class GGUF:
 
     def reads(self) -> set[str]:
         """GGUF's keys that this row understands, beside those that all do."""
-        return {*self.needs.values(), *self.takes.values(), *self.rope_takes.values()}
+        said = (self.needs, self.takes, self.rope_takes, self.also)
+        return {*self.understands, *(key for keys in said for key in keys.values())}
 
 
 _QKV: Final = {
@@ -333,6 +396,16 @@ _POST_NORM: Final = _BODY | {"post_attention_norm": "post_attention_layernorm"}
 _FOUR_NORMS: Final = _POST_NORM | {
     "ffn_norm": "pre_feedforward_layernorm",
     "post_ffw_norm": "post_feedforward_layernorm",
+}
+_PER_LAYER: Final = {
+    "inp_gate": "per_layer_input_gate",
+    "proj": "per_layer_projection",
+    "post_norm": "post_per_layer_input_norm",
+}
+_PER_LAYER_TOP: Final = TOP | {
+    "per_layer_token_embd": "model.embed_tokens_per_layer",
+    "per_layer_model_proj": "model.per_layer_model_projection",
+    "per_layer_proj_norm": "model.per_layer_projection_norm",
 }
 _QK: Final = {"attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm"}
 _NORMS_AFTER: Final[Names] = {
@@ -397,6 +470,34 @@ _GPT_OSS: Final[Names] = {
     "ffn_up_exps.bias": Part("mlp.experts.gate_up_proj_bias", odd),
     "ffn_down_exps.weight": Part("mlp.experts.down_proj", transposed),
     "ffn_down_exps.bias": Part("mlp.experts.down_proj_bias"),
+}
+
+_GEMMA_3N: Final[Names] = {
+    **_FOUR_NORMS,
+    **_QK,
+    **_PER_LAYER,
+    "altup_correct_coef": "altup.correction_coefs",
+    "altup_correct_scale.weight": Part("altup.correct_output_scale"),
+    "altup_predict_coef": "altup.prediction_coefs",
+    "altup_router": "altup.modality_router",
+    "altup_router_norm": "altup.router_norm",
+    "laurel_l": "laurel.linear_left",
+    "laurel_r": "laurel.linear_right",
+    "laurel_post_norm": "laurel.post_laurel_norm",
+}
+_GEMMA_4: Final[Names] = {
+    **_FOUR_NORMS,
+    **_QK,
+    **_PER_LAYER,
+    "layer_output_scale.weight": Part("layer_scalar"),
+    "ffn_gate_inp.scale": Part("router.scale"),
+    "ffn_gate_inp": "router.proj",
+    "ffn_gate_up_exps.weight": Part("experts.gate_up_proj"),
+    "ffn_down_exps.weight": Part("experts.down_proj"),
+    "ffn_down_exps.scale": Part("router.per_expert_scale"),
+    "post_ffw_norm_1": "post_feedforward_layernorm_1",
+    "pre_ffw_norm_2": "pre_feedforward_layernorm_2",
+    "post_ffw_norm_2": "post_feedforward_layernorm_2",
 }
 
 _GEMMA: Final = {"hidden_activation": "gelu_pytorch_tanh"}
@@ -480,6 +581,52 @@ GGUFS: Final = (
         norm_offset=1.0,
         heads=_gemma_2_and_3,
         takes=WINDOW | _SOFTCAPS,
+        windows=True,
+        two_ropes=True,
+        window_theta=1e4,
+        defaults=_GEMMA,
+    ),
+    GGUF(
+        "gemma3n",
+        "gemma3n_text",
+        _GEMMA_3N,
+        top=_PER_LAYER_TOP
+        | {
+            "altup_proj": Rows("model.altup_projections.{}.weight"),
+            "altup_unembd_proj": Rows("model.altup_unembed_projections.{}.weight"),
+        },
+        heads=_gemma_3n,
+        takes=WINDOW
+        | {
+            "altup_num_inputs": "altup.num_inputs",
+            "altup_active_idx": "altup.active_idx",
+            "final_logit_softcapping": "final_logit_softcapping",
+        },
+        also={"num_kv_shared_layers": "attention.shared_kv_layers"},
+        sizes={"laurel_rank": "laurel_r.weight"},
+        windows=True,
+        two_ropes=True,
+        window_theta=1e4,
+        defaults=_GEMMA,
+    ),
+    GGUF(
+        "gemma4",
+        "gemma4_text",
+        _GEMMA_4,
+        top=_PER_LAYER_TOP,
+        heads=_gemma_4,
+        understands=("attention.key_length_swa", "rope.dimension_count_swa"),
+        layers_differ=True,
+        proportional=True,
+        takes=WINDOW
+        | {
+            "final_logit_softcapping": "final_logit_softcapping",
+            "num_experts": "expert_count",
+            "top_k_experts": "expert_used_count",
+        },
+        also={"num_kv_shared_layers": "attention.shared_kv_layers"},
+        flags={"enable_moe_block": "ffn_gate_inp.weight"},
+        sizes=_EXPERT_SIZE,
         windows=True,
         two_ropes=True,
         window_theta=1e4,

@@ -76,7 +76,8 @@ def load(
         assembled = filled({name: form for name, form in forms.items() if form not in wrong})
     if assembled.left_out:
         raise CheckpointError(f"This model has a weight too many: {shown(assembled.left_out[0])}.")
-    _divide_frequencies(assembled.model, gguf_weights.rope_factors(header))
+    if not row.proportional:
+        _divide_frequencies(assembled.model, gguf_weights.rope_factors(header))
     return Checkpoint(
         model=assembled.model,
         rope=assembled.rope,

@@ -14,15 +14,16 @@ from engine.loading.sandbox.pretokenizers import PRE_TOKENIZERS, PreTokenizer
 
 BYTE_LEVEL: Final = "gpt2"
 SENTENCEPIECE: Final = "llama"
+GEMMA_4: Final = "gemma4"
+"""SentencePiece's pieces, with their merges."""
 MERGES: Final = "tokenizer.ggml.merges"
-KINDS: Final = (BYTE_LEVEL, SENTENCEPIECE)
+KINDS: Final = (BYTE_LEVEL, SENTENCEPIECE, GEMMA_4)
 """Values of `tokenizer.ggml.model` that can be read."""
 UNREADABLE: Final = {
     "bert": "WordPiece",
     "t5": "Unigram",
     "rwkv": "RWKV",
     "plamo2": "PLaMo 2",
-    "gemma4": "Gemma 4",
 }
 """What the other values stand for."""
 _UNNAMED: Final = "default"
@@ -88,12 +89,12 @@ def check(header: GGUFHeader) -> str:
         )
     if kind == BYTE_LEVEL:
         of(header)
-        if not header.count(MERGES):
-            raise CheckpointError(
-                f"{header.path.name} has a vocabulary without its merges ({MERGES}), and text "
-                "cannot be cut into its tokens without them.",
-                "Choose another file of this model.",
-            )
+    if kind != SENTENCEPIECE and not header.count(MERGES):
+        raise CheckpointError(
+            f"{header.path.name} has a vocabulary without its merges ({MERGES}), and text "
+            "cannot be cut into its tokens without them.",
+            "Choose another file of this model.",
+        )
     return kind
 
 
@@ -103,7 +104,6 @@ def begin_id(header: GGUFHeader) -> int | None:
     A vocabulary of SentencePiece that does not say otherwise has one. What the file says of an end
     (`add_eos_token`) is for training and embeddings: after a prompt comes the reply.
     """
-    sentencepiece = header.metadata.get("tokenizer.ggml.model") == SENTENCEPIECE
-    default = sentencepiece or of(header).begin
+    default = header.metadata.get("tokenizer.ggml.model") != BYTE_LEVEL or of(header).begin
     begin = token_id(header, "bos")
     return begin if flag(header, "tokenizer.ggml.add_bos_token", default=default) else None

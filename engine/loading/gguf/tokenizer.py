@@ -17,7 +17,7 @@ from engine.loading.gguf import config as gguf_config
 from engine.loading.gguf import pretokenizers as gguf_pretokenizers
 from engine.loading.gguf.config import ANGLED, VOCABULARY, embedding_rows, flag, token_id
 from engine.loading.gguf.header import GGUFHeader
-from engine.loading.gguf.pretokenizers import BYTE_LEVEL, SENTENCEPIECE
+from engine.loading.gguf.pretokenizers import BYTE_LEVEL, GEMMA_4, SENTENCEPIECE
 from engine.loading.sandbox import vocabulary
 from engine.loading.sandbox.vocabulary import (
     CONTROL,
@@ -97,6 +97,18 @@ def _byte_level(header: GGUFHeader, tokens: list[str]) -> Tokenizer:
         raise vocabulary.too_many_merges()
     written = map(str, header.items(gguf_pretokenizers.MERGES))
     return vocabulary.byte_level(vocabulary.ids_of(tokens), written, gguf_pretokenizers.of(header))
+
+
+def _gemma_4(header: GGUFHeader, tokens: list[str]) -> Tokenizer:
+    """llama.cpp cuts text at new lines first, which no token of Gemma's crosses."""
+    if header.count(gguf_pretokenizers.MERGES) > vocabulary.MAX_MERGES:
+        raise vocabulary.too_many_merges()
+    written = map(str, header.items(gguf_pretokenizers.MERGES))
+    unknown = token_id(header, "unknown")
+    spelled = tokens[unknown] if unknown is not None else None
+    made = vocabulary.merged_pieces(tokens, written, spelled)
+    vocabulary.set_spaces(made, gemma=True, prefix=False, once=False)
+    return made
 
 
 def _sentencepiece(header: GGUFHeader, tokens: list[str]) -> Tokenizer:
@@ -183,5 +195,6 @@ def _add_begin(made: Tokenizer, token: str, index: int) -> None:
 
 _BUILDERS: Final[dict[str, Builder]] = {
     BYTE_LEVEL: _byte_level,
+    GEMMA_4: _gemma_4,
     SENTENCEPIECE: _sentencepiece,
 }

@@ -40,11 +40,13 @@ PIECE_BYTES: Final = 1 << 23
 THREADS: Final = 2
 AHEAD: Final = 2
 """Tensors that are dequantised before they are taken; a large model would wait as float32."""
-_BLOCK: Final = re.compile(r"blk\.(\d+)\.([a-z_]+)(?:\.(\d+))?\.(weight|bias)")
+_BLOCK: Final = re.compile(r"blk\.(\d+)\.([a-z_]+(?:_\d)?)(?:\.(\d+))?\.(weight|bias|scale)")
 """Block, name, in old files the expert, and the suffix."""
 _STACK: Final = re.compile(r"(blk\.\d+)\.([a-z_]+)_exps\.weight")
 STACK: Final = 3
 """Dimensions of one: experts, rows, columns."""
+MOST_STACKED: Final = 16
+"""Matrices in one tensor outside of the blocks; Gemma 3n has three."""
 MOST_EXPERTS: Final = 1 << 12
 """As config_gate has it."""
 _TOP: Final = re.compile(r"([a-z_]+)\.(weight|bias)")
@@ -231,7 +233,10 @@ def places(info: TensorInfo, row: GGUF, config: Config) -> list[Place]:
     """Raises UnsupportedError for a tensor that this family does not have."""
     top = _TOP.fullmatch(info.name)
     if top and top[1] in row.top:
-        return [_place(f"{row.top[top[1]]}.{top[2]}", info.name, row, config)]
+        whole_model = row.top[top[1]]
+        if isinstance(whole_model, Rows):
+            return _rows(whole_model.name, info, MOST_STACKED)
+        return [_place(f"{whole_model}.{top[2]}", info.name, row, config)]
     block = _BLOCK.fullmatch(info.name)
     if not block:
         raise unknown(info)
@@ -246,12 +251,16 @@ def places(info: TensorInfo, row: GGUF, config: Config) -> list[Place]:
     if isinstance(target, str):
         return [_place(f"{prefix}{target}.{suffix}", info.name, row, config)]
     if isinstance(target, Rows):
-        if info.shape[0] > int(config["num_attention_heads"]):
-            raise CheckpointError(f"A weight of {info.shape[0]} rows has not as many heads.")
-        return [Place(prefix + target.name.format(i), rows=i) for i in range(info.shape[0])]
+        return _rows(prefix + target.name, info, int(config["num_attention_heads"]))
     view = _view(target, expert, config)
     keeps_rows = target.into is None or target.into in KEEPS_ROWS
     return [Place(prefix + target.name, view, shape=target.shape, whole_rows=keeps_rows)]
+
+
+def _rows(name: str, info: TensorInfo, most: int) -> list[Place]:
+    if info.shape[0] > most:
+        raise CheckpointError(f"A weight of {info.shape[0]} parts has more than the {most} it may.")
+    return [Place(name.format(i), rows=i) for i in range(info.shape[0])]
 
 
 def unknown(info: TensorInfo) -> UnsupportedError:

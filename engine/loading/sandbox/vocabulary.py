@@ -139,6 +139,17 @@ def sentencepiece(
     )
 
 
+def merged_pieces(tokens: list[str], written: Iterable[str], unknown: str | None) -> Tokenizer:
+    """BPE of SentencePiece whose merges are written, without what it does with spaces.
+
+    Of tokens of one spelling, of which Gemma 4's files have three pairs, the last is used, as by
+    llama.cpp; the other is no text.
+    """
+    ids = {token: index for index, token in enumerate(tokens)}
+    merges = _named_merges(ids, written)
+    return Tokenizer(models.BPE(ids, merges, unk_token=unknown, fuse_unk=True, byte_fallback=True))
+
+
 def _found_merges(
     tokens: list[str], ranks: list[float], reserved: Collection[int]
 ) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -182,7 +183,7 @@ def test_names_are_ggufs_own(row: GGUF) -> None:
     known = {name.removeprefix("blk.{bid}.") for name in tensors}
     known |= NEWER_NAMES | {"token_embd", "output_norm", "output"}
     written = {*row.names, *row.flags.values(), *row.sizes.values(), *row.top}
-    assert {name.removesuffix(".weight").removesuffix(".bias") for name in written} <= known
+    assert {re.sub(r"\.(weight|bias|scale)$", "", name) for name in written} <= known
 
 
 # ---------------------------------------------------------------------------- rows told apart

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tokenizers import Regex, pre_tokenizers
 from transformers import AutoTokenizer
@@ -30,6 +31,7 @@ from engine.loading.gguf import pretokenizers as gguf_pretokenizers
 from engine.loading.gguf import tokenizer as gguf_tokenizer
 from engine.loading.gguf.header import GGUFHeader
 from engine.loading.sandbox.pretokenizers import PRE_TOKENIZERS
+from engine.loading.sandbox.vocabulary import RESERVED, merged_pieces, merges
 from tests.engine import tiny
 
 SPACE = "\u2581"
@@ -329,6 +331,46 @@ def test_gemma_takes_user_defined_pieces_whole(gemma: tuple[Any, SentencePiece])
 def test_gemma_begins_every_text_with_bos(gemma: tuple[Any, SentencePiece]) -> None:
     ours, _ = gemma
     assert ours("word").input_ids[0] == ours.bos_token_id == 2
+
+
+@pytest.fixture(scope="module")
+def gemma_4(
+    gemma: tuple[Any, SentencePiece], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, Any]:
+    """Gemma 3's pieces as Gemma 4's files have them: no scores, but merges. Ours, and Gemma 3's."""
+    header = gguf_header.read(PACKAGED[1].file())
+    tokens = [str(token) for token in header.items("tokenizer.ggml.tokens")]
+    tokens = [t if t.strip(" ") else t.replace(" ", SPACE) for t in tokens]
+    kinds = [int(kind) for kind in header.items("tokenizer.ggml.token_type")]
+    never = [index for index, kind in enumerate(kinds) if kind in RESERVED]
+    ranks = [-float(index) for index in range(len(tokens))]
+    path = tmp_path_factory.mktemp("gemma4") / "x.gguf"
+    writer = tiny.gguf_writer(path, "gemma4")
+    writer.add_tokenizer_model("gemma4")
+    writer.add_token_list(tokens)
+    writer.add_token_types(kinds)
+    writer.add_token_merges([f"{a} {b}" for a, b in merges(tokens, ranks, never)])
+    writer.add_bos_token_id(2)
+    writer.add_unk_token_id(3)
+    writer.add_add_bos_token(value=True)
+    writer.add_tensor("token_embd.weight", np.zeros((len(tokens), 1), np.float32))
+    tiny.finish(writer)
+    return gguf_tokenizer.tokenizer(gguf_header.read(path)), gemma[0]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_gemma_4_cuts_text_by_its_merges_as_gemma_3_by_its_pieces(
+    text: str, gemma_4: tuple[Any, Any]
+) -> None:
+    ours, reference = gemma_4
+    ids = ours.encode(text).ids
+    assert ids == reference(text).input_ids
+    assert ours.decode(ids) == reference.decode(ids, skip_special_tokens=True)
+
+
+def test_of_tokens_of_one_spelling_gemma_4_uses_the_last(tmp_path: Path) -> None:
+    made = merged_pieces(["#", "a", "#"], [], None)
+    assert made.encode("#a").ids == [2, 1]
 
 
 def sentencepiece(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from engine.errors import CheckpointError, UnsupportedError
 from engine.loading.checkpoint import NO_TEMPLATE
 from tests.engine import tiny
+from tests.engine.family_models import MODELS
 from tests.engine.tiny import load
 
 
@@ -47,6 +50,33 @@ def test_gemma_3_inside_a_multimodal_folder(names: str, tmp_path: Path) -> None:
     found = load(folder)
     tiny.assert_close(tiny.logits(found.model), tiny.logits(made))
     assert found.architecture == "gemma3"
+
+
+PUBLISHED = {"gemma3n": "gemma3n", "gemma4-e2b": "gemma4", "gemma4-26b": "gemma4"}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_gemma_inside_a_multimodal_folder_as_it_is_published(name: str, tmp_path: Path) -> None:
+    """Keys and values of layers that read another's are in the files, and not used; sizes of layers
+    without a window stand beside the others."""
+    made = MODELS[name].make()
+    folder = tiny.write_multimodal(tmp_path / "tiny", made, "model.language_model.")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    of_layers = config["text_config"].pop("per_layer_config", {"1": {}})["1"]
+    published = {"head_dim": "global_head_dim", "num_key_value_heads": "num_global_key_value_heads"}
+    config["text_config"] |= {published[name]: value for name, value in of_layers.items()}
+    kind = PUBLISHED[name]
+    config |= {"model_type": kind}
+    config |= {"architectures": [f"{kind.capitalize()}ForConditionalGeneration"]}
+    tiny.write_json(folder / "config.json", config)
+    if made.config.num_kv_shared_layers:
+        tensors = load_file(folder / "model.safetensors")
+        for part in ("k_proj", "v_proj", "k_norm"):
+            tensors[f"model.language_model.layers.3.self_attn.{part}.weight"] = torch.ones(8, 8)
+        save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    found = load(folder)
+    tiny.assert_close(tiny.logits(found.model), tiny.logits(made))
+    assert found.notes == ()
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
