@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-import torch
-
 from engine.attention import choice, probe
 from engine.attention.choice import Choice, Requested, Shape
 from engine.attention.kernels import KERNELS
@@ -57,7 +55,7 @@ def for_token(facts: DeviceFacts, shape: Shape, requested: Requested, prompt: Ch
 def _objection(
     facts: DeviceFacts, shape: Shape, chosen: Choice, counts: tuple[int, ...]
 ) -> str | None:
-    device = torch.device(facts.kind)
+    device = facts.device
     try:
         error = max(probe.check(chosen.kernel, shape, device, tokens) for tokens in counts)
     except Exception as fault:  # no compiler, a wheel of another torch

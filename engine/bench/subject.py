@@ -151,4 +151,4 @@ def of_shape(name: str) -> Subject:
 
 def device_and_dtype() -> tuple[torch.device, torch.dtype]:
     here = facts.current()
-    return torch.device(here.kind), facts.native_dtype(here)
+    return here.device, facts.native_dtype(here)

@@ -27,15 +27,25 @@ class DeviceFacts:
     torch: str = ""
     triton: str = ""
     """Version of Triton, which Hearth's own kernels are written in; empty where there is none."""
+    index: int = 0
+    """Which of its kind."""
+
+    @property
+    def device(self) -> torch.device:
+        return (
+            torch.device(self.kind, self.index) if self.kind == "cuda" else torch.device(self.kind)
+        )
 
 
 def current() -> DeviceFacts:
-    """The facts of the device Hearth would use here: the first CUDA GPU, else MPS, else the CPU."""
+    """The device that Hearth uses here: torch's current CUDA GPU, else MPS, else the CPU."""
     if torch.cuda.is_available():
+        index = torch.cuda.current_device()
         return DeviceFacts(
             kind="cuda",
-            name=torch.cuda.get_device_name(0),
-            capability=torch.cuda.get_device_capability(0),
+            index=index,
+            name=torch.cuda.get_device_name(index),
+            capability=torch.cuda.get_device_capability(index),
             rocm=torch.version.hip is not None,
             flash_attn=flash_attn_version(),
             torch_flash=torch.backends.cuda.is_flash_attention_available(),

@@ -76,7 +76,7 @@ def opened(here: DeviceFacts, command: Load, progress: Callable[[str, int, int],
     OutOfMemoryError if the weights do not fit, or not with the context that is wanted;
     SettingError for one that the model does not have; what loading raises.
     """
-    device, dtype = torch.device(here.kind), dtype_of(here, command)
+    device, dtype = here.device, dtype_of(here, command)
     needs, free = needs_of(command, device, dtype), memory.free_bytes(device)
     memory_plan.check_weights(needs, free, here.name)
     model = memory.attempt(device, partial(_loaded, here, command, dtype, progress))
@@ -129,7 +129,7 @@ def _loaded(
     """Weights, and the kernels for them."""
     checkpoint = load(
         listing.resolve(command.model),
-        device=torch.device(here.kind),
+        device=here.device,
         dtype=dtype,
         progress=progress,
         rest=quantised_to(here, command),

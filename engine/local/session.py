@@ -89,7 +89,7 @@ class Session:
 
     def __init__(self) -> None:
         self._facts = facts.current()
-        self._device = torch.device(self._facts.kind)
+        self._device = self._facts.device
         self._open: Open | None = None
         self._weights = Weights()
         self._written: list[Written] = []
