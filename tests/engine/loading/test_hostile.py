@@ -234,7 +234,10 @@ def test_values_in_values_in_values(depth: int, brackets: str, folder: Path) -> 
     nested = opening * depth + "1" + brackets[1] * depth
     text = (folder / "config.json").read_text("utf-8").rstrip().removesuffix("}")
     (folder / "config.json").write_text(f'{text}, "rope_parameters": {nested}}}', "utf-8")
-    refusal(folder)
+    why = refusal(folder)
+    assert re.search(
+        r"config.json( of tiny)? (has too much in it|is damaged: it is|is too large)", why
+    )
 
 
 # ---------------------------------------------------------------------------- tokenizer.json
@@ -680,7 +683,7 @@ def test_a_shard_that_the_index_does_not_name_is_missed(shards: list[Path]) -> N
 
 def test_a_shard_that_is_another_models(shards: list[Path], original: Path) -> None:
     shutil.copy(original / "model.safetensors", shards[0])
-    refusal(shards[0].parent)
+    assert "This model has a weight twice: model.layers" in refusal(shards[0].parent)
 
 
 def test_a_shard_that_is_cut_off(shards: list[Path]) -> None:

@@ -192,7 +192,8 @@ NO_SENSE = r"which cannot be|does not describe a model|make no sense together|is
 
 def test_text_that_cannot_be_encoded_stays_a_sentence(folder: Path) -> None:
     edit_json(folder / "config.json", model_type="\ud800", architectures=None)
-    refusal(folder, UnsupportedError).encode()
+    said = refusal(folder, UnsupportedError)
+    assert said == "Its architecture is \\ud800, which Hearth cannot run."
 
 
 def test_quantised_folder(folder: Path) -> None:
