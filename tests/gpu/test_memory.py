@@ -53,18 +53,44 @@ ROOM = 300 * MB
 """For weights, cuBLAS and a context of 4,096 tokens (134 MB), not for one of 8,192."""
 
 
+SMALL = 1 << 20
+"""Bytes up to which torch takes memory from a pool of its own."""
+filling: list[torch.Tensor] = []
+"""What fills torch's gaps while its memory is capped."""
+
+
 @contextmanager
 def capped(extra: int) -> Iterator[None]:
-    """torch gets `extra` bytes more than what it cannot do without now."""
+    """torch gets `extra` bytes more than what it cannot do without now.
+
+    Tests that ran before may have left gaps between blocks that are still held, which belong to
+    torch and cannot be given back: what is to run out of memory would fit there.
+    """
     gc.collect()
     torch.cuda.synchronize()
     torch.cuda.empty_cache()
+    filling.extend(torch.empty(size, dtype=torch.uint8, device=CUDA) for size in gaps())
     total = torch.cuda.mem_get_info()[1]
     torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + extra) / total)
     try:
         yield
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
+        filling.clear()
+
+
+def gaps() -> list[int]:
+    """Bytes of each free block that the current stream could be given, the largest first."""
+    stream = torch.cuda.current_stream().cuda_stream
+    segments = torch.cuda.memory_snapshot()
+    blocks = [
+        block
+        for segment in segments
+        if segment["stream"] == stream and tuple(segment.get("segment_pool_id", (0, 0))) == (0, 0)
+        for block in segment["blocks"]
+    ]
+    free = (block["size"] for block in blocks if block["state"] == "inactive")
+    return sorted((size for size in free if size > SMALL), reverse=True)
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +123,10 @@ def uncapture(ready: Runner) -> None:
 
 
 def allocated() -> int:
+    """Bytes, without what fills gaps."""
     gc.collect()
     torch.cuda.synchronize()
-    return torch.cuda.memory_allocated()
+    return torch.cuda.memory_allocated() - sum(tensor.nbytes for tensor in filling)
 
 
 # ---------------------------------------------------------------------------- used up
