@@ -8,7 +8,9 @@ the only part of `engine` that `app` imports.
 from __future__ import annotations
 
 import json
-from typing import Final, Literal
+import math
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal, get_type_hints
 
 import msgspec
 
@@ -50,19 +52,57 @@ class Message(Struct, frozen=True, kw_only=True):
     """What was thought before a reply. Only a reply that goes on has the model see it."""
 
 
-class Sampling(Struct, frozen=True, kw_only=True):
-    """None means: the checkpoint's generation_config, else Hearth's default."""
+@dataclass(frozen=True)
+class Setting:
+    """What a sampling setting may be, and what it is if neither request nor checkpoint says it."""
 
-    temperature: float | None = None
-    top_k: int | None = None
-    top_p: float | None = None
-    min_p: float | None = None
-    repetition_penalty: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
+    default: float
+    low: float = 0
+    high: float = math.inf
+    open_low: bool = False
+    """Whether it must be above `low`."""
+    open_high: bool = False
+    """Whether it must be below `high`, which no number is if that is infinity."""
+    meaning: str = ""
+    """A few words on its least or neutral value."""
+
+    def allows(self, value: float) -> bool:
+        above = self.low < value if self.open_low else self.low <= value
+        below = value < self.high if self.open_high else value <= self.high
+        return above and below and math.isfinite(value)
+
+
+class Sampling(Struct, frozen=True, kw_only=True):
+    """None means: the checkpoint's generation_config, else the setting's default.
+
+    The one definition of the sampling settings: their names, types, defaults and bounds.
+    """
+
+    temperature: Annotated[float | None, Setting(0.8, meaning="0 is greedy")] = None
+    top_k: Annotated[int | None, Setting(40, meaning="0 is off")] = None
+    top_p: Annotated[
+        float | None, Setting(0.95, high=1, open_low=True, meaning="above 0 to 1; 1 is off")
+    ] = None
+    min_p: Annotated[
+        float | None, Setting(0.05, high=1, open_high=True, meaning="0 to below 1; 0 is off")
+    ] = None
+    repetition_penalty: Annotated[float | None, Setting(1, open_low=True, meaning="1 is off")] = (
+        None
+    )
+    presence_penalty: Annotated[float | None, Setting(0, -100, 100, meaning="0 is off")] = None
+    frequency_penalty: Annotated[float | None, Setting(0, -100, 100, meaning="0 is off")] = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
     max_new_tokens: int | None = None
+
+
+SAMPLING_SETTINGS: Final[dict[str, Setting]] = {
+    name: note
+    for name, hint in get_type_hints(Sampling, include_extras=True).items()
+    for note in getattr(hint, "__metadata__", ())
+    if isinstance(note, Setting)
+}
+"""By name, in the order of `Sampling`."""
 
 
 class ModelInfo(Struct, frozen=True, kw_only=True):

@@ -19,7 +19,17 @@ from engine.bench.settings import ATTENTIONS, NEW_TOKENS, ROUNDS
 from engine.bench.shapes import SHAPES
 from engine.command_line import prompt_text
 from engine.errors import HearthError
-from engine.protocol import Dtype, Flash, Generate, Load, Message, ModelInfo, Sampling
+from engine.protocol import (
+    SAMPLING_SETTINGS,
+    Dtype,
+    Flash,
+    Generate,
+    Load,
+    Message,
+    ModelInfo,
+    Sampling,
+    Setting,
+)
 from ground import environment, private, streams, terminal
 
 OK: Final = 0
@@ -112,13 +122,13 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
     sampling.add_argument(
         "--max-new-tokens", type=_positive, metavar="N", help="end after N tokens"
     )
-    sampling.add_argument("--temperature", type=_not_negative, metavar="T", help="0 is greedy")
-    sampling.add_argument("--top-k", type=_count, metavar="K", help="0 is off")
-    sampling.add_argument("--top-p", type=_share, metavar="P", help="above 0 to 1; 1 is off")
-    sampling.add_argument("--min-p", type=_least_share, metavar="P", help="0 to below 1; 0 is off")
-    sampling.add_argument("--repetition-penalty", type=_above_zero, metavar="R", help="1 is off")
-    for name in ("presence", "frequency"):
-        sampling.add_argument(f"--{name}-penalty", type=_penalty, metavar="R", help="0 is off")
+    for name, setting in SAMPLING_SETTINGS.items():
+        sampling.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=_count if name == "top_k" else _setting(setting),
+            metavar=name[0].upper(),
+            help=setting.meaning,
+        )
     sampling.add_argument("--seed", type=_count, metavar="S", help="for the same answer again")
     ask.set_defaults(run=_ask)
 
@@ -137,13 +147,7 @@ def _ask(options: argparse.Namespace) -> int:
         context_length=options.context_length,
     )
     sampling = Sampling(
-        temperature=options.temperature,
-        top_k=options.top_k,
-        top_p=options.top_p,
-        min_p=options.min_p,
-        repetition_penalty=options.repetition_penalty,
-        presence_penalty=options.presence_penalty,
-        frequency_penalty=options.frequency_penalty,
+        **{name: getattr(options, name) for name in SAMPLING_SETTINGS},
         seed=options.seed,
         max_new_tokens=options.max_new_tokens,
     )
@@ -298,13 +302,18 @@ def _number(read: Callable[[str], N], allowed: Callable[[N], bool], said: str) -
 
 _count = _number(int, lambda n: 0 <= n < INT64, "a whole number from 0 up")
 _positive = _number(int, lambda n: 1 <= n < INT64, "a whole number from 1 up")
-_not_negative = _number(float, lambda x: 0 <= x < math.inf, "a number from 0 up")
-_above_zero = _number(float, lambda x: 0 < x < math.inf, "a number above 0")
-_share = _number(float, lambda x: 0 < x <= 1, "a number above 0 and up to 1")
-_penalty = _number(float, lambda x: -100 <= x <= 100, "a number from -100 to 100")
-_least_share = _number(float, lambda x: 0 <= x < 1, "a number from 0 to below 1")
-
 _at_least_2 = _number(int, lambda n: 2 <= n < INT64, "a whole number from 2 up")
+
+
+def _setting(setting: Setting) -> Callable[[str], float]:
+    """A type for argparse, of numbers that the sampling setting allows."""
+    low = f"{'above' if setting.open_low else 'from'} {setting.low:g}"
+    if math.isinf(setting.high):
+        high = "" if setting.open_low else " up"
+    else:
+        up_to = "to below" if setting.open_high else "and up to" if setting.open_low else "to"
+        high = f" {up_to} {setting.high:g}"
+    return _number(float, setting.allows, f"a number {low}{high}")
 
 
 def _one_of(names: Sequence[str]) -> Callable[[str], str]:

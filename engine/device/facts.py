@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 
+TorchDevice: TypeAlias = torch.device
 MINIMUM_CAPABILITY = (8, 0)
 """Compute capability from which on there are flash attention and bfloat16."""
 
@@ -31,10 +33,10 @@ class DeviceFacts:
     """Which of its kind."""
 
     @property
-    def device(self) -> torch.device:
-        return (
-            torch.device(self.kind, self.index) if self.kind == "cuda" else torch.device(self.kind)
-        )
+    def device(self) -> TorchDevice:
+        if self.kind == "cuda":
+            return TorchDevice(self.kind, self.index)
+        return TorchDevice(self.kind)
 
 
 def current() -> DeviceFacts:

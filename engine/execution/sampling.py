@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from engine.errors import SettingError
 from engine.kernels.available import tried
+from engine.protocol import SAMPLING_SETTINGS as SETTINGS
 
 FEWEST_CANDIDATES: Final = 64
 SHORTEST_STRIPE: Final = 8
@@ -37,29 +38,25 @@ SMALLEST: Final = torch.finfo(torch.float32).tiny
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """Resolved settings; raises SettingError at once for values that make no sense."""
+    """`protocol.Sampling` with every setting resolved; raises SettingError at once for a value that
+    its setting does not allow."""
 
-    temperature: float = 0.8
-    top_k: int = 40
+    temperature: float = SETTINGS["temperature"].default
+    top_k: int = int(SETTINGS["top_k"].default)
     """0 keeps every token."""
-    top_p: float = 0.95
-    min_p: float = 0.05
-    repetition_penalty: float = 1.0
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
+    top_p: float = SETTINGS["top_p"].default
+    min_p: float = SETTINGS["min_p"].default
+    repetition_penalty: float = SETTINGS["repetition_penalty"].default
+    presence_penalty: float = SETTINGS["presence_penalty"].default
+    frequency_penalty: float = SETTINGS["frequency_penalty"].default
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        allowed = {
-            "temperature": self.temperature >= 0,
-            "top-k": self.top_k >= 0,
-            "top-p": 0 < self.top_p <= 1,
-            "min-p": 0 <= self.min_p < 1,
-            "repetition penalty": self.repetition_penalty > 0,
-            "presence penalty": -100 <= self.presence_penalty <= 100,
-            "frequency penalty": -100 <= self.frequency_penalty <= 100,
-        }
-        wrong = [name for name, fine in allowed.items() if not fine]
+        wrong = [
+            name.replace("_", " " if "penalty" in name else "-")
+            for name, setting in SETTINGS.items()
+            if not setting.allows(getattr(self, name))
+        ]
         if wrong:
             raise SettingError(
                 f"The sampling setting {' and '.join(wrong)} is out of range.",

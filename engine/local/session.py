@@ -26,6 +26,7 @@ from engine.loading.sandbox.prompts import TIME_LIMIT
 from engine.local import chunk_size, held_weights, open_model
 from engine.local.open_model import Open, no_room, notes
 from engine.protocol import (
+    SAMPLING_SETTINGS,
     Attention,
     AttentionPhase,
     Count,
@@ -49,16 +50,6 @@ from engine.reply import context, generation, thinking
 _log = logging.getLogger(__name__)
 
 Reply = Prefill | LeftOut | Thinking | Rethought | Text | Finished
-
-SAMPLING = (
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-)
 
 
 REMEMBERED: Final = 8
@@ -340,7 +331,7 @@ class Session:
         """The request's settings, else the checkpoint's, else Hearth's own."""
         checkpoint = self._opened().checkpoint
         settings: dict[str, Any] = {}
-        for name in SAMPLING:
+        for name in SAMPLING_SETTINGS:
             given = getattr(wanted, name)
             value = given if given is not None else getattr(checkpoint.generation, name, None)
             if value is not None:

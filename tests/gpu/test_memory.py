@@ -82,7 +82,7 @@ def capped(extra: int) -> Iterator[None]:
 def gaps() -> list[int]:
     """Bytes of each free block that the current stream could be given, the largest first."""
     stream = torch.cuda.current_stream().cuda_stream
-    segments = torch.cuda.memory_snapshot()
+    segments = torch.cuda.memory_snapshot()  # type: ignore[no-untyped-call]
     blocks = [
         block
         for segment in segments

@@ -19,6 +19,7 @@ from engine.loading import assembly, model_paths
 from engine.loading.assembly import Assembled
 from engine.loading.safetensors import added_tokens, folder_tokenizer, model_folder
 from engine.loading.safetensors import folder as safetensors_folder
+from engine.modeling.linear import Dense
 from engine.protocol import ModelInfo
 from tests.engine import tiny
 from tests.engine.tiny import edit_json, write_json
@@ -116,6 +117,7 @@ def test_an_output_that_is_stored_in_place_of_the_input_is_used_for_both(folder:
     output = load_file(folder / "model.safetensors")["lm_head.weight"]
     rewritten(folder, lambda tensors: {n: w for n, w in tensors.items() if "embed" not in n})
     model = opened(folder)[0].model
+    assert isinstance(model.embedding.weights, Dense)
     torch.testing.assert_close(model.embedding.weights.tensor, output)
 
 
