@@ -13,15 +13,14 @@ from engine.attention import choice, trial
 from engine.attention.choice import Choice, Requested
 from engine.bench import result
 from engine.bench.shapes import SHAPES, drawn
-from engine.cache.kv_cache import KVCache
 from engine.catalog import listing
 from engine.device import facts, memory
-from engine.execution.runner import Runner, checked
+from engine.execution.runner import Runner
 from engine.loading.assembly import assemble
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.load import load
 from engine.loading.weights import Weight, copied
-from engine.local import chunk_size, model_shape
+from engine.local import chunk_size, model_shape, open_model
 from engine.local.model_shape import ModelShape
 from engine.modeling import own_kernels
 from engine.modeling.decoder import Decoder
@@ -63,10 +62,9 @@ class Subject:
     def runner(self, prompt: Choice, decode: Choice, capacity: int) -> Runner:
         """As a session makes it, for a cache of `capacity` tokens."""
         own_kernels.give(self.model)
-        cache = KVCache(
-            self.shape.cache, capacity, self.device, self.dtype, prompt.kernel, decode.kernel
+        ready = open_model.checked_runner(
+            self, self.shape, self.dtype, (prompt, decode), self.device, capacity
         )
-        ready = checked(self.model, cache, self.rope)
         if self.device.type == "cuda":
             free = memory.allowed_bytes()
             launching = chunk_size.settle(ready, max(1, capacity - 1), free)

@@ -21,6 +21,12 @@ from engine.modeling.decoder import Decoder
 from engine.modeling.rope import LongRope
 
 Progress = Callable[[str, int, int], None]
+Planned = Callable[[Decoder, Any], None]
+"""Takes the decoder without memory, and transformers' config."""
+
+
+def anything(_: Decoder, __: Any) -> None:
+    """Finds no decoder too large."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +62,20 @@ def assemble(
     device: torch.device,
     dtype: torch.dtype,
     progress: Progress,
+    planned: Planned = anything,
     forms: Mapping[str, Format] | None = None,
     rest: Format | None = None,
 ) -> Assembled:
     """Returns the decoder with its weights in `dtype` on `device`, or in blocks of `forms`; `rest`
     is the format to which other matrices are quantised, None to leave them in `dtype`.
 
+    `planned` is given the decoder before any weight is read, and may raise what it finds too large.
     `total` is in bytes of the weights' source. Raises CheckpointError for a weight that is missing,
     of the wrong shape or not finite, OutOfMemoryError when the device is full.
     """
     try:
         blueprint, decoder, longrope = built(family, config, device, dtype, forms, rest)
+        planned(decoder, config)
         state = _fill_state(blueprint, decoder, weights, total, device, dtype, progress)
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(

@@ -1,6 +1,8 @@
-"""From a command to a model that can run, one step after another (`opened`).
+"""From a command to a model that can run, one step after another.
 
-What is too large is said with numbers: what was tried, what is free, and which context would fit.
+`opened`: headers, plan and kernels chosen and tried; weights, a cache for the context, numbers
+checked on it. `observed`: how large chunks are, what is captured, which kernels run. What is too
+large is said with numbers: what was tried, what is free, and which context would fit.
 """
 
 from __future__ import annotations
@@ -8,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final, Protocol
 
 import torch
 
-from engine.attention import trial
+from engine.attention import probe, trial
 from engine.attention.choice import Choice
 from engine.cache.kv_cache import KVCache
 from engine.catalog import fit, listing
@@ -20,23 +22,36 @@ from engine.device import facts, memory, sizes
 from engine.device.facts import DeviceFacts
 from engine.errors import OutOfMemoryError, SettingError
 from engine.execution import runner
+from engine.execution.forward import various
 from engine.execution.runner import Runner
+from engine.execution.sampling import SamplingOptions
 from engine.formats.format import Format
 from engine.formats.registry import FORMATS
 from engine.kernels import blocks
 from engine.loading.checkpoint import Checkpoint
 from engine.loading.load import load
-from engine.local import memory_plan, model_shape
+from engine.local import chunk_size, memory_plan, model_shape
 from engine.local.memory_plan import Context, Needs
 from engine.local.model_shape import ModelShape
 from engine.modeling import own_kernels
-from engine.protocol import Attention, Flash, Load
+from engine.modeling.decoder import Decoder
+from engine.modeling.rope import LongRope
+from engine.protocol import Attention, AttentionPhase, Flash, Load
 
 DTYPES: Final = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+
+
+class Runnable(Protocol):
+    """What is run: a checkpoint, or the bench's subject."""
+
+    @property
+    def model(self) -> Decoder: ...
+    @property
+    def rope(self) -> LongRope | None: ...
 
 
 @dataclass
@@ -54,8 +69,7 @@ class Model:
     @property
     def context(self) -> Context:
         """What a token of context takes."""
-        bytes_per_token = self.shape.cache.bytes_per_token(self.dtype)
-        return Context(bytes_per_token, self.shape.context_length)
+        return limits_of(self.shape, self.dtype)
 
     def cache_bytes(self, tokens: int) -> int:
         return tokens * self.context.bytes_per_token
@@ -70,18 +84,21 @@ class Open(Model):
 
 
 def opened(here: DeviceFacts, command: Load, progress: Callable[[str, int, int], None]) -> Open:
-    """Header, plan, weights and kernels, then a cache for the context and numbers checked on it.
+    """Headers, plan, kernels, weights, then a cache for the context and numbers checked on it.
+
+    Nothing is read from a file whose plan does not fit.
 
     Without a wish: half of the usual context, and half of that, until it can be allocated. Raises
     OutOfMemoryError if the weights do not fit, or not with the context that is wanted;
     SettingError for one that the model does not have; what loading raises.
     """
-    device, dtype = here.device, dtype_of(here, command)
-    needs, free = needs_of(command, device, dtype), memory.free_bytes(device)
+    device = here.device
+    needs, free = needs_of(here, command), memory.free_bytes(device)
     memory_plan.check_weights(needs, free, here.name)
-    model = memory.attempt(device, partial(_loaded, here, command, dtype, progress))
+    plan = Plan(here, command, needs, free)
+    model = memory.attempt(device, partial(_loaded, plan, command, progress))
     if model is None:
-        raise memory_plan.too_large(needs, free, here.name)
+        raise plan.refusal or memory_plan.too_large(needs, free, here.name)
     free = memory.free_bytes(device)
     asked = memory_plan.context(model.context, command.context_length, free, here.name)
     for context in memory_plan.halves(asked):
@@ -97,6 +114,10 @@ def opened(here: DeviceFacts, command: Load, progress: Callable[[str, int, int],
     )
 
 
+def limits_of(shape: ModelShape, dtype: torch.dtype) -> Context:
+    return Context(shape.cache.bytes_per_token(dtype), shape.context_length)
+
+
 def dtype_of(here: DeviceFacts, command: Load) -> torch.dtype:
     return DTYPES.get(command.dtype) or facts.native_dtype(here)
 
@@ -105,7 +126,7 @@ def quantised_to(here: DeviceFacts, command: Load) -> Format | None:
     """Raises SettingError if this device does not compute with weights in blocks."""
     if command.dtype != "q8":
         return None
-    if not blocks.run_on(torch.device(here.kind), facts.native_dtype(here)):
+    if not blocks.run_on(here.device, facts.native_dtype(here)):
         raise SettingError(
             f"{here.name} does not compute with weights in 8 bits.",
             "Load the model with its numbers as they are (dtype auto).",
@@ -113,50 +134,162 @@ def quantised_to(here: DeviceFacts, command: Load) -> Format | None:
     return FORMATS["Q8_0"]
 
 
-def needs_of(command: Load, device: torch.device, dtype: torch.dtype) -> Needs:
+def needs_of(here: DeviceFacts, command: Load) -> Needs:
     """By the model's header."""
     card = listing.find(command.model)
-    in_blocks = blocks.run_on(device, dtype)
+    in_blocks = blocks.run_on(here.device, dtype_of(here, command))
     return Needs(card.name, fit.weight_bytes(card, command.dtype, in_blocks=in_blocks))
 
 
-def _loaded(
-    here: DeviceFacts,
-    command: Load,
-    dtype: torch.dtype,
-    progress: Callable[[str, int, int], None],
-) -> Model:
-    """Weights, and the kernels for them."""
+def _loaded(plan: Plan, command: Load, progress: Callable[[str, int, int], None]) -> Model:
+    """Plan and kernels by the headers, then the weights, and Hearth's kernels for them."""
     checkpoint = load(
         listing.resolve(command.model),
-        device=here.device,
-        dtype=dtype,
+        device=plan.here.device,
+        dtype=plan.dtype,
         progress=progress,
-        rest=quantised_to(here, command),
+        planned=plan.make,
+        rest=quantised_to(plan.here, command),
     )
     checkpoint.prompts.start()
     own_kernels.give(checkpoint.model)
-    shape = model_shape.of_layers(
-        checkpoint.model.config.shapes, int(checkpoint.config.max_position_embeddings)
-    )
-    asked, flash = shape.attention(dtype), command.flash
-    chosen = trial.for_prompt(here, asked, flash)
-    decode = trial.for_token(here, asked, flash, chosen)
-    return Model(checkpoint, shape, dtype, flash, chosen, decode)
+    return Model(checkpoint, plan.shape, plan.dtype, command.flash, plan.choice, plan.decode_choice)
+
+
+class Plan:
+    """What is decided of a model whose headers were read and whose weights were not."""
+
+    shape: ModelShape
+    choice: Choice
+    decode_choice: Choice
+
+    def __init__(self, here: DeviceFacts, command: Load, needs: Needs, free: int) -> None:
+        self.dtype = dtype_of(here, command)
+        self.here = here
+        self._command = command
+        self._beside = free - needs.weight_bytes
+        """Bytes that are free beside the weights, about."""
+        self.refusal: OutOfMemoryError | None = None
+        """Why the context that was asked for does not fit."""
+
+    def make(self, decoder: Decoder, config: Any) -> None:
+        """Raises OutOfMemoryError for a context that was asked for and does not fit, SettingError
+        for one that the model does not have, AttentionError for attention that cannot be."""
+        self.shape = model_shape.of_layers(
+            decoder.config.shapes, int(config.max_position_embeddings)
+        )
+        if self._command.context_length is not None:
+            self._check(self._command.context_length)
+        asked, flash = self.shape.attention(self.dtype), self._command.flash
+        self.choice = trial.for_prompt(self.here, asked, flash)
+        self.decode_choice = trial.for_token(self.here, asked, flash, self.choice)
+
+    def _check(self, context: int) -> None:
+        limits = limits_of(self.shape, self.dtype)
+        try:
+            memory_plan.context(limits, context, self._beside, self.here.name)
+        except OutOfMemoryError as error:
+            self.refusal = OutOfMemoryError(error.detail, error.hint)
+            raise
 
 
 def _runner(model: Model, device: torch.device, context: int) -> Runner:
-    rope = model.checkpoint.rope
+    reusable = model.checkpoint.rope is None
+    kept = memory_plan.kept_bytes(memory.free_host_bytes(), reusable=reusable)
+    chosen = model.choice, model.decode_choice
+    return checked_runner(model.checkpoint, model.shape, model.dtype, chosen, device, context, kept)
+
+
+def checked_runner(
+    checkpoint: Runnable,
+    shape: ModelShape,
+    dtype: torch.dtype,
+    chosen: tuple[Choice, Choice],
+    device: torch.device,
+    context: int,
+    keep_bytes: int = 0,
+) -> Runner:
+    """With a cache of `context` tokens, for a prompt and for one token by the `chosen` kernels;
+    Hearth's own kernels are taken away from the model if they change what it says."""
+    prompt, token = chosen
     cache = KVCache(
-        model.shape.cache,
-        context,
-        device,
-        model.dtype,
-        model.choice.kernel,
-        model.decode_choice.kernel,
-        keep_bytes=memory_plan.kept_bytes(memory.free_host_bytes(), reusable=rope is None),
+        shape.cache, context, device, dtype, prompt.kernel, token.kernel, keep_bytes=keep_bytes
     )
-    return runner.checked(model.checkpoint.model, cache, rope)
+    return runner.checked(checkpoint.model, cache, checkpoint.rope)
+
+
+# ---------------------------------------------------------------------------- warm-up
+
+
+def observed(opened: Open) -> Attention:
+    """Runs one prefill and one decode step under the profiler; leaves the cache empty.
+
+    On a GPU the prefill is a whole chunk, which loads the kernels that the first prompt would
+    otherwise wait for; others are timed, which settles how large chunks are. The decode step is a
+    replay of the graph that replies use.
+
+    Raises OutOfMemoryError if nothing can be run.
+    """
+    ready, device = opened.runner, opened.runner.device
+    tries = [(trial.PROMPT_TOKENS, False)]
+    if device.type == "cuda":
+        tries = [(ready.chunk, True), (chunk_size.CHUNKS[0], False)]
+    for chunk, capture in tries:
+        found = memory.attempt(device, partial(_observed, opened, chunk, capture=capture))
+        if found:
+            return found
+        if ready.prompts:
+            ready.prompts.clear()
+            memory.give_back(device)
+    raise no_room(opened)
+
+
+def _observed(opened: Open, chunk: int, *, capture: bool) -> Attention:
+    """`capture` short prompts too, if that is worth it."""
+    ready, device = opened.runner, opened.runner.device
+    on_gpu = device.type == "cuda"
+    ready.cache.cut(0)
+    if on_gpu:
+        ready.chunk = chunk
+    longest = max(1, ready.cache.capacity - probe.UNOBSERVED_STEPS - 2)
+    count = min(chunk, longest)
+    prompt = various(ready.model, count)
+    free = memory.free_bytes(device)
+    try:
+        prefill = probe.observe(partial(ready.forward, prompt))
+        launching = None
+        if on_gpu:
+            launching = chunk_size.settle(ready, longest, free)
+            ready.forward(prompt)
+        step = probe.observe_step(ready.decode(SamplingOptions(temperature=0), (), lambda: False))
+        if on_gpu:
+            # After the step, which is captured too and has more need of the memory.
+            ready.cache.cut(0)
+            if capture:
+                chunk_size.capture_prompts(ready, launching, free)
+            few = probe.observe(partial(list, ready.prefill(prompt[:2])))
+            prefill = probe.both(prefill, few)
+    finally:
+        ready.cache.cut(0)
+    shape = opened.shape.attention(opened.dtype)
+
+    def phase(chosen: Choice, seen: probe.Observation, tokens: int) -> AttentionPhase:
+        return AttentionPhase(
+            requested=opened.requested,
+            resolved=chosen.label,
+            observed=seen.label,
+            reason=chosen.reason,
+            flash=seen.flash,
+            max_error=probe.check(chosen.kernel, shape, device, tokens),
+        )
+
+    return Attention(
+        prefill=phase(opened.choice, prefill, trial.PROMPT_TOKENS),
+        decode=phase(opened.decode_choice, step, 1),
+    )
+
+
+# ---------------------------------------------------------------------------- what is told
 
 
 def notes(opened: Open, wanted: int | None) -> tuple[str, ...]:

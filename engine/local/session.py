@@ -6,29 +6,25 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any, Final
 
 import msgspec
 import torch
 import transformers
 
-from engine.attention import choice, probe, trial
-from engine.attention.choice import Choice
+from engine.attention import choice
 from engine.catalog import listing
 from engine.device import facts, memory
 from engine.errors import HearthError, PromptError, reason
-from engine.execution.forward import various
 from engine.execution.sampling import SamplingOptions
 from engine.loading.checkpoint import Checkpoint, end_texts
 from engine.loading.sandbox.child import StoppedError
 from engine.loading.sandbox.prompts import TIME_LIMIT
-from engine.local import chunk_size, held_weights, open_model
+from engine.local import held_weights, open_model
 from engine.local.open_model import Open, no_room, notes
 from engine.protocol import (
     SAMPLING_SETTINGS,
     Attention,
-    AttentionPhase,
     Count,
     Counted,
     Device,
@@ -136,66 +132,13 @@ class Session:
         )
 
     def probe(self) -> Attention:
-        """Runs one prefill and one decode step under the profiler; leaves the cache empty.
+        """Warms the model up and observes its attention; see `open_model.observed`.
 
-        On a GPU the prefill is a whole chunk, which loads the kernels that the first prompt would
-        otherwise wait for; others are timed, which settles how large chunks are. The decode step is
-        a replay of the graph that replies use.
-
-        Raises OutOfMemoryError where nothing can be run; the model stays loaded.
+        Raises OutOfMemoryError if nothing can be run; the model stays loaded.
         """
         opened = self._opened()
-        first = opened.runner.chunk if self._on_gpu else trial.PROMPT_TOKENS
-        tries = (
-            ((first, True), (chunk_size.CHUNKS[0], False)) if self._on_gpu else ((first, False),)
-        )
-        for chunk, capture in tries:
-            run = partial(self._probed, opened, chunk, capture=capture)
-            opened.attention = memory.attempt(self._device, run)
-            if opened.attention:
-                return opened.attention
-            if opened.runner.prompts:
-                opened.runner.prompts.clear()
-                memory.give_back(self._device)
-        raise no_room(opened)
-
-    def _probed(self, opened: Open, chunk: int, *, capture: bool) -> Attention:
-        """`capture` short prompts too, where that is worth it."""
-        shape = opened.shape.attention(opened.dtype)
-        ready = opened.runner
-        ready.cache.cut(0)
-        if self._on_gpu:
-            ready.chunk = chunk
-        longest = max(1, ready.cache.capacity - probe.UNOBSERVED_STEPS - 2)
-        count = min(chunk, longest)
-        prompt = various(ready.model, count)
-        free = memory.free_bytes(self._device)
-        try:
-            prefill = probe.observe(partial(ready.forward, prompt))
-            launching = None
-            if self._on_gpu:
-                launching = chunk_size.settle(ready, longest, free)
-                ready.forward(prompt)
-            steps = ready.decode(SamplingOptions(temperature=0), (), lambda: False)
-            seen = (prefill, probe.observe_step(steps))
-            if self._on_gpu:
-                # After the step, which is captured too and has more need of the memory.
-                ready.cache.cut(0)
-                if capture:
-                    chunk_size.capture_prompts(ready, launching, free)
-                few = probe.observe(partial(list, ready.prefill(prompt[:2])))
-                seen = (probe.both(seen[0], few), seen[1])
-        finally:
-            ready.cache.cut(0)
-        decode = opened.decode_choice
-        errors = [
-            probe.check(used.kernel, shape, self._device, count)
-            for used, count in ((opened.choice, trial.PROMPT_TOKENS), (decode, 1))
-        ]
-        return Attention(
-            prefill=phase(opened, opened.choice, seen[0], errors[0]),
-            decode=phase(opened, decode, seen[1], errors[1]),
-        )
+        opened.attention = open_model.observed(opened)
+        return opened.attention
 
     def unload(self) -> None:
         self._open = None
@@ -418,17 +361,6 @@ def text_tokens(checkpoint: Checkpoint) -> Callable[[int], bool]:
     special = {index for index, token in added if token.special}
     hidden = special - thinking.marker_tokens(checkpoint.control_tokens)
     return lambda index: index not in hidden and vocabulary.id_to_token(index) is not None
-
-
-def phase(opened: Open, chosen: Choice, seen: probe.Observation, error: float) -> AttentionPhase:
-    return AttentionPhase(
-        requested=opened.requested,
-        resolved=chosen.label,
-        observed=seen.label,
-        reason=chosen.reason,
-        flash=seen.flash,
-        max_error=error,
-    )
 
 
 def told(opened: Open) -> Attention | None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from engine.device import memory
+from engine.device import facts, memory
 from engine.errors import OutOfMemoryError, SettingError
+from engine.loading import assembly
 from engine.local import memory_plan, open_model
 from engine.local.memory_plan import Context, Needs
 from engine.local.session import Session
@@ -74,3 +75,16 @@ def test_nothing_is_read_from_a_model_whose_weights_do_not_fit(
     monkeypatch.setattr(memory, "free_bytes", lambda _: 1000)
     with pytest.raises(OutOfMemoryError, match=r"take about .* and 0 MB were free"):
         Session().load(Load(model=str(folder), dtype="float32"), lambda *_: None)
+
+
+def test_no_weight_is_read_for_a_context_that_does_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny.write_folder(tmp_path / "tiny", tiny.model("llama"))
+    monkeypatch.setattr(assembly, "_fill_state", lambda *_: pytest.fail("a weight was read"))
+    command = Load(model=str(folder), dtype="float32", context_length=128)
+    needs = open_model.needs_of(facts.current(), command)
+    monkeypatch.setattr(memory, "free_bytes", lambda _: needs.weight_bytes + 50_000)
+    with pytest.raises(OutOfMemoryError, match=r"A context of 128 tokens takes .* beside") as no:
+        Session().load(command, lambda *_: None)
+    assert no.value.hint.startswith("Load the model with a context of ")

@@ -11,7 +11,7 @@ import torch
 from engine.errors import CheckpointError, shown
 from engine.formats.format import Format
 from engine.kernels import blocks
-from engine.loading.assembly import Assembled, Progress, assemble, config_object
+from engine.loading.assembly import Assembled, Planned, Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
     Checkpoint,
@@ -40,6 +40,7 @@ def load(
     device: torch.device,
     dtype: torch.dtype,
     progress: Progress,
+    planned: Planned,
     rest: Format | None = None,
 ) -> Checkpoint:
     """As `engine.loading.load`."""
@@ -65,6 +66,7 @@ def load(
             device=device,
             dtype=dtype,
             progress=progress,
+            planned=planned,
             forms=forms,
             rest=rest,
         )

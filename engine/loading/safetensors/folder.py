@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from engine.errors import CheckpointError, HearthError, UnsupportedError, reason, shown
 from engine.formats.format import Format
 from engine.loading import steady_file
-from engine.loading.assembly import Assembled, Progress, assemble, config_object
+from engine.loading.assembly import Assembled, Planned, Progress, assemble, config_object
 from engine.loading.checkpoint import (
     NO_TEMPLATE,
     Checkpoint,
@@ -51,6 +51,7 @@ def load(
     device: torch.device,
     dtype: torch.dtype,
     progress: Progress,
+    planned: Planned,
     rest: Format | None = None,
 ) -> Checkpoint:
     """As `engine.loading.load.load`."""
@@ -74,6 +75,7 @@ def load(
         dtype=dtype,
         progress=progress,
         rest=rest,
+        planned=planned,
     )
     if wrong := list(block_kernels.wrong(assembled.model).values()):
         raise UnsupportedError(
