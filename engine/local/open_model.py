@@ -232,7 +232,7 @@ def observed(opened: Open) -> Attention:
     """
     ready, device = opened.runner, opened.runner.device
     tries = [(trial.PROMPT_TOKENS, False)]
-    if device.type == "cuda":
+    if times_chunks(device):
         tries = [(ready.chunk, True), (chunk_size.CHUNKS[0], False)]
     for chunk, capture in tries:
         found = memory.attempt(device, partial(_observed, opened, chunk, capture=capture))
@@ -244,10 +244,15 @@ def observed(opened: Open) -> Attention:
     raise no_room(opened)
 
 
+def times_chunks(device: torch.device) -> bool:
+    """Whether chunks are timed and prompts captured: on a CUDA GPU."""
+    return device.type == "cuda"
+
+
 def _observed(opened: Open, chunk: int, *, capture: bool) -> Attention:
     """`capture` short prompts too, if that is worth it."""
     ready, device = opened.runner, opened.runner.device
-    on_gpu = device.type == "cuda"
+    on_gpu = times_chunks(device)
     ready.cache.cut(0)
     if on_gpu:
         ready.chunk = chunk

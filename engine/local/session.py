@@ -256,10 +256,6 @@ class Session:
         """A little of what a later request would wait for; False where there is nothing to do."""
         return self._open is not None and self._open.runner.cache.prepare()
 
-    @property
-    def _on_gpu(self) -> bool:
-        return self._device.type == "cuda"
-
     def _opened(self) -> Open:
         if self._open is None:
             raise HearthError("No model is loaded.", "Choose a model first.")

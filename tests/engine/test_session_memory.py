@@ -260,7 +260,7 @@ def test_on_a_gpu_chunks_are_settled_and_prompts_captured_unless_memory_is_short
         return 0.02, 1000
 
     monkeypatch.setattr(memory, "measured", measured)
-    monkeypatch.setattr(Session, "_on_gpu", True)
+    monkeypatch.setattr(open_model, "times_chunks", lambda _: True)
     monkeypatch.setattr(probe, "observe", observe)
     monkeypatch.setattr(runner, "prompts", prompts)
     first = runner.chunk
