@@ -18,6 +18,8 @@ ITEM_SIZES: Final[dict[Dtype, float]] = {
 }
 """Bytes of a weight in the dtype that the model computes in; of both that "auto" may mean."""
 
+HELD_IN_8_BITS: Final = ("IQ1", "IQ2", "IQ3", "TQ", "NVFP4")
+"""Types of GGUF files that no kernel computes with: they become Q8_0 as they are loaded."""
 HINT: Final = "Choose a smaller model, or one whose weights have fewer bits."
 IN_8_BITS: Final = (
     "Load it with its numbers in 8 bits (Settings, Numbers of the model; `--dtype q8`), or choose "
@@ -29,7 +31,11 @@ def weight_bytes(card: ModelInfo, dtype: Dtype, *, in_blocks: bool) -> int:
     """Bytes of memory that the weights take. `in_blocks`: whether those of a GGUF file stay as they
     are in the file. Of a model whose header was not read whole, what its files take."""
     dense = int(card.parameters * ITEM_SIZES[dtype]) or card.size_bytes
-    return min(dense, card.size_bytes) if in_blocks and card.format == "gguf" else dense
+    if not in_blocks or card.format != "gguf":
+        return dense
+    if card.weights.startswith(HELD_IN_8_BITS):
+        return int(card.parameters * ITEM_SIZES["q8"]) or card.size_bytes
+    return min(dense, card.size_bytes)
 
 
 def objection(card: ModelInfo, here: Memory, dtype: Dtype = "auto") -> str:

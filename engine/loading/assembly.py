@@ -212,7 +212,7 @@ class _State:
     def _quantise(self, weight: Weight, place: PlaceInBlocks, rows: torch.Tensor) -> None:
         if place.part.form.quantise is None:
             raise CheckpointError(f"The parts of {weight.name} are stored in different ways.")
-        values = torch.empty(weight.shape, device=self.device, dtype=self.dtype)
+        values = torch.empty(weight.shape, device=self.device, dtype=torch.float32)
         weight.fill(values)
         self.extremes.add(weight.name, values)
         if place.transposed and weight.into is whole:

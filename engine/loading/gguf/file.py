@@ -75,7 +75,8 @@ def load(
     if wrong := block_kernels.wrong(assembled.model):
         del assembled  # its memory is for what takes its place
         rest = None if rest in wrong else rest
-        assembled = filled({name: form for name, form in forms.items() if form not in wrong})
+        forms = {name: form for name, form in forms.items() if form not in wrong}
+        assembled = filled(forms)
     if assembled.left_out:
         raise CheckpointError(f"This model has a weight too many: {shown(assembled.left_out[0])}.")
     if not row.proportional:
@@ -95,10 +96,21 @@ def load(
         config=config,
         generation=_generation(header, conversion, tokenizer, control),
         chat_template=template,
-        notes=(*gguf_pretokenizers.notes(header), *(() if template else (NO_TEMPLATE,))),
+        notes=(
+            *_notes_of(gguf_weights.held_otherwise(stored, forms)),
+            *gguf_pretokenizers.notes(header),
+            *(() if template else (NO_TEMPLATE,)),
+        ),
         architecture=header.architecture,
         control_tokens=control,
     )
+
+
+def _notes_of(types: list[str]) -> list[str]:
+    """What the user should know of weights that are not held as they are in the file."""
+    if not types:
+        return []
+    return [f"Its weights in {' and '.join(types)} are held as {gguf_weights.INSTEAD}, in 8 bits."]
 
 
 def fast_tokenizer(conversion: Conversion) -> Any:

@@ -31,6 +31,9 @@ NO_WEIGHTS: Final = {ROPE_FACTORS, *FACTORS.values()}
 """Tensors that are settings."""
 ROWS_BYTES: Final = 1 << 16
 """gguf dequantises 16 rows at a time in Python: longer rows make fewer turns (2.4 s -> 0.9 s)."""
+INSTEAD: Final = "Q8_0"
+"""What weights are held as whose type has no format of Hearth's: half of what bfloat16 takes, and
+about as exact."""
 BLOCKS_BYTES: Final = 1 << 26
 """Blocks are read and repacked in pieces of so much of the file."""
 MATRIX: Final = (2, 3)
@@ -138,7 +141,21 @@ def _form(info: TensorInfo, place: Place) -> Format | None:
     row_by_row = place.whole_rows and not place.offset and place.shape is None
     if not row_by_row or isinstance(place.rows, int) or len(info.shape) not in MATRIX:
         return None
-    return FORMATS.get(info.type.name)
+    if info.type.block == 1:
+        return None
+    return FORMATS.get(info.type.name, FORMATS[INSTEAD])
+
+
+def held_otherwise(tensors: list[Stored], forms: Mapping[str, Format]) -> list[str]:
+    """Types of the file that Hearth has no format for, of weights that are held as `INSTEAD`."""
+    return sorted(
+        {
+            one.info.type.name
+            for one in tensors
+            for place in one.places
+            if place.name in forms and forms[place.name].name != one.info.type.name
+        }
+    )
 
 
 def weights(
@@ -159,7 +176,7 @@ def _in_blocks(header: GGUFHeader, one: Stored, forms: Mapping[str, Format]) -> 
     for place in one.places:
         form = forms.get(place.name)
         found: dict[str, Any] = {}
-        if form is not None:
+        if form is not None and form.name == one.info.type.name:
             found = {"form": form, "planes": partial(_planes, header, one.info, place, form)}
         shape = place.of(torch.empty(one.info.shape, device="meta")).shape
         yield Weight(

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from engine.catalog import listing
+from engine.formats.registry import FORMATS
 from engine.kernels import blocks
 from engine.loading import load as loading
 from engine.loading.checkpoint import Checkpoint
@@ -56,6 +57,20 @@ def test_a_model_says_the_same_from_blocks(
     torch.testing.assert_close(
         logits(in_blocks, tokens), logits(written_out, tokens), rtol=1e-4, atol=1e-4
     )
+
+
+def test_a_type_without_a_format_is_held_in_8_bits_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = gguf_models.write(tmp_path / "tiny.gguf", CASES["llama"].model.make(), type_of=mixed)
+    written_out = load(path, monkeypatch, in_blocks=False)
+    monkeypatch.delitem(FORMATS, "Q5_1")
+    found = load(path, monkeypatch, in_blocks=True)
+    assert {part.form.name for part in found.model.in_blocks()} == {"Q8_0"}
+    assert found.notes[0] == "Its weights in Q5_1 are held as Q8_0, in 8 bits."
+    tokens = tiny.tokens_of(61)
+    wanted = logits(written_out, tokens)
+    assert float((logits(found, tokens) - wanted).norm() / wanted.norm()) < 0.02
 
 
 @pytest.mark.parametrize("model", REAL)
