@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 from engine.attention import probe
 from engine.cache.kv_cache import KVCache
-from engine.device import memory, sizes
+from engine.device import facts, memory, sizes
 from engine.errors import OutOfMemoryError
 from engine.execution.decode_graphs import NO_ROOM
 from engine.execution.prompt_graphs import Launching
@@ -195,13 +195,25 @@ def test_where_no_context_fits_none_is_offered(
 def test_a_context_that_is_too_long_for_what_is_free_is_told_beforehand(
     engine: Driven, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free = 1000 * BYTES_PER_TOKEN
-    monkeypatch.setattr(memory, "free_bytes", lambda _: free)
+    free, read = 1000 * BYTES_PER_TOKEN, list[bool]()
+    command = Load(model=str(folder), dtype="float32")
+    weights = open_model.needs_of(facts.current(), command).weight_bytes
+    plain = open_model.load
+
+    def load(*given: Any, **named: Any) -> Any:
+        made = plain(*given, **named)
+        read.append(True)
+        return made
+
+    monkeypatch.setattr(open_model, "load", load)
+    monkeypatch.setattr(memory, "free_bytes", lambda _: free if read else free + weights)
     error = engine.refused(folder, 2000, "float32")
+    assert not read
     assert f"2,000 tokens takes {sizes.said(2 * free)}" in error.detail
     assert f"{sizes.said(free)} are free" in error.detail
     assert offered(error) == 768, "nine tenths of a thousand, rounded down"
     assert engine.loaded(folder, offered(error), "float32").context_length == 768
+    read.clear()
     by_itself = engine.loaded(folder, None, "float32")
     assert by_itself.context_length == 900
     assert by_itself.notes
