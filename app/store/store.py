@@ -194,9 +194,14 @@ class Store(Saving):
             "SELECT * FROM messages WHERE conversation_id = ? ORDER BY id", conversation
         )
         attached = self._attachments(conversation)
-        listed = [
-            replace(message_of(row), attachments=tuple(attached.get(row["id"], ()))) for row in rows
-        ]
+        listed = [message_of(row) for row in rows]
+        if attached:
+            listed = [
+                replace(known, attachments=tuple(attached[known.id]))
+                if known.id in attached
+                else known
+                for known in listed
+            ]
         for change in self._journal.values():
             listed = change.in_messages(conversation, listed)
         return listed
