@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import json
 import sys
-from collections import deque
 from functools import partial
 from typing import Any, Final
 
@@ -15,10 +14,14 @@ from shiboken6 import isValid
 from app.engine_command import ROOT
 from ground import environment
 
+MOST_WAITING: Final = 64
+"""Requests that wait for the process; the oldest ones of more are given up."""
+
 
 class ChildProcess(QObject):
     """`answered(number, answer)`: to the request of this number; None if the process took longer
-    than `patience_ms` for it, was killed, or could not be started. Another one takes the next."""
+    than `patience_ms` for it, was killed, or could not be started, or if too many came after it.
+    Another process takes the next."""
 
     answered = Signal(int, object)
 
@@ -28,8 +31,8 @@ class ChildProcess(QObject):
         super().__init__(parent)
         self._module = module
         self._process: QProcess | None = None
-        self._asked: deque[tuple[Any, ...]] = deque()
-        """What is not answered: number and request."""
+        self._asked: list[tuple[Any, ...]] = []
+        """What is not answered, number and request: first what the process does now."""
         self._number = 0
         self._patience = QTimer(self, singleShot=True, interval=patience_ms)
         self._patience.timeout.connect(self._give_up)
@@ -37,9 +40,12 @@ class ChildProcess(QObject):
     def ask(self, *request: str | bool) -> int:
         """The number of the request; its answer comes later, never from within this call."""
         self._number += 1
-        self._asked.append((self._number, *request))
+        self._asked.insert(1, (self._number, *request))  # the newest first: it is looked at
         if len(self._asked) == 1:
             self._send()
+        while len(self._asked) > MOST_WAITING:
+            number = self._asked.pop()[0]
+            QTimer.singleShot(0, self, partial(self.answered.emit, number, None))
         return self._number
 
     def _send(self) -> None:
@@ -73,11 +79,10 @@ class ChildProcess(QObject):
 
     def _answer(self, number: int, answer: object) -> None:
         self._patience.stop()
-        if self._asked and self._asked[0][0] == number:
-            self._asked.popleft()
-        self.answered.emit(number, answer)
-        if self._asked:
+        del self._asked[0]
+        if self._asked:  # before anybody asks for more because of this answer
             self._send()
+        self.answered.emit(number, answer)
 
     def _give_up(self) -> None:
         if self._process:

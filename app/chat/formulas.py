@@ -22,6 +22,9 @@ PATIENCE_MS: Final = 10_000
 KEPT: Final = 1000
 """Pictures that are kept, of 2 to 20 KB."""
 
+MOST_WANTED: Final = 200
+"""Formulas that wait to be drawn; more than are near the viewport."""
+
 TOGETHER_MS: Final = 40
 """In which pictures come into the text together, as each lays it out again."""
 
@@ -38,7 +41,11 @@ class Formulas(QObject):
         super().__init__(parent)
         self._child = ChildProcess("app.chat.formula_child", PATIENCE_MS, self)
         self._child.answered.connect(self._take)
-        self._asked: dict[int, Key] = {}
+        self._asked: Key | None = None
+        """What the child draws now."""
+        self._wanted: dict[Key, None] = {}
+        """What it is to draw, in the order in which it was wanted: the last one comes first, as it
+        is what one looks at."""
         self._kept: dict[Key, Picture | None] = {}
         self._fresh: set[Key] = set()
         self._tell = QTimer(self, singleShot=True, interval=TOGETHER_MS)
@@ -72,12 +79,23 @@ class Formulas(QObject):
             return self._kept[key]
         if len(key[0]) <= LONGEST and key[0].strip():
             missing.add(key)
-            if key not in self._asked.values():
-                self._asked[self._child.ask(*key)] = key
+            if key != self._asked:
+                self._wanted.pop(key, None)
+                self._wanted[key] = None
+                self._ask()
         return None
 
-    def _take(self, number: int, answer: Mapping[str, Any] | None) -> None:
-        key = self._asked.pop(number)
+    def _ask(self) -> None:
+        while len(self._wanted) > MOST_WANTED:  # those are long out of sight
+            del self._wanted[next(iter(self._wanted))]
+        if self._asked is None and self._wanted:
+            self._asked, _ = self._wanted.popitem()
+            self._child.ask(*self._asked)
+
+    def _take(self, _number: int, answer: Mapping[str, Any] | None) -> None:
+        key, self._asked = self._asked, None
+        if key is None:
+            return
         self._kept[key] = None
         if answer:
             svg = answer["svg"].encode()
@@ -86,6 +104,7 @@ class Formulas(QObject):
             self._tell.start()
         while len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]
+        self._ask()
 
     def _on_fresh(self) -> None:
         fresh, self._fresh = self._fresh, set()

@@ -17,7 +17,7 @@ from typing import Final
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QCoreApplication, QEvent
 
 from app.chat import markdown
 from app.chat.transcript import Transcript
@@ -95,6 +95,8 @@ def main(count: int, seed: int) -> int:
                     print(
                         f"{number}: {name} {took:.0f} ms, {len(text):,} characters: {text[:60]!r}"
                     )
+        # Without an event loop that runs, nothing is deleted later.
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     print(f"{count} texts, {slow} steps over {LONGEST_MS:.0f} ms, longest {longest:.0f} ms")
     return bool(slow)
 
