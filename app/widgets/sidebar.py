@@ -24,9 +24,11 @@ from app.store.records import Conversation
 from app.store.search import Hit
 from app.widgets.chat_list import ChatList, Sign
 from app.widgets.search_field import SearchField
-from app.words import joined, translate
+from app.words import joined, now, translate
 
 WIDTH: Final = 264
+HINT: Final = 184
+"""Px for the words in the field of the search, between its icon and its edge."""
 
 
 class Sidebar(QFrame):
@@ -53,8 +55,8 @@ class Sidebar(QFrame):
         self._titles: dict[int, str] = {}
         self.chats = ChatList(actions)
         self.search = SearchField("search", actions.text("search"), self._take_key)
-        hint = joined("   ", (actions.text("search"), actions.keys("search")))
-        plain.set_placeholder(self.search, hint)
+        self._hint = joined("   ", (actions.text("search"), actions.keys("search")))
+        self._short_hint = actions.text("search")
         self.search.addAction(theming.icon("search"), QLineEdit.ActionPosition.LeadingPosition)
         self.search.setClearButtonEnabled(True)
         self.results = Results()
@@ -84,6 +86,7 @@ class Sidebar(QFrame):
         layout.addLayout(inner, 1)
         layout.addWidget(_foot(actions))
         self.search.textChanged.connect(self._on_words)
+        self.retranslate()
         self.results.chosen.connect(self.hit_chosen)
         self.chats.opened.connect(self.opened)
         self.chats.renamed.connect(self.renamed)
@@ -91,6 +94,12 @@ class Sidebar(QFrame):
         self.chats.delete_requested.connect(self.delete_requested)
         self.chats.export_requested.connect(self.export_requested)
         self.chats.move_requested.connect(self.move_requested)
+
+    def retranslate(self) -> None:
+        """The key stands in the field if there is room for it."""
+        self.search.ensurePolished()
+        room = self.search.fontMetrics().horizontalAdvance(now(self._hint)) <= HINT
+        plain.set_placeholder(self.search, self._hint if room else self._short_hint)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:

@@ -2691,7 +2691,7 @@
     </message>
     <message>
         <source>Flash attention works on NVIDIA GPUs. Here each reply runs by the quickest method there is, at the speed of this device.</source>
-        <translation>Flash Attention gibt es auf NVIDIA-GPUs. Hier entsteht jede Antwort mit dem schnellsten Verfahren, das es gibt, im Tempo dieses Geräts.</translation>
+        <translation>Flash-Attention gibt es auf NVIDIA-GPUs. Hier entsteht jede Antwort mit dem schnellsten Verfahren, das es gibt, im Tempo dieses Geräts.</translation>
     </message>
     <message>
         <source>The weights stay as they are in the file ({held}): {held_size} in place of {size}.</source>
