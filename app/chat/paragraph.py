@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
@@ -73,6 +74,8 @@ class Paragraph:
         self._line = line
         self._width = -1.0
         self._tops: list[int] = []
+        self._begins: list[int] = []
+        """UTF-16 units before each line."""
         self._height = line
         self._first = 0
         self._layout = QTextLayout(text, font)
@@ -119,7 +122,7 @@ class Paragraph:
         self._width = width
         if self._pictures:
             self._fit(width)
-        self._tops = []
+        self._tops, self._begins = [], []
         self._first = top = 0
         self._layout.beginLayout()
         while (line := self._layout.createLine()).isValid():
@@ -130,6 +133,7 @@ class Paragraph:
             line.setPosition(QPointF(0, top + above + space))
             if not self._tops:
                 self._first = above
+            self._begins.append(line.textStart())
             self._tops.append(top)
             top += above + height + below
         self._layout.endLayout()
@@ -225,7 +229,8 @@ class Paragraph:
     def boxes(self, start: int, stop: int) -> Iterator[QRectF]:
         """Around characters start to stop, as high as their letters, for each line."""
         first, last = to_utf16(self.text, start), to_utf16(self.text, stop)
-        for index in range(len(self._tops)):
+        above, below = bisect_right(self._begins, first) - 1, bisect_left(self._begins, last)
+        for index in range(max(0, above), below):
             line = self._layout.lineAt(index)
             begin, end = line.textStart(), line.textStart() + line.textLength()
             if begin < last and first < end:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from app.chat import markdown, sections
@@ -63,7 +62,7 @@ class ReplyText:
         if block.begins and block.ends:
             self._define(found)
         if len(found) == 1:
-            only = replace(found[0], start=block.start, stop=block.stop)
+            only = found[0]._replace(start=block.start, stop=block.stop)
             return self._parsed(only, block.above if not block.begins else GAP)
         made = []
         together = -(-len(found) // MOST_UNREAD)
