@@ -8,12 +8,16 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[1]
 GPU_TESTS = Path(__file__).parent / "gpu"
+KERNELS = ROOT / "engine" / "kernels"
 
 # Read when the application object is made, which pytest-qt does once for the whole run.
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
@@ -39,6 +43,17 @@ def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "home"
     monkeypatch.setenv("HEARTH_HOME", str(home))
     return home
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compiles the C++ kernels beside their source, so that no engine of a test does it again."""
+    if hasattr(session.config, "workerinput"):
+        return  # a worker of xdist, whose controller has done it
+    sources = (KERNELS / "cpu.cpp", ROOT / "engine" / "device" / "cpp.py")
+    changed = max(source.stat().st_mtime for source in sources)
+    built = [file.stat().st_mtime for file in (KERNELS / "built").glob("cpu-*.sha256")]
+    if not built or max(built) < changed:
+        subprocess.run([sys.executable, "-m", "engine.device.cpp"], cwd=ROOT, check=False)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

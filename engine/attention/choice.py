@@ -92,6 +92,14 @@ def no_sdpa(_: DeviceFacts, shape: Shape) -> str | None:
     return "SDPA has no attention sinks" if shape.sinks else None
 
 
+def no_cpp_decode(facts: DeviceFacts, shape: Shape) -> str | None:
+    if not facts.cpp:
+        return "Hearth's C++ kernels are not built, and there is no compiler"
+    if shape.latent or shape.head_size % 8:
+        return "Hearth's C++ attention takes keys and values in heads of 8, 16, 24, ..."
+    return None
+
+
 RULES = (
     Rule("flash_attn", lambda facts: f"flash-attn {facts.flash_attn}", True, no_flash_attn),
     Rule("torch_flash", lambda facts: f"torch {facts.torch} flash", True, no_torch_flash),
@@ -129,10 +137,12 @@ def choose(
 def choose_decode(
     facts: DeviceFacts, shape: Shape, requested: Requested, prompt: Choice, refused: str = ""
 ) -> Choice:
-    """The kernel for one token: Hearth's own where flash attention can run, else the prompt's.
+    """The kernel for one token: Hearth's own where there is one, else the prompt's.
 
     `refused` is why Hearth's own failed or disagreed when it was tried on this machine.
     """
+    if facts.kind == "cpu" and not (refused or no_cpp_decode(facts, shape)):
+        return replace(prompt, kernel="cpp_decode", label="cpp_decode", flash=False)
     objection = refused or no_flash_on_this_device(facts, shape)
     if shape.latent:
         kernel = latent.CUT_KERNEL if objection else latent.KERNEL

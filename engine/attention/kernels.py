@@ -3,8 +3,8 @@
 Every kernel takes query [1, tokens, heads, head size], key and value [1, tokens, KV heads, head
 size], a `LayerStep` and a `Scoring`, writes key and value into the layer's buffers and returns
 [1, tokens, heads, head size]. Query token i stands at position start + i and sees positions up to
-its own, the last `window` of them where a window is set. `flash_decode` also takes what was left to
-it to do to query and key (`engine.kernels.prologue`).
+its own, the last `window` of them where a window is set. `flash_decode` and `cpp_decode` also take
+what was left to them to do to query and key (`engine.kernels.prologue`).
 """
 
 from __future__ import annotations
@@ -157,6 +157,20 @@ def flash_decode(
     return own.flash_decode(query, key, value, step, scoring, left)
 
 
+def cpp_decode(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    step: LayerStep,
+    scoring: Scoring,
+    left: Prologue | None = None,
+) -> Tensor:
+    """Hearth's own C++ for one token on the CPU; `left` is what it does to query and key first."""
+    from engine.attention import cpp_decode as own
+
+    return own.cpp_decode(query, key, value, step, scoring, left)
+
+
 def sdpa(query: Tensor, key: Tensor, value: Tensor, step: LayerStep, scoring: Scoring) -> Tensor:
     """torch's scaled_dot_product_attention, on CUDA without its flash backend.
 
@@ -274,6 +288,7 @@ KERNELS: dict[str, Kernel] = {
     "flash_attn": Kernel(flash_attn, several_on_device=True, captured=True),
     "torch_flash": Kernel(torch_flash, several_on_device=True, captured=True, reads_end=True),
     "flash_decode": Kernel(flash_decode, captured=True, any_span=True, prepares=True),
+    "cpp_decode": Kernel(cpp_decode, prepares=True),
     "sdpa": Kernel(sdpa),
     "math": Kernel(math, last_resort=True),
     "latents": Kernel(_keys_and_values_alone, captured=True, of_latents=True, masked=True),

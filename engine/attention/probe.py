@@ -25,6 +25,7 @@ from engine.attention.kernels import KERNELS
 from engine.attention.latent import Latent
 from engine.attention.layer_step import LayerStep, Scoring
 from engine.device import memory
+from engine.kernels import cpu
 from engine.protocol import NOT_OBSERVED
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -58,6 +59,7 @@ SIGNATURES = tuple(
         (r"flash::flash_fwd_splitkv_kernel", "flash-attn's flash_fwd_splitkv_kernel", True),
         (r"flash::flash_fwd_kernel", "flash-attn's flash_fwd_kernel", True),
         (r"_flash_decode", "Hearth's flash_decode", True),
+        (cpu.ATTENTION, "Hearth's C++ for the CPU", False),
         (r"fmha_cutlassF", "memory-efficient fmha_cutlassF", False),
         (
             r"_scaled_dot_product_flash_attention_for_cpu",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -46,6 +47,23 @@ class Buffers:
     layers: Sequence[int]
     keys: torch.Tensor
     values: torch.Tensor
+
+
+def _zeros(shape: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """Zeros, not empty: a masked position is multiplied by 0, and 0 x NaN is NaN.
+
+    torch writes them. A CPU's come from the system, which has memory for no page that nobody has
+    written, in small pages: each layer begins a large one.
+    """
+    if device.type != "cpu":
+        return torch.zeros(shape, device=device, dtype=dtype)
+    size = torch.Size(shape).numel() * dtype.itemsize
+    if not size:
+        return torch.empty(shape, dtype=dtype)
+    room = mmap.mmap(-1, size)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        room.madvise(mmap.MADV_NOHUGEPAGE)
+    return torch.frombuffer(room, dtype=dtype).view(shape)
 
 
 class KVCache:
@@ -202,9 +220,8 @@ class KVCache:
 def _buffers(
     kind: Keeps, layers: Sequence[int], capacity: int, device: torch.device, dtype: torch.dtype
 ) -> Buffers:
-    """Zeros, not empty: a masked position is multiplied by 0, and 0 x NaN is NaN."""
     keys, values = (
-        torch.zeros((len(layers), 1, capacity, kind.kv_heads, size), device=device, dtype=dtype)
+        _zeros((len(layers), 1, capacity, kind.kv_heads, size), device, dtype)
         for size in (kind.key_size, kind.value_size)
     )
     return Buffers(layers, keys, values)

@@ -9,6 +9,8 @@ from typing import TypeAlias
 
 import torch
 
+from engine.device import cpp
+
 TorchDevice: TypeAlias = torch.device
 MINIMUM_CAPABILITY = (8, 0)
 """Compute capability from which on there are flash attention and bfloat16."""
@@ -29,6 +31,8 @@ class DeviceFacts:
     torch: str = ""
     triton: str = ""
     """Version of Triton, which Hearth's own kernels are written in; empty where there is none."""
+    cpp: bool = False
+    """Whether Hearth's C++ kernels for the CPU are built, or can be."""
     index: int = 0
     """Which of its kind."""
 
@@ -56,7 +60,7 @@ def current() -> DeviceFacts:
         )
     if torch.backends.mps.is_available():
         return DeviceFacts(kind="mps", name="Apple GPU", torch=str(torch.__version__))
-    return DeviceFacts(kind="cpu", name="CPU", torch=str(torch.__version__))
+    return DeviceFacts(kind="cpu", name="CPU", torch=str(torch.__version__), cpp=cpp.at_hand())
 
 
 def flash_attn_version() -> str:

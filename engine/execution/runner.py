@@ -18,7 +18,9 @@ from engine.execution.cpu_threads import Pace
 from engine.execution.decode_graphs import DecodeGraphs
 from engine.execution.forward import last_logits
 from engine.execution.prompt_graphs import PromptGraphs
+from engine.execution.recorded_step import RecordedStep
 from engine.execution.sampling import Sampler, SamplingOptions
+from engine.kernels import cpu
 from engine.modeling import own_kernels
 from engine.modeling.decoder import Decoder
 from engine.modeling.rope import LongRope
@@ -29,7 +31,8 @@ CHUNK = {"cuda": 1024, "mps": 512, "cpu": 128}
 On CUDA until chunks were measured (`engine.local.chunk_size`). Not paced by the clock from then
 on, so that the same prompt is computed in the same way for as long as the model is loaded.
 """
-CHECKED_TOKENS = 37
+CHECKED_TOKENS = {"cuda": 37, "cpu": 5}
+"""Before the one whose logits are compared. A CPU takes seconds for many."""
 MOST_MOVED = 0.25
 """Relative, in bfloat16: two right ways of computing are a hundredth to a tenth apart."""
 
@@ -61,6 +64,8 @@ class Runner:
         """By the tokens of a step: what steps of one size take can be compared."""
         captures = KERNELS[cache.decode_kernel].captured
         self.graphs = DecodeGraphs(model, cache) if captures else None
+        self.recorded: RecordedStep | None = None
+        """On a CPU with Hearth's own kernels, once they were checked."""
         # LongRoPE changes the frequencies that a captured forward would read.
         of_prompts = prompt_graphs.possible(cache) and rope is None
         self.prompts = PromptGraphs(model, cache) if of_prompts else None
@@ -158,7 +163,10 @@ class Runner:
         step = self.cache.step(len(tokens))
         ids = torch.tensor(tokens, device=self.device)
         with onednn(enabled=len(tokens) > 1), self._paced(len(tokens)):
-            self.logits = last_logits(self.model, ids, step)
+            if self.recorded is not None and len(tokens) == 1:
+                self.logits = self.model.logits(self.recorded.hidden(ids, step))[0]
+            else:
+                self.logits = last_logits(self.model, ids, step)
         self.cache.tokens.extend(tokens)
         return self.logits
 
@@ -178,7 +186,7 @@ def checked(model: Decoder, cache: KVCache, rope: LongRope | None) -> Runner:
 
     def logits_after(seed: int) -> Tensor:
         source = torch.Generator().manual_seed(seed)
-        count = min(CHECKED_TOKENS, cache.capacity - 1)
+        count = min(CHECKED_TOKENS[cache.device.type], cache.capacity - 1)
         tokens = torch.randint(model.config.vocabulary, (count + 1,), generator=source).tolist()
         cache.cut(0)
         ready.forward(tokens[:count])
@@ -186,8 +194,11 @@ def checked(model: Decoder, cache: KVCache, rope: LongRope | None) -> Runner:
         cache.cut(0)
         return logits
 
-    error = own_kernels.disagreement(model, [partial(logits_after, seed) for seed in range(3)])
+    runs = [partial(logits_after, seed) for seed in range(3)]
+    error = own_kernels.disagreement(model, runs, enough=MOST_MOVED)
     if not error <= MOST_MOVED:
         model.use(None)
-        _log.warning("Hearth's Triton kernels are not used: they move the logits by %.3g", error)
+        _log.warning("Hearth's own kernels are not used: they move the logits by %.3g", error)
+    elif model.kernels is cpu:
+        ready.recorded = RecordedStep(model)
     return ready

@@ -18,6 +18,7 @@ from engine.errors import reason
 from engine.formats.codes import GROUP
 from engine.formats.format import Format
 from engine.formats.registry import FORMATS
+from engine.kernels import cpu
 from engine.kernels.prologue import Norm
 
 SOURCE: Final = Path(__file__).with_name("blocks.cu")
@@ -254,6 +255,8 @@ def values(part: Planes, out: Tensor, ids: Tensor | None = None) -> None:
 
 def run_on(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether there are kernels for the device and for activations of `dtype`."""
+    if device.type == "cpu":
+        return dtype in cpu.ELEMENTS and cpu.library() is not None
     return device.type == "cuda" and dtype in ELEMENTS and _compiles(device, dtype)
 
 

@@ -15,6 +15,7 @@ from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from engine.kernels import dependent_launch
 from engine.kernels.prologue import Norm
+from engine.kernels.rows import lined_up
 
 ACTIVATIONS = {"silu": 0, "gelu_tanh": 1, "gelu": 2}
 FEW = 256
@@ -131,7 +132,7 @@ def norm(x: Tensor, by: Norm, residual: Tensor | None = None) -> Tensor:
     columns = by.weight.shape[0]
     out = x.new_empty(x.shape)
     rows = x.numel() // columns
-    x, inner, outer_stride, inner_stride = _lined_up(x)
+    x, inner, outer_stride, inner_stride = lined_up(x)
     block = triton.next_power_of_2(columns)
     together = 1 if rows <= FEW else max(1, TOGETHER // block)
     warps = min(16, block * together // 256 or 1)
@@ -141,17 +142,6 @@ def norm(x: Tensor, by: Norm, residual: Tensor | None = None) -> Tensor:
         ROWS=together, BLOCK=block, num_warps=warps, **dependent_launch.options(),
     )  # fmt: skip
     return out
-
-
-def _lined_up(x: Tensor) -> tuple[Tensor, int, int, int]:
-    """x, copied if need be; rows that follow each other at one stride, and the strides between
-    such groups and within one."""
-    steps = [(n, s) for n, s in zip(x.shape[:-1], x.stride()[:-1], strict=True) if n != 1]
-    if x.stride(-1) != 1 or len(steps) > 2:
-        x = x.contiguous()
-        steps = [(x.numel() // x.shape[-1], x.shape[-1])]
-    (_, outer), (inner, stride) = ([(1, 0), (1, 0), *steps])[-2:]
-    return x, inner, outer, stride
 
 
 def rope(query: Tensor, key: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
@@ -17,6 +18,7 @@ from engine.catalog import listing
 from engine.device import facts, memory
 from engine.errors import HearthError, PromptError, reason
 from engine.execution.sampling import SamplingOptions
+from engine.kernels import cpu
 from engine.loading.checkpoint import Checkpoint, end_texts
 from engine.loading.sandbox.child import StoppedError
 from engine.loading.sandbox.prompts import TIME_LIMIT
@@ -81,6 +83,8 @@ class Session:
         self._weights = Weights()
         self._written: list[Written] = []
         """The last replies, of which one may go on."""
+        if self._device.type == "cpu":  # compiled, the first time, while a model is chosen
+            threading.Thread(target=cpu.library, name="hearth-kernels", daemon=True).start()
 
     def device(self) -> Device:
         return Device(

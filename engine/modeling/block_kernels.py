@@ -12,7 +12,7 @@ from engine.device import memory
 from engine.errors import reason
 from engine.formats.format import Format
 from engine.kernels import blocks as kernels
-from engine.kernels.blocks import Planes, Wanted
+from engine.kernels.blocks import Wanted
 from engine.modeling.blocks import InBlocks, Part
 from engine.modeling.decoder import Decoder
 from engine.modeling.linear import Linear
@@ -31,15 +31,19 @@ def wrong(model: Decoder) -> dict[Format, str]:
     Raises what says that memory is used up.
     """
     found: dict[Format, str] = {}
-    examples = {p.form: p for p in model.in_blocks() if p.planes[0].is_cuda}
+    examples = {p.form: p for p in model.in_blocks()}
     if not examples:
         return found
     device = next(iter(examples.values())).planes[0].device
+    if not kernels.run_on(device, model.dtype):
+        return found
     try:
-        kernels.prepare(list(_wanted(model)), model.dtype, device)
+        if device.type == "cuda":
+            kernels.prepare(list(_wanted(model)), model.dtype, device)
     except Exception as fault:  # noqa: BLE001 - the compiler's, the driver's or ctypes' own
         return dict.fromkeys(examples, reason(fault))
-    torch.cuda.synchronize()  # a launch that begins early reads its weight at once
+    if device.type == "cuda":
+        torch.cuda.synchronize()  # a launch that begins early reads its weight at once
     for form, part in examples.items():
         try:
             error = _error(part, model.dtype)
@@ -76,15 +80,12 @@ def _error(part: Part, dtype: torch.dtype) -> float:
     """Relative, of a product of some rows; infinite if a value differs by a bit."""
     count = min(CHECKED_ROWS, part.rows)
     planes = [plane[:count] for plane in part.planes]
-    few = Planes(part.form, planes, count)
+    few = Part(part.form, count, part.columns, 0)
+    few.planes = planes
     exact = part.form.dequantised(planes)
-    values = exact.to(dtype)
-    out = torch.empty_like(values)
-    kernels.values(few, out)
-    if not torch.equal(out, values):
+    if not torch.equal(few.values(dtype), exact.to(dtype)):
         return torch.inf
     x = torch.randn(1, part.columns, device=exact.device).to(dtype)
-    product = x.new_empty((1, count))
-    kernels.product(x, [few], product)
+    product = InBlocks([few], dtype, None).row_product(None, x, None, None)
     expected = x.float() @ exact.T
     return float((product.float() - expected).norm() / expected.norm())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -132,11 +132,27 @@ class Decoder:
 
     def __call__(self, ids: Tensor, step: Step) -> Tensor:
         """ids int64 [tokens] -> [tokens, hidden size], whose `logits` are the model's."""
-        angles = {name: rotary(step.positions) for name, rotary in self.rotaries.items()}
-        x = self.embedding(ids)
-        if self.config.embedding_scale != 1.0:
-            x = x * self.config.embedding_scale
+        x = self.embedded(ids)
         embeddings = self.per_layer(ids, x).unbind(1) if self.per_layer else None
+        return self.through(x, step, self.angles(step.positions), embeddings)
+
+    def embedded(self, ids: Tensor) -> Tensor:
+        """ids int64 [tokens] -> [tokens, hidden size], what the first layer reads."""
+        x = self.embedding(ids)
+        return x if self.config.embedding_scale == 1.0 else x * self.config.embedding_scale
+
+    def angles(self, positions: Tensor) -> dict[str, Angles]:
+        """positions int64 [tokens] -> by the name of each set of frequencies."""
+        return {name: rotary(positions) for name, rotary in self.rotaries.items()}
+
+    def through(
+        self,
+        x: Tensor,
+        step: Step,
+        angles: Mapping[str, Angles],
+        embeddings: Sequence[Tensor] | None = None,
+    ) -> Tensor:
+        """x [tokens, hidden size] through all layers, which may have embeddings of their own."""
         if self.streams:
             x = self.streams.spread(x)
         for index, layer in enumerate(self.layers):
@@ -148,12 +164,13 @@ class Decoder:
         """[tokens, hidden size] -> [tokens, vocabulary].
 
         In half precision logits of 25 are an eighth apart, and the first tokens of a reply tie. On
-        the CPU, which gives products no other dtype, the largest are computed again in float32.
+        the CPU, which gives products no other dtype, the largest are computed in float32.
         """
         normed = self.norm(x)
-        logits = self.head(normed)
-        if logits.is_cpu and logits.dtype != torch.float32:
-            logits = self.head.weights.largest_exact(normed, logits, EXACT)
+        if x.is_cpu and x.dtype != torch.float32:
+            logits = self.head.weights.exact(normed, EXACT)
+        else:
+            logits = self.head(normed)
         if self.config.logit_scale != 1.0:
             logits = logits * self.config.logit_scale
         if cap := self.config.logit_softcap:
@@ -167,7 +184,8 @@ class Decoder:
         operators."""
         self.kernels = kernels
         for part in self.parts():
-            part.kernels = kernels
+            needed = getattr(part, "needs", "norm")
+            part.kernels = kernels if hasattr(kernels, needed) else None
 
     def tabulate(self, positions: int) -> None:
         """Looks the angles of so many positions up, which takes one launch in place of ten."""

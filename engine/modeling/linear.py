@@ -29,6 +29,10 @@ class Dense:
         """[rows]."""
 
     @property
+    def rows(self) -> int:
+        return self.tensor.shape[0]
+
+    @property
     def gates_together(self) -> bool:
         """Whether one launch computes gate and up."""
         return self.bias is None
@@ -49,10 +53,10 @@ class Dense:
         out: Tensor = kernels.gate_up(x, self.tensor, activation, norm)
         return out
 
-    def largest_exact(self, x: Tensor, product: Tensor, count: int) -> Tensor:
-        """product [tokens, rows] of x [tokens, columns] in float32, its `count` largest of each
-        token computed so, the others as they are."""
-        rounded = product.float()
+    def exact(self, x: Tensor, count: int) -> Tensor:
+        """x [tokens, columns] -> [tokens, rows] in float32, not rounded in between, or of each
+        token its `count` largest alone."""
+        rounded = self.product(x).float()
         best = rounded.topk(min(count, rounded.shape[1])).indices
         exact = (self.tensor[best].float() @ x.float()[..., None])[..., 0]
         if self.bias is not None:
@@ -65,7 +69,7 @@ class Dense:
 
 
 Weights: TypeAlias = Dense | InBlocks
-"""Either has `product`, `row_product`, `row_gate_up`, `largest_exact`, `of_tokens` and a bias."""
+"""Either has `product`, `row_product`, `row_gate_up`, `exact`, `of_tokens` and a bias."""
 
 
 def stored(

@@ -34,6 +34,8 @@ class Router:
 
     kernels: Any = None
     """engine.kernels.gemv, or None for torch's operators."""
+    needs = "route"
+    """The one of the kernels: not all have it."""
 
     def __init__(self, blueprint: Blueprint, at: str, config: RouterConfig) -> None:
         self.config = config
@@ -137,6 +139,8 @@ class StackInBlocks:
 
     def product(self, x: Tensor, ends: Tensor) -> Tensor:
         """As Stack.product."""
+        if x.is_cpu:
+            return self.weights.grouped(x, ends.tolist())
         return functional.grouped_mm(x, self.weights.all_experts().transpose(-2, -1), offs=ends)
 
 
@@ -150,6 +154,7 @@ class Experts:
 
     kernels: Any = None
     """engine.kernels.gemv, or None for torch's operators."""
+    needs = "weighted_sum"
 
     def __init__(self, blueprint: Blueprint, at: str) -> None:
         module: Any = blueprint.reference.get_submodule(at)
@@ -171,7 +176,7 @@ class Experts:
 
     def __call__(self, x: Tensor, experts: Tensor, weights: Tensor) -> Tensor:
         """x [tokens, hidden size], experts and weights [tokens, active] -> as x."""
-        if x.shape[0] <= FEW and x.is_cuda and self._in_blocks is not None:
+        if x.shape[0] <= FEW and self._few_at_a_time(x):
             rows = [self._of_token(x[i : i + 1], experts[i], weights[i]) for i in range(len(x))]
             return rows[0] if len(rows) == 1 else torch.cat(rows)
         active = experts.shape[1]
@@ -190,6 +195,10 @@ class Experts:
         back = torch.empty_like(order)
         back[order] = torch.arange(order.shape[0], device=order.device)
         return out[back].view(x.shape[0], active, -1).sum(1).to(x.dtype)
+
+    def _few_at_a_time(self, x: Tensor) -> bool:
+        found = self._in_blocks
+        return found is not None and found[0].reads_blocks(x)
 
     @property
     def _in_blocks(self) -> tuple[InBlocks, InBlocks] | None:

@@ -1,4 +1,5 @@
-"""Gives a decoder Hearth's own Triton kernels, if they run here, and measures what they change."""
+"""Gives a decoder Hearth's own kernels, Triton's or C++, if they run here, and measures what they
+change."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from engine.device import memory
 from engine.errors import reason
-from engine.kernels import autotune
+from engine.kernels import autotune, cpu
 from engine.kernels.autotune import GATE_UP, LINEAR, Shape
 from engine.kernels.available import own_kernels
 from engine.kernels.prologue import Norm
@@ -27,9 +28,12 @@ _log = logging.getLogger(__name__)
 
 
 def give(model: Decoder) -> bool:
-    """Whether the model runs by them from now on: not without a CUDA GPU or Triton, nor if they
-    fail. Raises what says that memory is used up."""
+    """Whether the model runs by them from now on: not without Triton on a GPU or the C++ library on
+    a CPU, nor if they fail. Raises what says that memory is used up."""
     on_gpu = next(model.tensors()).is_cuda
+    if not on_gpu and next(model.tensors()).is_cpu:
+        model.use(cpu if cpu.library() is not None and _fits_lanes(model) else None)
+        return model.kernels is not None
     kernels = own_kernels() if on_gpu and model.dtype in HALVES else None
     if kernels is None:
         return False
@@ -44,9 +48,26 @@ def give(model: Decoder) -> bool:
     return True
 
 
-def disagreement(model: Decoder, runs: Sequence[Callable[[], Tensor]]) -> float:
+def _fits_lanes(model: Decoder) -> bool:
+    """Whether the sizes of products, norms and rotations are multiples of what cpu.cpp takes."""
+    for part in model.everything():
+        if isinstance(part, Linear) and isinstance(part.weights, Dense):
+            wrong = part.weights.tensor.shape[1] % cpu.COLUMNS
+        elif isinstance(part, RMSNorm):
+            wrong = part.weight.shape[-1] % cpu.LANES
+        else:
+            wrong = isinstance(part, GateUp) and part.product.weights.rows // 2 % cpu.LANES
+        if wrong:
+            return False
+    sizes = (layer.attention.head_size for layer in model.config.layers)
+    return model.dtype in cpu.ELEMENTS and not any(size % cpu.LANES for size in sizes)
+
+
+def disagreement(
+    model: Decoder, runs: Sequence[Callable[[], Tensor]], enough: float = 0.0
+) -> float:
     """How far the kernels move the logits [vocabulary] that the runs return: the norm of the
-    difference, relative, and the least of all runs.
+    difference, relative, and the least of the runs up to the first that is not more than `enough`.
 
     The least, since a rounding may send a token to another expert, now and then, and moves the
     logits far; what computes something else does so every time. Infinite if they fail. The model
@@ -61,10 +82,12 @@ def disagreement(model: Decoder, runs: Sequence[Callable[[], Tensor]]) -> float:
             model.use(kernels)
         try:
             found.append(float((run().float() - plain).norm() / plain.norm()))
+            if found[-1] <= enough:
+                break
         except Exception as fault:  # as in `give`
             if memory.is_used_up(fault):
                 raise
-            _log.warning("Hearth's Triton kernels fail: %s", reason(fault))
+            _log.warning("Hearth's own kernels fail: %s", reason(fault))
             return math.inf
     return min(found)
 

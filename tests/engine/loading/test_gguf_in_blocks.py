@@ -9,9 +9,10 @@ import torch
 
 from engine.catalog import listing
 from engine.formats.registry import FORMATS
-from engine.kernels import blocks
+from engine.kernels import blocks, cpu
 from engine.loading import load as loading
 from engine.loading.checkpoint import Checkpoint
+from engine.modeling import block_kernels
 from tests.engine import gguf_models, tiny
 from tests.engine.loading.test_gguf_families import CASES, logits
 
@@ -35,8 +36,10 @@ REAL = ("smollm2-135m-instruct", "gemma-3-270m")
 
 
 def load(path: Path, monkeypatch: pytest.MonkeyPatch, *, in_blocks: bool) -> Checkpoint:
-    """As on a GPU with kernels for blocks, or on one without."""
+    """As on a device with kernels for blocks, or on one without; computed by torch alone."""
     monkeypatch.setattr(blocks, "run_on", lambda *_: in_blocks)
+    monkeypatch.setattr(cpu, "library", lambda: None)
+    monkeypatch.setattr(block_kernels, "wrong", lambda _: {})
     return loading.load(path, device=CPU, dtype=torch.float32, progress=lambda *_: None)
 
 

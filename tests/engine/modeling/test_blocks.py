@@ -62,11 +62,12 @@ def test_gate_and_up_of_gpt_oss_alternate(odd: int) -> None:
 
 def test_a_product_is_that_of_the_values_part_by_part() -> None:
     parts = [filled(5, 64), filled(3, 64, seed=1)]
+    parts[1].begin = 5
     bias = torch.linspace(-1, 1, 8)
     weights = InBlocks(parts, torch.float32, bias)
     x = torch.randn(2, 64, generator=torch.Generator().manual_seed(2))
     values = torch.cat([Q8.dequantised(part.planes) for part in parts])
-    torch.testing.assert_close(weights.product(x), x @ values.T + bias)
+    torch.testing.assert_close(weights.product(x), x @ values.T + bias, rtol=1e-3, atol=1e-3)
 
 
 def test_rows_of_an_embedding_are_those_of_its_tokens() -> None:

@@ -20,6 +20,7 @@ from engine.attention.layer_step import LayerStep, Scoring
 from engine.cache.kv_cache import KVCache
 from engine.execution import runner
 from engine.execution.runner import Runner
+from engine.kernels import cpu
 from engine.kernels.prologue import Norm, Prologue
 from engine.local import model_shape
 from engine.modeling import own_kernels
@@ -221,7 +222,10 @@ def test_a_runner_goes_without_what_moves_the_logits(right: bool) -> None:
     assert not found.cache.tokens
 
 
-def test_no_kernels_are_given_without_a_gpu() -> None:
+def test_no_kernels_are_given_without_a_gpu_and_a_compiler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cpu, "library", lambda: None)
     model = made("llama").model
     assert own_kernels.give(model) is False
     assert model.kernels is None
