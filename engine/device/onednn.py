@@ -19,7 +19,7 @@ def onednn(*, enabled: bool) -> Iterator[None]:
     """Lets torch use oneDNN, or not; not where someone else has switched it off.
 
     oneDNN multiplies many rows fastest, but one row of bfloat16 at half the rate of ATen's own
-    matrix-vector product (tests/programs/cpu_decode.py; two cores with AVX-512).
+    matrix-vector product (docs/performance.md; two cores with AVX-512).
     """
     backend = torch.backends.mkldnn
     _before.append(bool(backend.enabled))

@@ -153,6 +153,7 @@ def _loaded(plan: Plan, command: Load, progress: Callable[[str, int, int], None]
     )
     checkpoint.prompts.start()
     own_kernels.give(checkpoint.model)
+    memory.trim()
     return Model(checkpoint, plan.shape, plan.dtype, command.flash, plan.choice, plan.decode_choice)
 
 

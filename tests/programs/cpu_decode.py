@@ -1,10 +1,9 @@
-"""Decode on the CPU: Hearth against the model's linears alone and transformers' generate().
+"""A GGUF model on the CPU: Hearth beside llama.cpp's own benchmark, turn by turn.
 
-The linears are measured twice: as torch runs them unasked, and by the path that Hearth takes.
+python -m tests.programs.cpu_decode --llama-bench PROGRAM [--model MODEL] [--threads 2] [--rounds 3]
 
-python -m tests.programs.cpu_decode [--threads 2] [--rounds 5]
-
-All run interleaved in one process on the same weights; prints tokens/s as JSON, with medians.
+Prints JSON: of each round, and their medians, tokens/s of a prompt of 512 tokens and of 64 decoded
+tokens (Hearth behind 100, llama.cpp behind none), and the megabytes of this process.
 """
 
 from __future__ import annotations
@@ -12,104 +11,70 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
 import time
-from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Final
 
+import psutil
 import torch
-from torch.nn import functional
 
-from engine.bench import reference
-from engine.bench.peers import generated
-from engine.device.onednn import onednn
+from engine.catalog import listing
+from engine.execution.runner import Runner
 from engine.local.session import Session
-from engine.modeling.decoder import Decoder
-from engine.modeling.linear import Dense, Linear
 from engine.protocol import Load
 
-MODEL = "smollm2-135m-instruct"
-PROMPT_TOKENS = 100
-TOKENS = 40
+PROMPT: Final = 512
+BEHIND: Final = 100
+DECODED: Final = 64
 
 
-def tokens_per_second(step: Callable[[], object], tokens: int) -> float:
+def hearth(runner: Runner) -> tuple[float, float]:
+    """Tokens/s of the prompt and decoded."""
+    runner.cache.cut(0)
     begin = time.perf_counter()
-    step()
-    return tokens / (time.perf_counter() - begin)
-
-
-def linears_alone(model: Decoder, dtype: torch.dtype, *, as_hearth: bool) -> Callable[[], None]:
-    held = [part.weights for part in model.parts() if isinstance(part, Linear)]
-    weights = [weight.tensor for weight in held if isinstance(weight, Dense)]
-    rows = [torch.randn(1, weight.shape[1], dtype=dtype) for weight in weights]
-
-    @torch.inference_mode()
-    def run() -> None:
-        with onednn(enabled=not as_hearth):
-            for _ in range(TOKENS):
-                for row, weight in zip(rows, weights, strict=True):
-                    functional.linear(row, weight)
-
-    return run
-
-
-def hearth(session: Session) -> Callable[[], None]:
-    runner = session._opened().runner
-
-    def run() -> None:
-        del runner.cache.tokens[PROMPT_TOKENS:]
-        for _ in range(TOKENS):
-            int(runner.forward([11]).argmax())
-
-    return run
-
-
-def generate(model: Any) -> float:
-    """tokens/s of decode alone: the time of TOKENS more tokens after the first."""
-    ids = torch.full((1, PROMPT_TOKENS), 11)
-
-    def seconds(count: int) -> float:
-        begin = time.perf_counter()
-        generated(model, ids, count)
-        return time.perf_counter() - begin
-
-    return TOKENS / (seconds(TOKENS + 1) - seconds(1))
-
-
-def measure(dtype: str, rounds: int) -> dict[str, list[float]]:
-    session = Session()
-    session.load(Load(model=MODEL, dtype=dtype), lambda *_: None)  # type: ignore[arg-type]
-    opened = session._opened()
-    model = opened.checkpoint.model
-    theirs = reference.of_decoder(model, opened.checkpoint.config)
-    theirs.set_attn_implementation("sdpa")
-    for _ in opened.runner.prefill([11] * PROMPT_TOKENS):
+    for _ in runner.prefill([11 + i % 7 for i in range(PROMPT)]):
         pass
-    loops = {
-        "hearth": hearth(session),
-        "linears alone": linears_alone(model, opened.dtype, as_hearth=False),
-        "linears alone, Hearth's path": linears_alone(model, opened.dtype, as_hearth=True),
-    }
-    found: dict[str, list[float]] = {name: [] for name in (*loops, "generate")}
-    for loop in loops.values():
-        loop()
-    for _ in range(rounds):
-        for name, loop in loops.items():
-            found[name].append(tokens_per_second(loop, TOKENS))
-        found["generate"].append(generate(theirs))
-    return found
+    prefilled = time.perf_counter() - begin
+    runner.cache.cut(BEHIND)
+    begin = time.perf_counter()
+    for _ in range(DECODED):
+        int(runner.forward([11]).argmax())
+    return PROMPT / prefilled, DECODED / (time.perf_counter() - begin)
+
+
+def llama_cpp(program: Path, model: Path, threads: int) -> tuple[float, float]:
+    counts = ["-p", str(PROMPT), "-n", str(DECODED), "-t", str(threads), "-r", "1", "-o", "json"]
+    done = subprocess.run(
+        [str(program), "-m", str(model), *counts], capture_output=True, text=True, check=True
+    )
+    prompt, decoded = json.loads(done.stdout)
+    return prompt["avg_ts"], decoded["avg_ts"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--llama-bench", type=Path, required=True)
+    parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    for dtype in ("float32", "bfloat16"):
-        found = measure(dtype, arguments.rounds)
-        medians = {name: round(statistics.median(rates), 1) for name, rates in found.items()}
-        print(json.dumps({"dtype": dtype, "tokens_per_second": medians, "all": found}))
+    session = Session()
+    session.load(Load(model=arguments.model), lambda *_: None)
+    runner = session._opened().runner
+    hearth(runner)
+    found: dict[str, list[tuple[float, float]]] = {"hearth": [], "llama.cpp": []}
+    path = listing.resolve(arguments.model)
+    for _ in range(arguments.rounds):
+        found["hearth"].append(hearth(runner))
+        found["llama.cpp"].append(llama_cpp(arguments.llama_bench, path, arguments.threads))
+    medians = {
+        name: [round(statistics.median(each), 1) for each in zip(*rounds, strict=True)]
+        for name, rounds in found.items()
+    }
+    resident = round(psutil.Process().memory_info().rss / 1e6)
+    print(json.dumps({"prompt, decode": medians, "resident_mb": resident, "all": found}))
 
 
 if __name__ == "__main__":
