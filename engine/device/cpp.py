@@ -25,6 +25,7 @@ from typing import Final
 import torch
 
 from engine import folders
+from engine.errors import StorageError
 from ground import private
 
 SOURCE: Final = Path(folders.__file__).with_name("kernels") / "cpu.cpp"
@@ -70,30 +71,42 @@ def levels() -> tuple[str, ...]:
 
 
 def at_hand() -> bool:
-    """Whether there is a library, or a compiler for one."""
+    """Whether there is a library, or a compiler for one and a folder to put it."""
     name = name_of(level())
-    return any((place / name).exists() for place in _places()) or compiler() is not None
+    if (_beside() / name).exists():
+        return True
+    try:
+        own = _own()
+    except StorageError:
+        return False
+    return (own / name).exists() or compiler() is not None
 
 
-def _places() -> tuple[Path, Path]:
-    return SOURCE.parent / BUILT, folders.cache() / "kernels"
+def _beside() -> Path:
+    return SOURCE.parent / BUILT
+
+
+def _own() -> Path:
+    """Raises StorageError for a cache folder that cannot be used."""
+    return folders.cache() / "kernels"
 
 
 def library() -> ctypes.CDLL:
     """The one beside the source, the user's own, or one that is compiled now.
 
-    Raises CompilerError if there is none and it cannot be made.
+    Raises CompilerError if there is none and it cannot be made, StorageError for a cache folder
+    that cannot be used.
     """
     name = name_of(level())
-    for place in _places():
+    for place in (_beside, _own):  # the second may be a folder that cannot be used
         try:
-            return loaded(place / name)
+            return loaded(place() / name)
         except FileNotFoundError:
             continue
         except OSError as error:  # damaged, or for another system: another one is made
             _log.warning("a compiled library is made again: %s", error)
     try:
-        return loaded(build(_places()[-1], level()))
+        return loaded(build(_own(), level()))
     except OSError as error:
         raise CompilerError(str(error)) from error
 
@@ -173,7 +186,7 @@ def _sum(content: bytes) -> bytes:
 def main() -> None:
     """Builds every level side by side. Raises CompilerError, or OSError."""
     with ThreadPoolExecutor() as pool:
-        for built in pool.map(partial(build, SOURCE.parent / BUILT), levels()):
+        for built in pool.map(partial(build, _beside()), levels()):
             sys.stdout.write(f"{built}\n")
 
 
