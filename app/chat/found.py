@@ -19,6 +19,9 @@ from app.chat.virtual_column import VirtualColumn
 TICK: Final = 3
 """Px of the height of a tick."""
 
+INSET: Final = 2
+"""Px beside a tick."""
+
 MOST_TICKS: Final = 2000
 
 Span = tuple[Place, Place]
@@ -99,7 +102,8 @@ class _Ticks(QWidget):
         painter = QPainter(self)
         shown = theming.theme()
         for share, is_now in sorted(self.shares, key=lambda tick: tick[1]):
-            colour = shown.accent if is_now else shown.caution
+            colour = shown.accent if is_now else shown.hit_now
             top = share * (self.height() - TICK)
-            painter.fillRect(QRectF(0, top, self.width(), TICK), QColor(colour))
+            tick = QRectF(INSET, top, self.width() - 2 * INSET, TICK)
+            painter.fillRect(tick, QColor(colour))
         painter.end()
