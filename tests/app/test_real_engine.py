@@ -18,7 +18,7 @@ from app.chat.reply_rows import Footer
 from app.engine_client import EngineClient
 from app.engine_command import ROOT
 from app.models.loader import FailedModel, ReadyModel
-from app.settings.values import Settings
+from app.settings.values import Settings, read_object
 from app.store.records import StoredMessage
 from app.store.store import open_store
 from app.theming import Look
@@ -115,6 +115,9 @@ def test_a_day_with_hearth(qtbot: QtBot, tmp_path: Path, sessions: list[Session]
     assert named.content
     assert named.figures.reused_tokens > 0
     assert named.figures.prompt_tokens > named.figures.reused_tokens
+    drawn = read_object(named.figures.settings)  # what was set, and what the engine added
+    assert (drawn["temperature"], drawn["max_new_tokens"]) == (0.0, 24)
+    assert drawn["repetition_penalty"] > 0
 
     # The same prompt answered again, in place of the first answer.
     count = len(session.messages())

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -887,10 +888,11 @@ def test_a_list_that_lies_over_the_chat_closes_by_esc_and_by_a_click_beside_it(
     window = make_window()
     window.resize(700, 600)
     window.activateWindow()
-    for closes in (
+    ways: tuple[Callable[[], None], ...] = (
         lambda: QTest.mouseClick(window._shade, Qt.MouseButton.LeftButton),
         lambda: QTest.keyClick(window.sidebar.chats, Qt.Key.Key_Escape),
-    ):
+    )
+    for closes in ways:
         window.actions_table["sidebar"].trigger()
         assert window.sidebar.isVisible()
         assert window._shade.geometry().left() == window.sidebar.width()
