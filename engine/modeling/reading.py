@@ -6,7 +6,6 @@ as a value stands in the tables here, by `model_type`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import torch
@@ -103,9 +102,12 @@ def attention_config(config: Any, module: Any, index: int) -> AttentionConfig:
             latent=Latent(int(module.kv_lora_rank), rotated, int(module.v_head_dim)),
         )
     size = int(module.head_dim)
-    modes = getattr(config, "kv_sharing_modes", None)
-    """Of families whose layers may differ in their heads, and share keys and values."""
-    kv_heads = heads // int(module.num_key_value_groups) if modes else config.num_key_value_heads
+    shared = getattr(config, "num_kv_shared_layers", None)
+    """How many of the last layers share keys and values; None for families that have no such
+    layers, whose layers do not differ in their heads either."""
+    may_differ = shared is not None
+    groups = int(module.num_key_value_groups) if may_differ else 0
+    kv_heads = heads // groups if groups else config.num_key_value_heads
     values = getattr(module, "v_norm", None)
     return AttentionConfig(
         **common,
@@ -117,18 +119,20 @@ def attention_config(config: Any, module: Any, index: int) -> AttentionConfig:
         norms_rotated=config.model_type in NORMS_ROTATED,
         sinks=hasattr(module, "sinks"),
         clip=float(getattr(config, "clip_qkv", None) or 0.0),
-        source=_source(config, modes, index) if modes else None,
-        keys_as_values=bool(modes) and getattr(module, "v_proj", module) is None,
+        source=_source(config, shared, index) if shared else None,
+        keys_as_values=may_differ and getattr(module, "v_proj", module) is None,
         value_epsilon=None if values is None else float(values.eps),
     )
 
 
-def _source(config: Any, modes: Sequence[str | None], index: int) -> int | None:
-    """The layer of the same kind whose keys and values this one reads; None for its own."""
-    if modes[index] != "reuse":
+def _source(config: Any, shared: int, index: int) -> int | None:
+    """The layer whose keys and values one of the last `shared` layers reads, the last one of its
+    kind before them; None for a layer that has its own."""
+    kinds = list(config.layer_types)
+    first = len(kinds) - shared
+    if index < first:
         return None
-    kinds = config.layer_types
-    return next(i for i, m in enumerate(modes) if m == "store" and kinds[i] == kinds[index])
+    return max(i for i in range(first) if kinds[i] == kinds[index])
 
 
 def _window(config: Any, module: Any, index: int) -> int:
