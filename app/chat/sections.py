@@ -33,7 +33,7 @@ BLANK: Final = 200
 _BLANK_LINES: Final = re.compile(r"\n+")
 _ITEM_BEGINS: Final = frozenset("-*+ 0123456789")
 _FENCE: Final = re.compile(r"( {0,3})(`{3,}(?=[^`\n]*(?:\n|\Z))|~{3,})")
-_INNER_FENCE: Final = re.compile(r"[ \t>]*(?:[-*+]|\d{1,9}[.)])?[ \t]*(`{3,}|~{3,})")
+_INNER_FENCE: Final = re.compile(r"[ \t>]*+(?:[-*+]|\d{1,9}[.)])?[ \t]*+(`{3,}|~{3,})")
 _ITEM: Final = re.compile(r" {0,3}(?:[-*+]|\d{1,9}[.)])(?:[ \t]|\n|\Z)")
 _ROW: Final = re.compile(r" {0,3}\|")
 _RULE: Final = re.compile(r"[ |:-]+\n")

@@ -282,6 +282,13 @@ def test_no_section_of_a_hostile_text_takes_long(text: str) -> None:
         assert fastest_ms(text, each) < LONGEST_MS
 
 
+def test_a_line_of_blanks_is_passed_in_a_time_that_grows_with_it() -> None:
+    text = "```\n```\n" + " \t" * 50_000
+    before = time.thread_time()
+    sections.split(text)
+    assert 1000 * (time.thread_time() - before) < LONGEST_MS
+
+
 @pytest.mark.parametrize("text", ["[" * 2000, "| a |\n" * 600, "*a " * 900, "1\n" * 1000])
 def test_a_section_that_costs_the_parser_too_much_is_shown_as_it_is_written(text: str) -> None:
     written = "".join(leaf.text for leaf in leaves(text))
