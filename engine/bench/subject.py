@@ -25,6 +25,7 @@ from engine.local.model_shape import ModelShape
 from engine.modeling import own_kernels
 from engine.modeling.decoder import Decoder
 from engine.modeling.rope import LongRope
+from engine.protocol import Load
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ class Subject:
 
 def of_model(model: str) -> Subject:
     """By id or path, loaded as any user's model. Raises what loading raises."""
-    device, dtype = device_and_dtype()
+    here = facts.current()
+    device, dtype = here.device, open_model.dtype_of(here, Load(model=model))
     checkpoint = load(
         listing.resolve(model),
         device=device,

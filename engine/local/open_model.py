@@ -36,7 +36,7 @@ from engine.local.model_shape import ModelShape
 from engine.modeling import own_kernels
 from engine.modeling.decoder import Decoder
 from engine.modeling.rope import LongRope
-from engine.protocol import Attention, AttentionPhase, Flash, Load
+from engine.protocol import Attention, AttentionPhase, Flash, Load, ModelInfo
 
 DTYPES: Final = {
     "float32": torch.float32,
@@ -52,6 +52,10 @@ class Runnable(Protocol):
     def model(self) -> Decoder: ...
     @property
     def rope(self) -> LongRope | None: ...
+
+
+BLOCK_TYPES: Final = ("Q", "IQ", "TQ", "MXFP4", "NVFP4")
+"""How the names of types begin whose weights lie in blocks."""
 
 
 @dataclass
@@ -119,7 +123,22 @@ def limits_of(shape: ModelShape, dtype: torch.dtype) -> Context:
 
 
 def dtype_of(here: DeviceFacts, command: Load) -> torch.dtype:
-    return DTYPES.get(command.dtype) or facts.native_dtype(here)
+    """Of activations, keys and values.
+
+    On a CPU that computes with blocks it is float32: as fast there as bfloat16, and between two
+    words that are near it chooses as the exact model does.
+    """
+    named = DTYPES.get(command.dtype)
+    if named is not None:
+        return named
+    exact = here.kind == "cpu" and blocks.run_on(here.device, torch.float32)
+    if exact and (command.dtype == "q8" or _is_in_blocks(listing.find(command.model))):
+        return torch.float32
+    return facts.native_dtype(here)
+
+
+def _is_in_blocks(card: ModelInfo) -> bool:
+    return card.format == "gguf" and card.weights.startswith(BLOCK_TYPES)
 
 
 def quantised_to(here: DeviceFacts, command: Load) -> Format | None:

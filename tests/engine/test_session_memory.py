@@ -26,6 +26,7 @@ from engine.errors import OutOfMemoryError
 from engine.execution.decode_graphs import NO_ROOM
 from engine.execution.prompt_graphs import Launching
 from engine.loading import assembly
+from engine.loading import load as loading
 from engine.local import chunk_size, open_model
 from engine.local.session import Session, told
 from engine.modeling.blueprint import Blueprint, Place
@@ -198,7 +199,7 @@ def test_a_context_that_is_too_long_for_what_is_free_is_told_beforehand(
     free, read = 1000 * BYTES_PER_TOKEN, list[bool]()
     command = Load(model=str(folder), dtype="float32")
     weights = open_model.needs_of(facts.current(), command).weight_bytes
-    plain = open_model.load
+    plain = loading.load
 
     def load(*given: Any, **named: Any) -> Any:
         made = plain(*given, **named)
