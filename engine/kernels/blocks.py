@@ -19,11 +19,11 @@ from engine.formats.codes import GROUP
 from engine.formats.format import Format
 from engine.formats.registry import FORMATS
 from engine.kernels import cpu
+from engine.kernels.activations import number_of
 from engine.kernels.prologue import Norm
 
 SOURCE: Final = Path(__file__).with_name("blocks.cu")
 ELEMENTS: Final = {torch.bfloat16: 0, torch.float16: 1}
-ACTIVATIONS: Final = {"silu": 0, "gelu_tanh": 1, "gelu": 2}
 MOST_PARTS: Final = 3
 MOST_PLANES: Final = 4
 SHARED_A_GROUP: Final = 80
@@ -229,7 +229,7 @@ def product(
         blocks1=sum(blocks[:2]),
         repeats=repeats,
         tokens=count,
-        activation=ACTIVATIONS[activation] if activation else -1,
+        activation=number_of(activation),
         epsilon=norm.epsilon if norm else 0.0,
         offset=norm.offset if norm else 0.0,
     )

@@ -21,11 +21,11 @@ from torch.profiler import record_function
 from engine.device import cpp
 from engine.errors import HearthError, reason
 from engine.formats.format import Format
+from engine.kernels.activations import number_of
 from engine.kernels.prologue import Norm
 from engine.kernels.rows import lined_up
 
 ELEMENTS: Final = {torch.bfloat16: 0, torch.float16: 1, torch.float32: 2}
-ACTIVATIONS: Final = {"": -1, "silu": 0, "gelu_tanh": 1, "gelu": 2}
 MOST_PARTS: Final = 3
 COLUMNS: Final = 32
 """Columns of a weight are a multiple of so many, and sizes of norms and heads of `LANES`."""
@@ -272,7 +272,7 @@ def _product(
         ELEMENTS[x.dtype],
         out.dtype == torch.float32,
         x.shape[0],
-        ACTIVATIONS[activation],
+        number_of(activation),
         expert,
         0.0 if norm is None else norm.epsilon,
         0.0 if norm is None else norm.offset,
@@ -325,7 +325,7 @@ def gated(both: Tensor, activation: str) -> Tensor:
     out = both.new_empty((*both.shape[:-1], size))
     both = both.contiguous()
     rows, element = out.numel() // size, ELEMENTS[both.dtype]
-    call = _Gated(both.data_ptr(), out.data_ptr(), rows, element, size, ACTIVATIONS[activation])
+    call = _Gated(both.data_ptr(), out.data_ptr(), rows, element, size, number_of(activation))
     _run("gated", call, _all())
     return out
 

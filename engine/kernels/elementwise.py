@@ -14,10 +14,10 @@ from torch import Tensor
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from engine.kernels import dependent_launch
+from engine.kernels.activations import ACTIVATIONS
 from engine.kernels.prologue import Norm
 from engine.kernels.rows import lined_up
 
-ACTIVATIONS = {"silu": 0, "gelu_tanh": 1, "gelu": 2}
 FEW = 256
 """Rows of a norm to which a program each is given, as all of them run at once."""
 TOGETHER = 1024

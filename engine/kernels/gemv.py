@@ -14,8 +14,9 @@ from torch import Tensor
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from engine.kernels import autotune, dependent_launch
+from engine.kernels.activations import ACTIVATIONS
 from engine.kernels.autotune import GATE_UP, LINEAR, Blocks
-from engine.kernels.elementwise import ACTIVATIONS, activated, append, gated, norm, rope, try_out
+from engine.kernels.elementwise import activated, append, gated, norm, rope, try_out
 from engine.kernels.experts import route, weighted_sum
 from engine.kernels.prologue import Norm
 
