@@ -98,7 +98,7 @@ class Subject:
 def of_model(model: str) -> Subject:
     """By id or path, loaded as any user's model. Raises what loading raises."""
     here = facts.current()
-    device, dtype = here.device, open_model.dtype_of(here, Load(model=model))
+    device, dtype = here.device, open_model.dtype_of(here, Load(model=model), listing.find(model))
     checkpoint = load(
         listing.resolve(model),
         device=device,

@@ -97,9 +97,10 @@ def opened(here: DeviceFacts, command: Load, progress: Callable[[str, int, int],
     SettingError for one that the model does not have; what loading raises.
     """
     device = here.device
-    needs, free = needs_of(here, command), memory.free_bytes(device)
+    card, free = listing.find(command.model), memory.free_bytes(device)
+    needs = needs_of(here, command, card)
     memory_plan.check_weights(needs, free, here.name)
-    plan = Plan(here, command, needs, free)
+    plan = Plan(here, command, dtype_of(here, command, card), free - needs.weight_bytes)
     model = memory.attempt(device, partial(_loaded, plan, command, progress))
     if model is None:
         raise plan.refusal or memory_plan.too_large(needs, free, here.name)
@@ -122,7 +123,7 @@ def limits_of(shape: ModelShape, dtype: torch.dtype) -> Context:
     return Context(shape.cache.bytes_per_token(dtype), shape.context_length)
 
 
-def dtype_of(here: DeviceFacts, command: Load) -> torch.dtype:
+def dtype_of(here: DeviceFacts, command: Load, card: ModelInfo) -> torch.dtype:
     """Of activations, keys and values.
 
     On a CPU that computes with blocks it is float32: as fast there as bfloat16, and between two
@@ -132,7 +133,7 @@ def dtype_of(here: DeviceFacts, command: Load) -> torch.dtype:
     if named is not None:
         return named
     exact = here.kind == "cpu" and blocks.run_on(here.device, torch.float32)
-    if exact and (command.dtype == "q8" or _is_in_blocks(listing.find(command.model))):
+    if exact and (command.dtype == "q8" or _is_in_blocks(card)):
         return torch.float32
     return facts.native_dtype(here)
 
@@ -153,10 +154,9 @@ def quantised_to(here: DeviceFacts, command: Load) -> Format | None:
     return FORMATS["Q8_0"]
 
 
-def needs_of(here: DeviceFacts, command: Load) -> Needs:
+def needs_of(here: DeviceFacts, command: Load, card: ModelInfo) -> Needs:
     """By the model's header."""
-    card = listing.find(command.model)
-    in_blocks = blocks.run_on(here.device, dtype_of(here, command))
+    in_blocks = blocks.run_on(here.device, dtype_of(here, command, card))
     return Needs(card.name, fit.weight_bytes(card, command.dtype, in_blocks=in_blocks))
 
 
@@ -183,12 +183,12 @@ class Plan:
     choice: Choice
     decode_choice: Choice
 
-    def __init__(self, here: DeviceFacts, command: Load, needs: Needs, free: int) -> None:
-        self.dtype = dtype_of(here, command)
+    def __init__(self, here: DeviceFacts, command: Load, dtype: torch.dtype, beside: int) -> None:
+        """`beside` is how many bytes are free beside the weights, about."""
+        self.dtype = dtype
         self.here = here
         self._command = command
-        self._beside = free - needs.weight_bytes
-        """Bytes that are free beside the weights, about."""
+        self._beside = beside
         self.refusal: OutOfMemoryError | None = None
         """Why the context that was asked for does not fit."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.catalog import listing
 from engine.device import facts, memory
 from engine.errors import OutOfMemoryError, SettingError
 from engine.loading import assembly
@@ -83,7 +84,7 @@ def test_no_weight_is_read_for_a_context_that_does_not_fit(
     folder = tiny.write_folder(tmp_path / "tiny", tiny.model("llama"))
     monkeypatch.setattr(assembly, "_fill_state", lambda *_: pytest.fail("a weight was read"))
     command = Load(model=str(folder), dtype="float32", context_length=128)
-    needs = open_model.needs_of(facts.current(), command)
+    needs = open_model.needs_of(facts.current(), command, listing.find(command.model))
     monkeypatch.setattr(memory, "free_bytes", lambda _: needs.weight_bytes + 50_000)
     with pytest.raises(OutOfMemoryError, match=r"A context of 128 tokens takes .* beside") as no:
         Session().load(command, lambda *_: None)

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 
 from engine.attention import probe
 from engine.cache.kv_cache import KVCache
+from engine.catalog import listing
 from engine.device import facts, memory, sizes
 from engine.errors import OutOfMemoryError
 from engine.execution.decode_graphs import NO_ROOM
@@ -198,7 +199,9 @@ def test_a_context_that_is_too_long_for_what_is_free_is_told_beforehand(
 ) -> None:
     free, read = 1000 * BYTES_PER_TOKEN, list[bool]()
     command = Load(model=str(folder), dtype="float32")
-    weights = open_model.needs_of(facts.current(), command).weight_bytes
+    weights = open_model.needs_of(
+        facts.current(), command, listing.find(command.model)
+    ).weight_bytes
     plain = loading.load
 
     def load(*given: Any, **named: Any) -> Any:
